@@ -1,0 +1,359 @@
+#!/usr/bin/env python3
+"""Race allocators over the workloads, preloaded into the same binaries, interleaved in one run.
+
+usage: bench/race.py [--quick] [--rounds N] [--only WORD] [--peers NAME,...]
+                     [--ours PATH] [--json FILE]
+
+Every round runs each allocator once, in another order each time, so that a slow minute of the
+machine hits all of them. The tables show medians; `spread` is (max - min) / median. The best peer
+of a column is the one with the lowest median. Ours is divided by it round by round; where the
+middle half of these ratios leaves both answers open, the verdict is `unclear`. All allocators must
+print the same.
+
+More peers:  PEERS="name=/path/to/lib.so ..." bench/race.py        Compiler:  CC=clang bench/race.py
+"""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+
+BENCH = pathlib.Path(__file__).resolve().parent
+ROOT = BENCH.parent
+OUT = ROOT / "out" / "bench"
+CFLAGS = "-std=c11 -O2 -fno-builtin-malloc -fno-builtin -Wall -Wextra -pthread".split()
+
+SOURCES = [BENCH / "measure.c", BENCH / "pairs.c", *sorted((BENCH / "workloads").glob("*.c"))]
+
+# Row of the tables -> program and arguments (the defaults of the programs, where there are none).
+WORKLOADS = {
+    "cfrac": ["cfrac"],
+    "tree": ["tree"],
+    "replace-small": ["replace", "small"],
+    "replace-middle": ["replace", "middle"],
+    "replace-skewed": ["replace", "skewed"],
+    "threads": ["threads"],
+}
+
+# Name -> library, None for no preload. The libraries are those of Debian's packages.
+OURS = "ours"
+DEBIAN = pathlib.Path("/usr/lib/x86_64-linux-gnu")
+PEERS = {
+    "glibc": None,
+    "jemalloc": DEBIAN / "libjemalloc.so.2",
+    "tcmalloc": DEBIAN / "libtcmalloc_minimal.so.4",
+    "mimalloc2": DEBIAN / "libmimalloc.so.2",
+    "tbbmalloc": DEBIAN / "libtbbmalloc_proxy.so.2",
+}
+
+# How far behind the best peer we may be (the acceptance of the first issue).
+TIME_LIMIT = 1.10
+RSS_LIMIT = 1.20
+
+TIMEOUT_SECONDS = 120
+MIB = 1024.0  # in KiB, the unit of rusage
+
+
+@dataclass
+class Run:
+    """One run of one program, as `measure` reports it."""
+
+    wall: float
+    user: float
+    system: float
+    peak_kib: int
+    minor_faults: int
+
+    @property
+    def cpu(self):
+        return self.user + self.system
+
+
+class Failure(Exception):
+    """A program that could not be run to its end."""
+
+
+def fail(message):
+    sys.exit(f"race: {message}")
+
+
+# ---- what to run
+
+
+def build():
+    """Compile everything, so that no run is of an old binary. Returns the compiler."""
+    compiler = os.environ.get("CC", "cc")
+    if not shutil.which(compiler):
+        fail(f"no C compiler `{compiler}`; install one or set CC")
+    OUT.mkdir(parents=True, exist_ok=True)
+    for source in SOURCES:
+        target = OUT / source.stem
+        command = [compiler, *CFLAGS, str(source), "-o", str(target)]
+        if subprocess.run(command).returncode != 0:
+            fail(f"cannot build {source.relative_to(ROOT)}")
+    return compiler
+
+
+def find_allocators(ours, wanted):
+    """Name -> library of all that are here; a line for each that is not."""
+    peers = {OURS: ours, **PEERS}
+    for entry in os.environ.get("PEERS", "").split():
+        name, _, path = entry.partition("=")
+        if not name or not path:
+            fail(f"PEERS: `{entry}` is not name=path")
+        peers[name] = pathlib.Path(path)
+    if unknown := wanted - set(peers):
+        fail(f"--peers: unknown {', '.join(sorted(unknown))}; there are {', '.join(peers)}")
+
+    found = {}
+    for name, path in peers.items():
+        if wanted and name != OURS and name not in wanted:
+            continue
+        if path is not None and not path.exists():
+            hint = "`make` builds it" if name == OURS else "see `tools/setup.sh bench`"
+            print(f"skipped: {name}, no {path} ({hint})")
+            continue
+        found[name] = None if path is None else path.resolve()
+    if not found:
+        fail("no allocator to race")
+    return found
+
+
+def clean_environment():
+    """Ours without a preload; settings of allocators stay, but we say so: they change the race."""
+    environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+    prefixes = ("MIMALLOC_", "MALLOC_", "_RJEM_", "TCMALLOC_", "GLIBC_TUNABLES", "TBB_MALLOC_")
+    if settings := [k for k in environment if k.startswith(prefixes)]:
+        print(f"note: the allocators see, from the environment: {', '.join(sorted(settings))}")
+    return environment
+
+
+# ---- running
+
+
+def run_once(library, arguments, environment):
+    """Run one workload once; returns its Run and what it printed."""
+    read_end, write_end = os.pipe()
+    command = [OUT / "measure", write_end, TIMEOUT_SECONDS, library or "-", OUT / arguments[0]]
+    done = subprocess.run(
+        [*map(str, command), *arguments[1:]],
+        env=environment,
+        pass_fds=[write_end],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    os.close(write_end)
+    with os.fdopen(read_end) as report:
+        fields = report.read().split()
+    if len(fields) != 6:
+        raise Failure(f"not measured: {done.stderr.strip()}")
+    if "cannot be preloaded" in done.stderr:  # ld.so goes on without it, and we would time glibc
+        raise Failure(done.stderr.strip().splitlines()[0])
+    if (status := int(fields[5])) == 128 + signal.SIGALRM:
+        raise Failure(f"not finished after {TIMEOUT_SECONDS} s")
+    if status != 0:
+        raise Failure(f"exit status {status}: {done.stderr.strip()[-200:]}")
+    wall, user, system = map(float, fields[:3])
+    return Run(wall, user, system, int(fields[3]), int(fields[4])), done.stdout
+
+
+def race(name, allocators, rounds, environment):
+    """All rounds of one workload: runs, outputs and failures by allocator. Who failed is out."""
+    arguments = WORKLOADS[name]
+    runs = {allocator: [] for allocator in allocators}
+    outputs, failures = {}, {}
+    shuffler = random.Random(0)
+    for _ in range(rounds):
+        for allocator in shuffler.sample(list(allocators), len(allocators)):
+            if allocator in failures:
+                continue
+            if sys.stderr.isatty():
+                print(f"\r\033[K{name}: {allocator} ", end="", file=sys.stderr, flush=True)
+            try:
+                run, output = run_once(allocators[allocator], arguments, environment)
+                if outputs.setdefault(allocator, output) != output:
+                    raise Failure("printed something else than in its first round")
+                runs[allocator].append(run)
+            except Failure as failure:
+                failures[allocator] = str(failure)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+
+    # What most of them print is taken for right.
+    right = statistics.mode(outputs.values()) if outputs else ""
+    for allocator, output in outputs.items():
+        if output != right:
+            reason = f"printed {output.strip()!r}, most print {right.strip()!r}"
+            failures.setdefault(allocator, reason)
+    return {a: r for a, r in runs.items() if a not in failures}, right, failures
+
+
+# ---- what came out
+
+
+def median(runs, field):
+    return statistics.median(getattr(run, field) for run in runs)
+
+
+def spread(runs, field):
+    values = [getattr(run, field) for run in runs]
+    return (max(values) - min(values)) / (statistics.median(values) or 1)
+
+
+@dataclass
+class Comparison:
+    """Ours over the best peer, divided round by round: median and middle half (the quartiles)."""
+
+    ratio: float
+    lowest: float
+    highest: float
+    best: str
+
+    def answer(self, limit):
+        if self.highest <= limit:
+            return "ok"
+        return "BEHIND" if self.lowest > limit else "unclear"
+
+
+def against_best(runs, field):
+    """None without us or without a peer."""
+    peers = [a for a in runs if a != OURS]
+    if OURS not in runs or not peers:
+        return None
+    best = min(peers, key=lambda a: median(runs[a], field))
+    pairs = zip(runs[OURS], runs[best])
+    ratios = [getattr(ours, field) / (getattr(peer, field) or 1) for ours, peer in pairs]
+    middle = low = high = ratios[0]
+    if len(ratios) > 1:
+        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Comparison(middle, low, high, best)
+
+
+def print_table(name, runs, failures, output):
+    print(f"\n{name}: {'; '.join(output.strip().splitlines())}")
+    print(f"  {'allocator':<12}{'wall s':>9}{'spread':>8}{'cpu s':>9}{'spread':>8}"
+          f"{'peak MiB':>10}{'spread':>8}{'minor faults':>14}")
+    for allocator, its in runs.items():
+        print(f"  {allocator:<12}{median(its, 'wall'):9.3f}{spread(its, 'wall'):8.1%}"
+              f"{median(its, 'cpu'):9.3f}{spread(its, 'cpu'):8.1%}"
+              f"{median(its, 'peak_kib') / MIB:10.1f}{spread(its, 'peak_kib'):8.1%}"
+              f"{median(its, 'minor_faults'):14.0f}")
+    for allocator, reason in failures.items():
+        print(f"  {allocator:<12}FAILED: {reason}")
+    for title, field in (("time", "wall"), ("peak RSS", "peak_kib")):
+        if compared := against_best(runs, field):
+            print(f"  {title}: ours is {compared.ratio:.2f} x the best peer, {compared.best} "
+                  f"(middle half of the rounds: {compared.lowest:.2f} - {compared.highest:.2f})")
+
+
+def verdict(runs, failures):
+    """One row of the last table: three comparisons and a sentence."""
+    compared = [against_best(runs, field) for field in ("wall", "cpu", "peak_kib")]
+    time, _, rss = compared
+    if OURS in failures:
+        return compared, "FAILED"
+    if time is None:
+        return compared, "-"
+    answers = {"time": time.answer(TIME_LIMIT), "rss": rss.answer(RSS_LIMIT)}
+    words = []
+    for answer in ("BEHIND", "unclear"):
+        if columns := [column for column in answers if answers[column] == answer]:
+            words.append(f"{answer} in {' and '.join(columns)}")
+    return compared, ", ".join(words) or "ok"
+
+
+def print_verdicts(results):
+    limits = f"at most {TIME_LIMIT:.2f} in time and {RSS_LIMIT:.2f} in peak RSS"
+    print(f"\nours / best peer; ok: {limits}")
+    print(f"  {'workload':<16}{'time':>6} {'':<11}{'cpu':>6} {'':<11}{'rss':>6} {'':<11}verdict")
+    for name, (runs, _, failures) in results.items():
+        compared, word = verdict(runs, failures)
+        cells = (f"{c.ratio:6.2f} {c.best:<11}" if c else f"{'-':>6} {'':<11}" for c in compared)
+        print(f"  {name:<16}{''.join(cells)}{word}")
+
+
+def write_json(path, header, results):
+    workloads = {}
+    for name, (runs, output, failures) in results.items():
+        workloads[name] = {
+            "command": WORKLOADS[name],
+            "output": output,
+            "runs": {a: [asdict(run) for run in its] for a, its in runs.items()},
+            "failures": failures,
+            "verdict": verdict(runs, failures)[1],
+        }
+    path.write_text(json.dumps({**header, "workloads": workloads}, indent=1) + "\n")
+
+
+def machine():
+    model = "unknown processor"
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="3 rounds instead of 7")
+    parser.add_argument("--rounds", type=int, metavar="N")
+    parser.add_argument("--only", default="", metavar="WORD",
+                        help="workloads whose names contain WORD")
+    parser.add_argument("--peers", default="", metavar="NAME,...", help="these peers only")
+    parser.add_argument("--ours", type=pathlib.Path, metavar="PATH",
+                        default=ROOT / "out" / "release" / "libmimalloc.so")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all runs to FILE")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (3 if options.quick else 7)
+    if options.rounds < 1:
+        parser.error("--rounds: at least 1")
+    options.workloads = [name for name in WORKLOADS if options.only in name]
+    if not options.workloads:
+        parser.error(f"--only: no such workload; there are {', '.join(WORKLOADS)}")
+    options.wanted = set(filter(None, options.peers.split(",")))
+    return options
+
+
+def main():
+    options = parse_arguments()
+    compiler = build()
+    allocators = find_allocators(options.ours, options.wanted)
+    environment = clean_environment()
+    header = {
+        "machine": machine(),
+        "compiler": compiler,
+        "load_at_start": os.getloadavg()[0],
+        "rounds": options.rounds,
+        "allocators": {name: str(path or "") for name, path in allocators.items()},
+    }
+    load = header["load_at_start"]
+    print(f"{header['machine']}; load {load:.1f}; {options.rounds} rounds, interleaved")
+    if load > 0.5:
+        print("note: the machine is not idle; trust the cpu column more than the wall one")
+
+    results = {}
+    for name in options.workloads:
+        results[name] = runs, output, failures = race(name, allocators, options.rounds, environment)
+        print_table(name, runs, failures, output)
+        sys.stdout.flush()
+    print_verdicts(results)
+    if options.json:
+        write_json(options.json, header, results)
+    return 1 if any(failures for _, _, failures in results.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: MIT
+// mimalloc.h - the public interface: allocate, resize and free memory; options; callbacks
+//
+// What holds for every function below unless its comment says otherwise.
+//
+//   Threads    Any function may be called from any thread at any time, also before main and in
+//              destructors. A block may be resized and freed by any thread, not only by the one
+//              that allocated it.
+//   Blocks     Uninitialised. Aligned to 8 bytes when the size is at most 8, to 16 otherwise. A
+//              block may be used up to `mi_usable_size`. Every block of this library is freed with
+//              `mi_free` (or a relative), however it was allocated.
+//   Size 0     is a valid request: the result is a block of its own, not NULL, to be freed.
+//   Units      Sizes, alignments and offsets are bytes. Arrays are (count, size of one element).
+//   Alignment  A power of two, at least 1; anything up to 16 MiB and beyond. A size need not be a
+//              multiple of its alignment.
+//   Failure    The result is NULL, arguments keep their blocks, and errno says why:
+//                ENOMEM   out of memory; the size is above PTRDIFF_MAX; count * size overflows
+//                EINVAL   the alignment is 0 or not a power of two
+//              One failure is one report: the error function (`mi_register_error`) gets ENOMEM
+//              when memory is out, EOVERFLOW for a size above PTRDIFF_MAX or an overflow of
+//              count * size, EINVAL for an alignment or a pointer that is not valid.
+//   Success    A call that succeeds, and every free, leaves errno as it was.
+//   C++        All functions are noexcept but the `mi_new` group, which may throw, and (for
+//              compatibility of their types) `mi_posix_memalign` and `mi_register_error`.
+#ifndef MIMALLOC_H
+#define MIMALLOC_H
+
+// The API level: major * 10000 + minor * 100 + patch. `mi_version` is the library's.
+#define MI_MALLOC_VERSION 30403
+
+// ---------------------------------------------------------------------------------------------
+// What compilers call their attributes
+// ---------------------------------------------------------------------------------------------
+
+// mi_attr_noexcept    the function throws no C++ exception
+// mi_decl_nodiscard   warn if the result is not used
+#ifdef __cplusplus
+#if (__cplusplus >= 201103L) || (defined(_MSC_VER) && _MSC_VER >= 1900)
+#define mi_attr_noexcept noexcept
+#else
+#define mi_attr_noexcept throw()
+#endif
+#else
+#define mi_attr_noexcept
+#endif
+
+#if defined(__cplusplus) \
+    && ((__cplusplus >= 201703L) || (defined(_MSVC_LANG) && _MSVC_LANG >= 201703L))
+#define mi_decl_nodiscard [[nodiscard]]
+#elif defined(__GNUC__) || defined(__clang__)
+#define mi_decl_nodiscard __attribute__((warn_unused_result))
+#elif defined(_MSC_VER) && (_MSC_VER >= 1700)
+#define mi_decl_nodiscard _Check_return_
+#else
+#define mi_decl_nodiscard
+#endif
+
+// mi_decl_export           visible outside the library. A program that uses the DLL on Windows
+//                          defines MI_SHARED_LIB; MI_SHARED_LIB_EXPORT is for the library's build.
+// mi_decl_restrict         } the result is fresh memory: no pointer to it, or in it, exists yet
+// mi_attr_malloc           }
+// mi_attr_alloc_size(s)    the block has as many bytes as argument number s says
+// mi_attr_alloc_size2(s,n) the block has as many bytes as the product of two arguments says
+// mi_attr_alloc_align(a)   argument number a is the alignment of the result
+// mi_cdecl                 calling convention of the user's functions
+#if defined(_MSC_VER) || (defined(_WIN32) && defined(__GNUC__))
+#if !defined(MI_SHARED_LIB)
+#define mi_decl_export
+#elif defined(MI_SHARED_LIB_EXPORT)
+#define mi_decl_export __declspec(dllexport)
+#else
+#define mi_decl_export __declspec(dllimport)
+#endif
+#elif defined(__GNUC__) || defined(__clang__)
+#define mi_decl_export __attribute__((visibility("default")))
+#else
+#define mi_decl_export
+#endif
+
+#if defined(_WIN32)
+#define mi_cdecl __cdecl
+#else
+#define mi_cdecl
+#endif
+
+#if defined(_MSC_VER) && (_MSC_VER >= 1900) && !defined(__clang__)
+#define mi_decl_restrict __declspec(allocator) __declspec(restrict)
+#elif defined(_MSC_VER)
+#define mi_decl_restrict __declspec(restrict)
+#else
+#define mi_decl_restrict
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define mi_attr_malloc              __attribute__((malloc))
+#define mi_attr_alloc_size(s)       __attribute__((alloc_size(s)))
+#define mi_attr_alloc_size2(s1, s2) __attribute__((alloc_size(s1, s2)))
+#define mi_attr_alloc_align(p)      __attribute__((alloc_align(p)))
+#else
+#define mi_attr_malloc
+#define mi_attr_alloc_size(s)
+#define mi_attr_alloc_size2(s1, s2)
+#define mi_attr_alloc_align(p)
+#endif
+
+#include <stddef.h>  // size_t, wchar_t
+#ifndef __cplusplus
+#include <stdbool.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// clang-format off
+
+// ---------------------------------------------------------------------------------------------
+// Basic allocation
+// ---------------------------------------------------------------------------------------------
+
+// Allocate `size` bytes. (C: malloc)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc(size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+// Allocate `count` elements of `size` bytes, all zero. (C: calloc)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc(size_t count, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2);
+
+// Resize block `p` to `newsize` bytes, in place or by moving it; the contents are kept up to the
+// smaller size, what is added is uninitialised. `p` may be NULL: then as `mi_malloc`. If `newsize`
+// is 0, `p` is freed and the result is a block of the smallest size whose first byte is 0. If the
+// result is NULL, `p` is untouched. (C: realloc, with a defined size 0)
+mi_decl_nodiscard mi_decl_export void* mi_realloc(void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+// Resize `p` without moving it: `p` if `newsize` fits the block, otherwise NULL and nothing
+// changed. NULL for a NULL `p`. Not fitting is no failure: no report.
+mi_decl_export void* mi_expand(void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+// Free block `p`; NULL does nothing. A pointer that is not a block of ours is never followed: in a
+// library that overrides malloc it goes on to the next allocator, elsewhere it is reported (EINVAL)
+// and ignored. (C: free)
+mi_decl_export void mi_free(void* p) mi_attr_noexcept;
+
+// `mi_free`, only for a block of `mi_malloc_small`, `mi_zalloc_small`, or their `u` forms.
+mi_decl_export void mi_free_small(void* p) mi_attr_noexcept;
+
+// Copy the string `s`; NULL for a NULL `s`, which is no failure. (POSIX: strdup)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict char* mi_strdup(const char* s)
+    mi_attr_noexcept mi_attr_malloc;
+
+// Copy at most `n` characters of `s` and terminate them; `s` needs no terminator if it has `n`
+// characters. NULL for a NULL `s`. (POSIX: strndup)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict char* mi_strndup(const char* s, size_t n)
+    mi_attr_noexcept mi_attr_malloc;
+
+// Resolve a path to an absolute one without links, "." or "..". The result is `resolved_name`,
+// which has room for PATH_MAX characters, or if that is NULL a new block. NULL with the system's
+// errno if the path cannot be resolved (ENOENT, EACCES, ELOOP, ...; EINVAL for a NULL `fname`),
+// which is not reported. (POSIX: realpath)
+mi_decl_nodiscard mi_decl_export char* mi_realpath(const char* fname, char* resolved_name)
+    mi_attr_noexcept;
+
+// The largest size for the functions named small, in words and in bytes.
+#define MI_SMALL_WSIZE_MAX (128)
+#define MI_SMALL_SIZE_MAX  (MI_SMALL_WSIZE_MAX * sizeof(void*))
+
+// `mi_malloc` for a `size` of at most MI_SMALL_SIZE_MAX. The caller sees to that.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_small(size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+// Allocate `count` elements of `size` bytes: `mi_calloc` without the zeros.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_mallocn(size_t count, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2);
+
+// `mi_realloc` to `count` elements of `size` bytes.
+mi_decl_nodiscard mi_decl_export void* mi_reallocn(void* p, size_t count, size_t size)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3);
+
+// `mi_realloc`, but a failure frees `p`. (BSD: reallocf)
+mi_decl_nodiscard mi_decl_export void* mi_reallocf(void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+// How many bytes of block `p` may be used: at least what was asked for, constant until the block is
+// resized. 0 for NULL. (A compiler under _FORTIFY_SOURCE=3 goes by what was asked for; there, use
+// the functions with `u` below, which tell both.)
+mi_decl_nodiscard mi_decl_export size_t mi_usable_size(const void* p) mi_attr_noexcept;
+
+// The usable size that `mi_malloc` of `size` would give. A `size` above PTRDIFF_MAX, which can only
+// fail, is returned as it is.
+mi_decl_nodiscard mi_decl_export size_t mi_good_size(size_t size) mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
+// Zeroed memory
+//
+// The functions with `re` resize, and what they add is zero - if the block was allocated zeroed,
+// was resized by this group only, was never made smaller, and was not used beyond the size asked
+// for. (The library does not know which bytes of a block are yours.) A NULL `p` allocates.
+// Otherwise they are `mi_realloc` and its relatives.
+// ---------------------------------------------------------------------------------------------
+
+// Allocate `size` bytes, all zero, and so is the rest of the block.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc(size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+// `mi_zalloc` for a `size` of at most MI_SMALL_SIZE_MAX. The caller sees to that.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_small(size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+mi_decl_nodiscard mi_decl_export void* mi_rezalloc(void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+// `mi_rezalloc` to `newcount` elements of `size` bytes.
+mi_decl_nodiscard mi_decl_export void* mi_recalloc(void* p, size_t newcount, size_t size)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3);
+
+mi_decl_nodiscard mi_decl_export void* mi_rezalloc_aligned(
+        void* p, size_t newsize, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size(2) mi_attr_alloc_align(3);
+
+mi_decl_nodiscard mi_decl_export void* mi_rezalloc_aligned_at(
+        void* p, size_t newsize, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned(
+        void* p, size_t newcount, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
+
+mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned_at(
+        void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3);
+
+// ---------------------------------------------------------------------------------------------
+// Aligned memory
+//
+// The size comes before the alignment. The functions with `_at` align not the block but the address
+// `offset` bytes after it; `offset` may be anything, also more than the size, and the block itself
+// is then aligned as far as `offset` is.
+// ---------------------------------------------------------------------------------------------
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_aligned(
+        size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_aligned_at(
+        size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_aligned(
+        size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_aligned_at(
+        size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned(
+        size_t count, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2) mi_attr_alloc_align(3);
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned_at(
+        size_t count, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2);
+
+// `mi_realloc` to a block that is aligned like this, whether `p` was or not.
+mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned(void* p, size_t newsize, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size(2) mi_attr_alloc_align(3);
+
+mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned_at(
+        void* p, size_t newsize, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+// ---------------------------------------------------------------------------------------------
+// Allocation that also tells the usable size of the block
+//
+// `*block_size` becomes what `mi_usable_size` of the block would say. The pointer may be NULL; it
+// is written only on success. (No mi_attr_alloc_size here: who asks for it may use all of it.)
+// ---------------------------------------------------------------------------------------------
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc(size_t size, size_t* block_size)
+    mi_attr_noexcept mi_attr_malloc;
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_ucalloc(
+        size_t count, size_t size, size_t* block_size)
+    mi_attr_noexcept mi_attr_malloc;
+
+// `mi_realloc`; the sizes are those of `p` before (0 for NULL) and of the result.
+mi_decl_nodiscard mi_decl_export void* mi_urealloc(
+        void* p, size_t newsize, size_t* block_size_pre, size_t* block_size_post)
+    mi_attr_noexcept;
+
+// `mi_free`; the size is that of the freed block (0 for NULL).
+mi_decl_export void mi_ufree(void* p, size_t* block_size) mi_attr_noexcept;
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc_aligned(
+        size_t size, size_t alignment, size_t* block_size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_align(2);
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_uzalloc_aligned(
+        size_t size, size_t alignment, size_t* block_size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_align(2);
+
+// For a `size` of at most MI_SMALL_SIZE_MAX. The caller sees to that.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc_small(
+        size_t size, size_t* block_size)
+    mi_attr_noexcept mi_attr_malloc;
+
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_uzalloc_small(
+        size_t size, size_t* block_size)
+    mi_attr_noexcept mi_attr_malloc;
+
+// ---------------------------------------------------------------------------------------------
+// Names of other libraries
+// ---------------------------------------------------------------------------------------------
+
+// Free `p` if it is a block of ours; anything else is silently ignored. (SunOS, old glibc: cfree)
+mi_decl_export void mi_cfree(void* p) mi_attr_noexcept;
+
+// `mi_expand`, but NULL comes with errno ENOMEM. (Microsoft: _expand)
+mi_decl_export void* mi__expand(void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(2);
+
+// `mi_usable_size`, and silently 0 for a pointer that is not ours. (macOS: malloc_size; glibc:
+// malloc_usable_size)
+mi_decl_nodiscard mi_decl_export size_t mi_malloc_size(const void* p)        mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export size_t mi_malloc_usable_size(const void* p) mi_attr_noexcept;
+
+// `mi_good_size`. (macOS: malloc_good_size)
+mi_decl_nodiscard mi_decl_export size_t mi_malloc_good_size(size_t size) mi_attr_noexcept;
+
+// Allocate `size` bytes into `*p`. Returns 0; EINVAL if `p` is NULL or `alignment` is not a power
+// of two or not a multiple of sizeof(void*); ENOMEM. The code is the result, do not look at errno.
+// `*p` is written only on success. (POSIX: posix_memalign)
+mi_decl_export int mi_posix_memalign(void** p, size_t alignment, size_t size);
+
+// `mi_malloc_aligned` with the alignment first. (SunOS, glibc: memalign)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_memalign(size_t alignment, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2) mi_attr_alloc_align(1);
+
+// Aligned to an OS page. (BSD: valloc)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_valloc(size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+// Aligned to an OS page, and `size` is rounded up to whole OS pages. (glibc: pvalloc)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_pvalloc(size_t size)
+    mi_attr_noexcept mi_attr_malloc;
+
+// `mi_malloc_aligned` with the alignment first; `size` need not be a multiple of it. (C11:
+// aligned_alloc)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_aligned_alloc(
+        size_t alignment, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2) mi_attr_alloc_align(1);
+
+// `mi_reallocn`, but errno is EOVERFLOW if count * size overflows. (BSD: reallocarray)
+mi_decl_nodiscard mi_decl_export void* mi_reallocarray(void* p, size_t count, size_t size)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3);
+
+// `ptrp` is the address of a pointer to a block, or to NULL: resize that block to `count` elements
+// of `size` bytes and store where it is now. A `count` of 0 frees it and stores NULL. Returns 0;
+// EINVAL if `ptrp` is NULL or `size` is 0; EOVERFLOW if count * size overflows; ENOMEM. The code is
+// also put into errno, and then the pointer and its block are untouched. (NetBSD: reallocarr)
+mi_decl_nodiscard mi_decl_export int mi_reallocarr(void* ptrp, size_t count, size_t size)
+    mi_attr_noexcept;
+
+// `mi_recalloc_aligned` and `mi_recalloc_aligned_at`. (Microsoft: _aligned_recalloc,
+// _aligned_offset_recalloc)
+mi_decl_nodiscard mi_decl_export void* mi_aligned_recalloc(
+        void* p, size_t newcount, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
+
+mi_decl_nodiscard mi_decl_export void* mi_aligned_offset_recalloc(
+        void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size2(2, 3);
+
+// `mi_free` by a caller who knows the size, or the alignment, that the block was allocated with.
+// Both must be right: the library may rely on them. (C23: free_sized, free_aligned_sized)
+mi_decl_export void mi_free_size(void* p, size_t size)                           mi_attr_noexcept;
+mi_decl_export void mi_free_size_aligned(void* p, size_t size, size_t alignment) mi_attr_noexcept;
+mi_decl_export void mi_free_aligned(void* p, size_t alignment)                   mi_attr_noexcept;
+
+// Copy the environment variable `name` into a new block `*buf`, and its length with the terminator
+// into `*size`, if that is not NULL. Returns 0; EINVAL if `buf` or `name` is NULL; ENOMEM. A
+// variable that is not set gives 0, with `*buf` NULL and `*size` 0. Like getenv, not to be called
+// while another thread changes the environment. (Microsoft: _dupenv_s)
+mi_decl_export int mi_dupenv_s(char** buf, size_t* size, const char* name) mi_attr_noexcept;
+
+// The same for wide characters, on Windows only; elsewhere `*buf` becomes NULL, `*size` 0, and the
+// result is EINVAL. (Microsoft: _wdupenv_s)
+mi_decl_export int mi_wdupenv_s(wchar_t** buf, size_t* size, const wchar_t* name) mi_attr_noexcept;
+
+// `mi_strdup` for wide and for unsigned characters; NULL for NULL. (POSIX: wcsdup; Microsoft:
+// _mbsdup)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict wchar_t* mi_wcsdup(const wchar_t* s)
+    mi_attr_noexcept mi_attr_malloc;
+mi_decl_nodiscard mi_decl_export mi_decl_restrict unsigned char* mi_mbsdup(const unsigned char* s)
+    mi_attr_noexcept mi_attr_malloc;
+
+// ---------------------------------------------------------------------------------------------
+// Allocation as by C++ operator new
+//
+// On a failure, after its report, the installed new_handler is called and the request tried again,
+// until there is memory, the handler throws, or no handler is installed. Then std::bad_alloc is
+// thrown (in a program without C++: abort), or for the nothrow forms NULL returned; with those the
+// handler itself must not throw.
+// ---------------------------------------------------------------------------------------------
+
+// operator new(size)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_new(size_t size)
+    mi_attr_malloc mi_attr_alloc_size(1);
+
+// operator new(size, std::align_val_t)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_new_aligned(
+        size_t size, size_t alignment)
+    mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
+
+// operator new(size, std::nothrow)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_new_nothrow(size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
+
+// operator new(size, std::align_val_t, std::nothrow)
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_new_aligned_nothrow(
+        size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
+
+// `count` elements of `size` bytes. No handler can help if count * size overflows, so it is called
+// once at most.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_new_n(size_t count, size_t size)
+    mi_attr_malloc mi_attr_alloc_size2(1, 2);
+
+// `mi_realloc` and `mi_reallocn` that fail like `mi_new`; `p` is untouched if they throw.
+mi_decl_nodiscard mi_decl_export void* mi_new_realloc(void* p, size_t newsize)
+    mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export void* mi_new_reallocn(void* p, size_t newcount, size_t size)
+    mi_attr_alloc_size2(2, 3);
+
+// ---------------------------------------------------------------------------------------------
+// Callbacks
+//
+// One function of each kind for the whole process; NULL restores the default. `arg` is passed on to
+// each call. The functions may be called by any thread, by several at once; they may allocate and
+// free. Set them while no other thread can be about to call them, or keep old functions working.
+// ---------------------------------------------------------------------------------------------
+
+// A user's function that frees what the program has put off. `force`: free all of it. `heartbeat`
+// counts up per thread and depends only on the allocations of the thread, not on time.
+typedef void (mi_cdecl mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
+
+// Have `deferred_free` called now and then, from allocations that cannot be served at once and from
+// each `mi_collect`. It is not called again from within itself on the same thread. Default: none.
+mi_decl_export void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg)
+    mi_attr_noexcept;
+
+// A user's function that takes text. A message may come in pieces: join them, add no newline.
+typedef void (mi_cdecl mi_output_fun)(const char* msg, void* arg);
+
+// Send all text of the library to `out` from now on. Default: standard error.
+mi_decl_export void mi_register_output(mi_output_fun* out, void* arg) mi_attr_noexcept;
+
+// A user's function that takes an error number: ENOMEM, EOVERFLOW, EINVAL as said at the top of
+// this file; EAGAIN for a block that was freed twice; EFAULT for memory that was overwritten.
+typedef void (mi_cdecl mi_error_fun)(int err, void* arg);
+
+// Have `fun` called once for each failure, after its message was printed (if
+// `mi_option_show_errors` or `mi_option_verbose` say so). It may return. Default: EFAULT stops a
+// secure or debug build, all other errors end in the result of the call.
+mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
+
+// ---------------------------------------------------------------------------------------------
+// Process and threads. Start and end are automatic; to call these is never needed.
+// ---------------------------------------------------------------------------------------------
+
+// Free what the calling thread keeps for reuse; `force`: give it back to the OS now, with all that
+// no thread uses. Blocks are not affected.
+mi_decl_export void mi_collect(bool force) mi_attr_noexcept;
+
+// Deprecated, use `mi_collect`. The same, for a thread that wants to keep at most about
+// `target_thread_owned` bytes; a hint.
+mi_decl_export void mi_collect_reduce(size_t target_thread_owned) mi_attr_noexcept;
+
+// MI_MALLOC_VERSION of the library that runs.
+mi_decl_export int mi_version(void) mi_attr_noexcept;
+
+// Start the library; has an effect only if it is the first call into it.
+mi_decl_export void mi_process_init(void) mi_attr_noexcept;
+
+// End the library as at exit: print statistics if an option asks for them. Has an effect only once.
+// Blocks stay valid, and allocation goes on to work.
+mi_decl_export void mi_process_done(void) mi_attr_noexcept;
+
+// Start the calling thread; has an effect only if it has not called into the library yet.
+mi_decl_export void mi_thread_init(void) mi_attr_noexcept;
+
+// End the calling thread as at its exit: its blocks stay valid, its unused memory serves other
+// threads. Should it go on to allocate, it starts again.
+mi_decl_export void mi_thread_done(void) mi_attr_noexcept;
+
+// Tell that the calling thread is one of a pool, which takes turns with others: it keeps less
+// unused memory for itself. A hint.
+mi_decl_export void mi_thread_set_in_threadpool(void) mi_attr_noexcept;
+
+// Is malloc redirected to this library by the redirection module of Windows? Elsewhere false.
+mi_decl_nodiscard mi_decl_export bool mi_is_redirected(void) mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
+// Statistics
+// ---------------------------------------------------------------------------------------------
+
+// Print statistics of the process to `out`, or if that is NULL to the registered output.
+mi_decl_export void mi_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+
+// Deprecated, use `mi_stats_print_out`. `out` is NULL, stdout or stderr, which all mean the
+// registered output, or a `mi_output_fun*` that gets a NULL `arg`.
+mi_decl_export void mi_stats_print(void* out) mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
+// Options
+//
+// The environment variable of `mi_option_verbose` is MIMALLOC_VERBOSE, and so on (letter case does
+// not matter). Read at the start of the process, unless the program has set the option before; not
+// read at all by a setuid program. Values: a decimal number, or (empty), 1, TRUE, YES, ON for 1 and
+// 0, FALSE, NO, OFF for 0. An invalid value is ignored with a warning.
+// ---------------------------------------------------------------------------------------------
+
+typedef enum mi_option_e {
+  // Print errors and warnings: 0 (the default of a release build) or 1 (of a debug build).
+  mi_option_show_errors = 0,
+  // Print statistics at the end of the process: 0 (default) or 1.
+  mi_option_show_stats = 1,
+  // 1: print also what is no error, and statistics at the end; 2 and up: print more. Default 0.
+  mi_option_verbose = 2,
+  // Milliseconds until unused memory goes back to the OS: 0 at once, -1 never. Default 1000.
+  mi_option_purge_delay = 15,
+  // Print at most that many errors, or warnings; no limit if negative, or if verbose. Default 32.
+  mi_option_max_errors = 19,
+  mi_option_max_warnings = 20,
+  // All options are below.
+  _mi_option_last = 47,
+
+  mi_option_reset_delay = mi_option_purge_delay  // old name
+} mi_option_t;
+
+// The value. 0 if there is no such option.
+mi_decl_nodiscard mi_decl_export long mi_option_get(mi_option_t option) mi_attr_noexcept;
+
+// The value, but not below `min` nor above `max`.
+mi_decl_nodiscard mi_decl_export long mi_option_get_clamp(mi_option_t option, long min, long max)
+    mi_attr_noexcept;
+
+// The value as a size: 0 if it is negative. In bytes for an option that is a size.
+mi_decl_nodiscard mi_decl_export size_t mi_option_get_size(mi_option_t option) mi_attr_noexcept;
+
+// Is the value not 0?
+mi_decl_nodiscard mi_decl_export bool mi_option_is_enabled(mi_option_t option) mi_attr_noexcept;
+
+// Set the value, whatever the environment says. Nothing happens if there is no such option.
+mi_decl_export void mi_option_set(mi_option_t option, long value)          mi_attr_noexcept;
+mi_decl_export void mi_option_set_enabled(mi_option_t option, bool enable) mi_attr_noexcept;  // 1, 0
+mi_decl_export void mi_option_enable(mi_option_t option)                   mi_attr_noexcept;  // 1
+mi_decl_export void mi_option_disable(mi_option_t option)                  mi_attr_noexcept;  // 0
+
+// Set the default: changes the value only if neither the environment nor the program has set it.
+mi_decl_export void mi_option_set_default(mi_option_t option, long value)          mi_attr_noexcept;
+mi_decl_export void mi_option_set_enabled_default(mi_option_t option, bool enable) mi_attr_noexcept;
+
+// Print the version, how the library was built, and all options with their values; to the
+// registered output, or to `out` unless that is NULL.
+mi_decl_export void mi_options_print(void)                              mi_attr_noexcept;
+mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+
+// clang-format on
+
+#ifdef __cplusplus
+}
+#endif
+
+// ---------------------------------------------------------------------------------------------
+// Typed allocation: `mi_malloc_tp(int)` is an int*. The type comes first.
+// ---------------------------------------------------------------------------------------------
+
+#define mi_malloc_tp(tp)         ((tp*)mi_malloc(sizeof(tp)))
+#define mi_zalloc_tp(tp)         ((tp*)mi_zalloc(sizeof(tp)))
+#define mi_calloc_tp(tp, n)      ((tp*)mi_calloc(n, sizeof(tp)))
+#define mi_mallocn_tp(tp, n)     ((tp*)mi_mallocn(n, sizeof(tp)))
+#define mi_reallocn_tp(tp, p, n) ((tp*)mi_reallocn(p, n, sizeof(tp)))
+#define mi_recalloc_tp(tp, p, n) ((tp*)mi_recalloc(p, n, sizeof(tp)))
+
+// ---------------------------------------------------------------------------------------------
+// C++ (11 and up): `std::vector<int, mi_stl_allocator<int>>`
+// ---------------------------------------------------------------------------------------------
+
+#if defined(__cplusplus) && ((__cplusplus >= 201103L) || (defined(_MSC_VER) && _MSC_VER >= 1900))
+
+#include <cstddef>      // std::ptrdiff_t
+#include <cstdint>      // PTRDIFF_MAX
+#include <memory>       // std::addressof
+#include <type_traits>  // std::true_type
+#include <utility>      // std::forward
+
+// An allocator without state: what one has allocated any other can deallocate.
+template <class T> struct mi_stl_allocator {
+  typedef T value_type;
+  typedef std::size_t size_type;
+  typedef std::ptrdiff_t difference_type;
+  typedef value_type& reference;
+  typedef value_type const& const_reference;
+  typedef value_type* pointer;
+  typedef value_type const* const_pointer;
+
+  typedef std::true_type propagate_on_container_copy_assignment;
+  typedef std::true_type propagate_on_container_move_assignment;
+  typedef std::true_type propagate_on_container_swap;
+  typedef std::true_type is_always_equal;
+
+  template <class U> struct rebind { typedef mi_stl_allocator<U> other; };
+
+  mi_stl_allocator() noexcept = default;
+  mi_stl_allocator(const mi_stl_allocator&) noexcept = default;
+  mi_stl_allocator& operator=(const mi_stl_allocator&) noexcept = default;
+  template <class U> mi_stl_allocator(const mi_stl_allocator<U>&) noexcept {}
+
+  mi_stl_allocator select_on_container_copy_construction() const { return *this; }
+
+  // An array of `count` objects without their construction; throws std::bad_alloc. Types that want
+  // more than 16 bytes of alignment go another way; what is too large fails in `mi_new_n`.
+  mi_decl_nodiscard T* allocate(size_type count, const void* = nullptr) {
+    if (alignof(T) > 16 && count <= max_size()) {
+      return static_cast<T*>(mi_new_aligned(count * sizeof(T), alignof(T)));
+    }
+    return static_cast<T*>(mi_new_n(count, sizeof(T)));
+  }
+  void deallocate(T* p, size_type = 0) noexcept { mi_free(p); }
+
+  size_type max_size() const noexcept { return static_cast<size_type>(PTRDIFF_MAX) / sizeof(T); }
+
+  pointer address(reference x) const noexcept { return std::addressof(x); }
+  const_pointer address(const_reference x) const noexcept { return std::addressof(x); }
+
+  template <class U, class... Args> void construct(U* p, Args&&... args) {
+    ::new (static_cast<void*>(p)) U(std::forward<Args>(args)...);
+  }
+  template <class U> void destroy(U* p) noexcept { p->~U(); }
+};
+
+template <class T, class U>
+bool operator==(const mi_stl_allocator<T>&, const mi_stl_allocator<U>&) noexcept {
+  return true;
+}
+template <class T, class U>
+bool operator!=(const mi_stl_allocator<T>&, const mi_stl_allocator<U>&) noexcept {
+  return false;
+}
+
+#endif  // C++11
+
+#endif  // MIMALLOC_H

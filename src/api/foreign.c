@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// foreign.c - hand pointers that are not ours to the allocator behind us
+//
+// Tests: tests/api/bad_input_test.c, tests/scripts/preload_foreign.sh
+#include "api/foreign.h"
+#include "base/config.h"
+#include "platform/platform.h"
+#include "runtime/report.h"
+#include <errno.h>
+
+typedef void free_fun_t(void* p);
+typedef size_t usable_size_fun_t(void* p);
+
+static free_fun_t* next_free;                // const after start
+static usable_size_fun_t* next_usable_size;  // const after start
+
+void mii_foreign_start(void) {
+  if (!MI_CFG_OVERRIDE) return;
+  next_free = (free_fun_t*)mii_platform_next_function("free");
+  next_usable_size = (usable_size_fun_t*)mii_platform_next_function("malloc_usable_size");
+}
+
+static void report(const char* what, const void* p) {
+  mii_misuse(EINVAL, "%s: pointer does not come from this allocator: %p\n", what, p);
+}
+
+void mii_foreign_free(void* p) {
+  if (next_free != NULL) {
+    const int before = errno;
+    next_free(p);
+    errno = before;
+  } else {
+    report("free", p);
+  }
+}
+
+size_t mii_foreign_usable_size_silent(const void* p) {
+  return next_usable_size != NULL ? next_usable_size((void*)(uintptr_t)p) : 0;
+}
+
+size_t mii_foreign_usable_size(const void* p) {
+  if (next_usable_size == NULL) report("usable size", p);
+  return mii_foreign_usable_size_silent(p);
+}

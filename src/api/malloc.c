@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// malloc.c - allocation: the fast path and what stands around it
+//
+// Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/bad_input_test.c
+#include "api/allocate.h"
+#include "api/start.h"
+#include "heap/thread.h"
+#include "mimalloc.h"
+#include "runtime/report.h"
+#include <errno.h>
+#include <string.h>
+
+// Failures -------------------------------------------------------------------------------------------
+
+void* mii_fail_too_large(size_t size) {
+  mii_error(EOVERFLOW, "allocation request is too large: %zu bytes (the limit is %zu)\n", size, BLOCK_BYTES_MAX);
+  errno = ENOMEM;
+  return NULL;
+}
+
+void* mii_fail_no_memory(size_t size) {
+  mii_error(ENOMEM, "out of memory: %zu bytes could not be allocated\n", size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+void* mii_fail_alignment(size_t alignment) {
+  mii_error(EINVAL, "alignment is not a power of two: %zu\n", alignment);
+  errno = EINVAL;
+  return NULL;
+}
+
+bool mii_total_size(size_t count, size_t size, size_t* total) {
+  if (MI_LIKELY(mii_multiply(count, size, total))) return true;
+  mii_error(EOVERFLOW, "allocation request is too large: %zu times %zu bytes\n", count, size);
+  errno = ENOMEM;
+  return false;
+}
+
+// Allocation -----------------------------------------------------------------------------------------
+
+static void* take(block_request_t want, bool clear) {
+  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return mii_fail_no_memory(want.size);
+  theap_t* const theap = mii_thread_enter();
+  if (theap == NULL) return mii_fail_no_memory(want.size);
+  bool zero;
+  void* const p = mii_block_take(theap, want, &zero);
+  mii_thread_leave(theap);
+  if (p == NULL) return mii_fail_no_memory(want.size);
+  if (clear && !zero) memset(p, 0, mii_block_bytes(p));
+  return p;
+}
+
+void* mii_allocate(size_t size, bool clear) {
+  if (size <= MID_BLOCK_MAX && !clear) {
+    void* const p = mii_list_pop(&mii_theap_mine->list[mii_size_class(size)]);
+    if (p != NULL) return p;
+  }
+  if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
+  return take((block_request_t){.size = size}, clear);
+}
+
+void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool clear) {
+  if (MI_UNLIKELY(!mii_is_power_of_two(alignment))) return mii_fail_alignment(alignment);
+  if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
+  return take((block_request_t){.size = size, .alignment = alignment, .offset = offset}, clear);
+}
+
+void* mii_zalloc(size_t size) {
+  if (MI_LIKELY(size <= FAST_SIZE_MAX)) {
+    const uint32_t size_class = mii_size_class_fast(size);
+    void* const p = mii_list_pop(&mii_theap_mine->list[size_class]);
+    if (MI_LIKELY(p != NULL)) return memset(p, 0, mii_class_bytes(size_class));
+  }
+  return mii_allocate(size, true);
+}
+
+void* mi_malloc(size_t size) { return mii_malloc(size); }
+void* mi_malloc_small(size_t size) { return mii_malloc(size); }
+void* mi_zalloc(size_t size) { return mii_zalloc(size); }
+void* mi_zalloc_small(size_t size) { return mii_zalloc(size); }
+
+void* mi_calloc(size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mii_zalloc(total) : NULL;
+}
+
+void* mi_mallocn(size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mii_malloc(total) : NULL;
+}
+
+size_t mi_good_size(size_t size) { return mii_block_good_size(size); }
+
+// With the block's size ------------------------------------------------------------------------------
+
+static void* with_size(void* p, size_t* block_size) {
+  if (p != NULL && block_size != NULL) *block_size = mii_block_bytes(p);
+  return p;
+}
+
+void* mi_umalloc(size_t size, size_t* block_size) { return with_size(mii_malloc(size), block_size); }
+void* mi_umalloc_small(size_t size, size_t* block_size) { return with_size(mii_malloc(size), block_size); }
+void* mi_uzalloc_small(size_t size, size_t* block_size) { return with_size(mii_zalloc(size), block_size); }
+
+void* mi_ucalloc(size_t count, size_t size, size_t* block_size) {
+  return with_size(mi_calloc(count, size), block_size);
+}
+
+void* mi_umalloc_aligned(size_t size, size_t alignment, size_t* block_size) {
+  return with_size(mii_allocate_aligned(size, alignment, 0, false), block_size);
+}
+
+void* mi_uzalloc_aligned(size_t size, size_t alignment, size_t* block_size) {
+  return with_size(mii_allocate_aligned(size, alignment, 0, true), block_size);
+}

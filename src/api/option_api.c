@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// option_api.c - options and callbacks, the public names
+//
+// Tests: tests/api/options_test.c, tests/api/callbacks_test.c
+#include "base/config.h"
+#include "heap/theap.h"
+#include "mimalloc.h"
+#include "runtime/option.h"
+#include "runtime/report.h"
+
+long mi_option_get(mi_option_t option) { return mii_option_get(option); }
+bool mi_option_is_enabled(mi_option_t option) { return mii_option_is_on(option); }
+void mi_option_set(mi_option_t option, long value) { mii_option_set(option, value); }
+void mi_option_set_default(mi_option_t option, long value) { mii_option_set_default(option, value); }
+void mi_option_set_enabled(mi_option_t option, bool enable) { mii_option_set(option, enable); }
+void mi_option_set_enabled_default(mi_option_t option, bool enable) { mii_option_set_default(option, enable); }
+void mi_option_enable(mi_option_t option) { mii_option_set(option, 1); }
+void mi_option_disable(mi_option_t option) { mii_option_set(option, 0); }
+
+long mi_option_get_clamp(mi_option_t option, long min, long max) {
+  const long value = mii_option_get(option);
+  if (value < min) return min;
+  return value > max ? max : value;
+}
+
+size_t mi_option_get_size(mi_option_t option) {
+  const long value = mii_option_get(option);
+  return value > 0 ? (size_t)value : 0;
+}
+
+void mi_options_print_out(mi_output_fun* out, void* arg) {
+  const int version = MI_MALLOC_VERSION;
+  mii_print(out, arg, "mimalloc API %d.%d.%d, %s build\n", version / 10000, version / 100 % 100, version % 100,
+            MI_ASSERT_LEVEL > 0 ? "debug" : "release");
+  const option_description_t* option;
+  for (size_t i = 0; (option = mii_option_describe(i)) != NULL; i++) {
+    mii_print(out, arg, "option '%s': %ld\n", option->name, mii_option_get(option->option));
+  }
+  mii_print(out, arg, "debug level : %d\nsecure build: %s\n", MI_ASSERT_LEVEL, MI_CFG_SECURE ? "yes" : "no");
+}
+
+void mi_options_print(void) { mi_options_print_out(NULL, NULL); }
+
+void mi_register_output(mi_output_fun* out, void* arg) { mii_report_set_output(out, arg); }
+void mi_register_error(mi_error_fun* fun, void* arg) { mii_report_set_error(fun, arg); }
+
+void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg) {
+  mii_deferred_free_set(deferred_free, arg);
+}

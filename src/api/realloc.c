@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// realloc.c - changing the size of a block
+//
+// In place where the block's kind allows it and not more than half would be wasted; otherwise a new
+// block, a copy, and a free. The old block stays as it was when that fails.
+//
+// Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/aligned_test.c
+#include "api/allocate.h"
+#include "mimalloc.h"
+#include <errno.h>
+#include <string.h>
+
+static bool is_aligned_at(const void* p, reallocate_t want) {
+  return want.alignment <= 1 || (((uintptr_t)p + want.offset) & (want.alignment - 1)) == 0;
+}
+
+static void clear_tail(void* p, size_t from) {
+  const size_t bytes = mii_block_bytes(p);
+  if (bytes > from) memset((uint8_t*)p + from, 0, bytes - from);
+}
+
+static void* allocate_for(reallocate_t want) {
+  if (want.alignment <= 1) return want.clear ? mii_zalloc(want.size) : mii_malloc(want.size);
+  return mii_allocate_aligned(want.size, want.alignment, want.offset, want.clear);
+}
+
+static void* move(void* p, size_t bytes, reallocate_t want) {
+  void* const moved = allocate_for(want);
+  if (moved == NULL) return NULL;
+  memcpy(moved, p, mii_min(bytes, want.size));
+  if (want.size == 0) *(uint8_t*)moved = 0;
+  mii_free(p);
+  return moved;
+}
+
+void* mii_reallocate(void* p, reallocate_t want) {
+  if (want.alignment != 0 && !mii_is_power_of_two(want.alignment)) return mii_fail_alignment(want.alignment);
+  if (want.size > BLOCK_BYTES_MAX) return mii_fail_too_large(want.size);
+  if (p == NULL) return allocate_for(want);
+
+  const size_t bytes = mii_usable_size(p);  // reports a pointer that nobody knows
+  if (bytes == 0) {
+    errno = EINVAL;
+    return NULL;
+  }
+  if (mii_block_is_ours(p) && is_aligned_at(p, want) && mii_block_resize(p, want.size)) {
+    if (want.clear) clear_tail(p, bytes);
+    return p;
+  }
+  return move(p, bytes, want);
+}
+
+void* mi_realloc(void* p, size_t newsize) { return mii_reallocate(p, (reallocate_t){.size = newsize}); }
+
+void* mi_reallocn(void* p, size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mi_realloc(p, total) : NULL;
+}
+
+void* mi_reallocf(void* p, size_t newsize) {
+  void* const moved = mi_realloc(p, newsize);
+  if (moved == NULL && p != NULL) {
+    const int failure = errno;
+    mii_free(p);
+    errno = failure;
+  }
+  return moved;
+}
+
+void* mi_rezalloc(void* p, size_t newsize) {
+  return mii_reallocate(p, (reallocate_t){.size = newsize, .clear = true});
+}
+
+void* mi_recalloc(void* p, size_t newcount, size_t size) {
+  size_t total;
+  return mii_total_size(newcount, size, &total) ? mi_rezalloc(p, total) : NULL;
+}
+
+void* mi_urealloc(void* p, size_t newsize, size_t* block_size_pre, size_t* block_size_post) {
+  const size_t before = p != NULL ? mii_usable_size(p) : 0;
+  void* const moved = mi_realloc(p, newsize);
+  if (moved != NULL) {
+    if (block_size_pre != NULL) *block_size_pre = before;
+    if (block_size_post != NULL) *block_size_post = mii_block_bytes(moved);
+  }
+  return moved;
+}
+
+void* mi_expand(void* p, size_t newsize) {
+  if (p == NULL || !mii_block_is_ours(p)) return NULL;
+  return newsize <= mii_block_bytes(p) ? p : NULL;
+}
+
+// Aligned --------------------------------------------------------------------------------------------
+
+// The alignment must be given: 0 is an error here.
+static void* reallocate_aligned(void* p, reallocate_t want) {
+  return want.alignment == 0 ? mii_fail_alignment(0) : mii_reallocate(p, want);
+}
+
+void* mi_realloc_aligned(void* p, size_t newsize, size_t alignment) {
+  return reallocate_aligned(p, (reallocate_t){.size = newsize, .alignment = alignment});
+}
+
+void* mi_realloc_aligned_at(void* p, size_t newsize, size_t alignment, size_t offset) {
+  return reallocate_aligned(p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset});
+}
+
+void* mi_rezalloc_aligned(void* p, size_t newsize, size_t alignment) {
+  return reallocate_aligned(p, (reallocate_t){.size = newsize, .alignment = alignment, .clear = true});
+}
+
+void* mi_rezalloc_aligned_at(void* p, size_t newsize, size_t alignment, size_t offset) {
+  return reallocate_aligned(
+      p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset, .clear = true});
+}
+
+void* mi_recalloc_aligned(void* p, size_t newcount, size_t size, size_t alignment) {
+  size_t total;
+  return mii_total_size(newcount, size, &total) ? mi_rezalloc_aligned(p, total, alignment) : NULL;
+}
+
+void* mi_recalloc_aligned_at(void* p, size_t newcount, size_t size, size_t alignment, size_t offset) {
+  size_t total;
+  if (!mii_total_size(newcount, size, &total)) return NULL;
+  return mi_rezalloc_aligned_at(p, total, alignment, offset);
+}

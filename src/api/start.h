@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// start.h - the order in which things start and stop
+#ifndef MI_START_H
+#define MI_START_H
+
+#include <stdbool.h>
+
+// Make the allocator ready. Any thread, any time, as often as you like: called by the first allocation
+// of every thread. False if the system gives us no address space.
+bool mii_start(void);
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// config.h - every build switch: what it means, its default, and the legal combinations
+#ifndef MI_CONFIG_H
+#define MI_CONFIG_H
+
+#include <assert.h>
+#include <stdint.h>
+
+// Export malloc, free, operator new and the other names of the system allocator beside `mi_*`.
+#ifndef MI_CFG_OVERRIDE
+#define MI_CFG_OVERRIDE 0
+#endif
+
+// The libmimalloc-secure build: every free validates its pointer, and an error stops the program.
+#ifndef MI_CFG_SECURE
+#define MI_CFG_SECURE 0
+#endif
+
+// 0: none; 1: O(1) assertions; 2: also the validators, which walk lists.
+#ifndef MI_ASSERT_LEVEL
+#define MI_ASSERT_LEVEL 0
+#endif
+
+// Set by mi.c: all sources are compiled as one file.
+#ifndef MI_CFG_ONE_FILE
+#define MI_CFG_ONE_FILE 0
+#endif
+
+static_assert(MI_CFG_OVERRIDE == 0 || MI_CFG_OVERRIDE == 1, "MI_CFG_OVERRIDE is 0 or 1");
+static_assert(MI_CFG_SECURE == 0 || MI_CFG_SECURE == 1, "MI_CFG_SECURE is 0 or 1");
+static_assert(MI_ASSERT_LEVEL >= 0 && MI_ASSERT_LEVEL <= 2, "MI_ASSERT_LEVEL is 0, 1 or 2");
+
+// The geometry (docs/design/001-geometry.md).
+enum {
+  SLICE_SHIFT = 16,                          // 64 KiB: the unit of the page records
+  SLICE_BYTES = 1 << SLICE_SHIFT,
+  SEGMENT_SLICES = 64,                       // one bit each in a 64-bit word
+  SEGMENT_BYTES = SEGMENT_SLICES * SLICE_BYTES,
+  UNIT_SHIFT = 12,                           // 4 KiB: the unit of runs, and of threading a page
+  UNIT_BYTES = 1 << UNIT_SHIFT,
+  AREA_UNITS = SEGMENT_BYTES / UNIT_BYTES,   // a run area is a whole segment
+  RUN_UNITS_MAX = 256,                       // runs end at 1 MiB, huge blocks begin
+};
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// size_class.c - the table of the small classes, and the search for an aligned one
+#include "base/size_class.h"
+
+// The class of a multiple of 8 up to 1024, as a constant expression: mii_size_class() again, which
+// the unit test compares.
+#define MI_CLASS(n)                                                          \
+  ((n) <= 8     ? 0                                                          \
+   : (n) <= 128 ? ((n) + 15) / 16                                            \
+   : (n) <= 256 ? 9 + ((((n)-1) >> 4) & 7)                                   \
+   : (n) <= 512 ? 17 + ((((n)-1) >> 5) & 7)                                  \
+                : 25 + ((((n)-1) >> 6) & 7))
+#define MI_CLASS_4(n) MI_CLASS(n), MI_CLASS((n) + 8), MI_CLASS((n) + 16), MI_CLASS((n) + 24)
+#define MI_CLASS_16(n) MI_CLASS_4(n), MI_CLASS_4((n) + 32), MI_CLASS_4((n) + 64), MI_CLASS_4((n) + 96)
+
+const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1] = {
+    MI_CLASS_16(0),   MI_CLASS_16(128), MI_CLASS_16(256), MI_CLASS_16(384), MI_CLASS_16(512),
+    MI_CLASS_16(640), MI_CLASS_16(768), MI_CLASS_16(896), MI_CLASS(1024),
+};
+
+uint32_t mii_size_class_aligned(size_t size, size_t alignment) {
+  if (size > MID_BLOCK_MAX || alignment > MID_BLOCK_MAX) return CLASS_COUNT;
+  const size_t wanted = mii_align_up(mii_max(size, 1), alignment);
+  if (wanted > MID_BLOCK_MAX) return CLASS_COUNT;
+  uint32_t size_class = mii_size_class(wanted);
+  while (size_class < CLASS_COUNT && mii_class_bytes(size_class) % alignment != 0) size_class++;
+  return size_class;
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// block.c - a block of any size: a page's block to 32 KiB, a run to 1 MiB, whole slices above
+//
+// A block of a page begins where its page says, so alignment is a matter of choosing the class. Runs and
+// huge blocks are placed where the request wants them; with an odd offset the user's pointer may lie
+// inside the first unit of a run, or inside the first slice of a huge block, and nowhere else.
+//
+// Tests: tests/unit/heap/block_test.c
+#include "heap/block.h"
+#include "base/assert.h"
+#include "page/page_fast.h"
+#include "page/page_remote.h"
+#include "space/huge.h"
+#include "space/purge.h"
+#include "space/run.h"
+
+enum { RUN_BYTES_MAX = RUN_UNITS_MAX * UNIT_BYTES };
+
+// Take -----------------------------------------------------------------------------------------------
+
+static void* take_from_page(theap_t* theap, uint32_t size_class) {
+  void* const p = mii_list_pop(&theap->list[size_class]);
+  return p != NULL ? p : mii_theap_refill(theap, size_class);
+}
+
+// How far the user's pointer lies behind the start of its first piece (a unit or a slice), and how the
+// start itself is to be placed, in pieces.
+typedef struct placement_s {
+  size_t shift;    // bytes, less than a piece
+  uint32_t align;  // pieces; 1: any
+  uint32_t phase;
+} placement_t;
+
+static placement_t placement_of(block_request_t want, size_t piece) {
+  if (want.alignment <= 1) return (placement_t){0, 1, 0};
+  // p is to be congruent to -offset modulo the alignment.
+  const size_t residue = (0 - want.offset) & (want.alignment - 1);
+  if (want.alignment <= piece) return (placement_t){residue, 1, 0};
+  const size_t shift = residue & (piece - 1);
+  return (placement_t){shift, (uint32_t)(want.alignment / piece), (uint32_t)(residue / piece)};
+}
+
+static void* take_run(theap_t* theap, block_request_t want, placement_t place, bool* zero) {
+  const uint32_t units = (uint32_t)mii_divide_up(want.size + place.shift, UNIT_BYTES);
+  const run_request_t run = {.count = units, .align = place.align, .phase = place.phase};
+  uint8_t* const start = mii_run_take(run, &theap->run_segment, zero);
+  return start != NULL ? start + place.shift : NULL;
+}
+
+static void* take_huge(block_request_t want, bool* zero) {
+  const placement_t place = placement_of(want, SLICE_BYTES);
+  const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
+  if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
+  const slice_request_t huge = {.count = (uint32_t)slices, .align = place.align, .phase = place.phase};
+  uint8_t* const start = mii_huge_take(huge, zero);
+  return start != NULL ? start + place.shift : NULL;
+}
+
+// Blocks that no page holds.
+static void* take_unpaged(theap_t* theap, block_request_t want, bool* zero) {
+  const placement_t place = placement_of(want, UNIT_BYTES);
+  const bool fits_run = want.size + place.shift <= RUN_BYTES_MAX && want.alignment <= RUN_BYTES_MAX;
+  return fits_run ? take_run(theap, want, place, zero) : take_huge(want, zero);
+}
+
+// Memory is short: what waits for somebody to look at it is given back first.
+static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, bool* zero) {
+  mii_theap_collect(theap);
+  mii_heap_trim(theap->heap);
+  mii_purge_all();
+  return take_unpaged(theap, want, zero);
+}
+
+void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
+  MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
+  *zero = false;
+  if (want.size == 0) want.size = 1;
+  if (want.alignment <= 1 && want.size <= MID_BLOCK_MAX) return take_from_page(theap, mii_size_class(want.size));
+  if (want.alignment > BLOCK_BYTES_MAX / 2) return NULL;
+  if ((want.offset & (want.alignment - 1)) == 0 && want.alignment > 1) {
+    const uint32_t size_class = mii_size_class_aligned(want.size, want.alignment);
+    if (size_class < CLASS_COUNT) return take_from_page(theap, size_class);
+  }
+  mii_purge_tick(mii_platform_clock_ms());
+  void* const p = take_unpaged(theap, want, zero);
+  return p != NULL ? p : take_unpaged_under_pressure(theap, want, zero);
+}
+
+// From a pointer to what it is -----------------------------------------------------------------------
+
+// The record of the page that slice i is part of.
+static page_t* page_at(size_t slice, slice_kind_t kind) {
+  return mii_page_record(kind == SLICE_FOLLOW ? slice - 1 : slice);
+}
+
+static size_t bytes_behind(size_t bytes, const void* p, size_t piece) {
+  return bytes - ((uintptr_t)p & (piece - 1));
+}
+
+size_t mii_block_bytes(const void* p) {
+  if (!mii_block_is_ours(p)) return 0;
+  const size_t slice = mii_slice_of(p);
+  const slice_kind_t kind = mii_slice_kind(slice);
+  switch (kind) {
+    case SLICE_PAGE:
+    case SLICE_FOLLOW: return mii_page_block_bytes(page_at(slice, kind));
+    case SLICE_RUN: {
+      const size_t bytes = mii_run_bytes(p);
+      return bytes == 0 ? 0 : bytes_behind(bytes, p, UNIT_BYTES);
+    }
+    case SLICE_HUGE: return bytes_behind(mii_huge_bytes(p), p, SLICE_BYTES);
+    case SLICE_FREE: break;
+  }
+  return 0;
+}
+
+bool mii_block_is_plausible(const void* p) {
+  if (!mii_block_is_ours(p)) return false;
+  const size_t slice = mii_slice_of(p);
+  const slice_kind_t kind = mii_slice_kind(slice);
+  if (kind == SLICE_PAGE || kind == SLICE_FOLLOW) return mii_page_has_block(page_at(slice, kind), p);
+  return mii_block_bytes(p) > 0;
+}
+
+// Give -----------------------------------------------------------------------------------------------
+
+static void give_to_page(page_t* page, block_t* block) {
+  theap_t* const mine = mii_theap_mine;
+  if (mii_page_owner(page) == mii_theap_tag(mine)) {
+    if (mii_page_push_local(page, block)) mii_theap_wake(mine, page);
+    return;
+  }
+  switch (mii_page_push_remote(page, block, block, 1)) {
+    case PUSH_QUIET: break;
+    case PUSH_WAKE_OWNER: mii_theap_page_queued(page); break;
+    case PUSH_PUBLISH: mii_heap_publish(page); break;
+  }
+}
+
+give_result_t mii_block_give(void* p) {
+  if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
+  const size_t slice = mii_slice_of(p);
+  const slice_kind_t kind = mii_slice_kind(slice);
+  switch (kind) {
+    case SLICE_PAGE:
+    case SLICE_FOLLOW: give_to_page(page_at(slice, kind), p); return GIVE_DONE;
+    case SLICE_RUN: return mii_run_give(p) ? GIVE_DONE : GIVE_INVALID;
+    case SLICE_HUGE: mii_huge_give(p); return GIVE_DONE;
+    case SLICE_FREE: break;
+  }
+  return GIVE_INVALID;
+}
+
+// Sizes ----------------------------------------------------------------------------------------------
+
+size_t mii_block_good_size(size_t size) {
+  if (size <= MID_BLOCK_MAX) return mii_class_bytes(mii_size_class(mii_max(size, 1)));
+  if (size <= RUN_BYTES_MAX) return mii_align_up(size, UNIT_BYTES);
+  return size <= BLOCK_BYTES_MAX ? mii_align_up(size, SLICE_BYTES) : size;
+}
+
+static bool wastes_half(size_t size, size_t bytes) { return size < bytes / 2; }
+
+static bool resize_run(void* p, size_t size) {
+  const size_t units = mii_divide_up(size + ((uintptr_t)p & (UNIT_BYTES - 1)), UNIT_BYTES);
+  if (size <= MID_BLOCK_MAX && wastes_half(size, mii_block_bytes(p))) return false;
+  if (units > RUN_UNITS_MAX) return false;
+  return units * UNIT_BYTES == mii_run_bytes(p) || mii_run_resize(p, (uint32_t)units);
+}
+
+static bool resize_huge(void* p, size_t size) {
+  const size_t slices = mii_divide_up(size + ((uintptr_t)p & (SLICE_BYTES - 1)), SLICE_BYTES);
+  if (size <= RUN_BYTES_MAX && wastes_half(size, mii_block_bytes(p))) return false;
+  if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return false;
+  return mii_huge_resize(p, (uint32_t)slices);
+}
+
+bool mii_block_resize(void* p, size_t size) {
+  const size_t bytes = mii_block_bytes(p);
+  if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
+  switch (mii_slice_kind(mii_slice_of(p))) {
+    case SLICE_RUN: return resize_run(p, size);
+    case SLICE_HUGE: return resize_huge(p, size);
+    case SLICE_PAGE:
+    case SLICE_FOLLOW:
+    case SLICE_FREE: break;
+  }
+  return size <= bytes && !wastes_half(size, bytes);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// block.h - a block of any size: from a request to memory, from a pointer to what it is
+#ifndef MI_BLOCK_H
+#define MI_BLOCK_H
+
+#include "heap/theap.h"
+
+// The block's user may begin `offset` bytes before an aligned address: (p + offset) % alignment == 0.
+typedef struct block_request_s {
+  size_t size;       // at most BLOCK_BYTES_MAX
+  size_t alignment;  // a power of two; 0 or 1: none
+  size_t offset;
+} block_request_t;
+
+// Larger requests are refused without a look: the difference of two pointers has to fit a ptrdiff_t.
+static const size_t BLOCK_BYTES_MAX = PTRDIFF_MAX;
+
+// Take a block. *zero tells whether the whole block is known to be zero. NULL when out of memory.
+void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
+
+typedef enum give_result_e {
+  GIVE_DONE,
+  GIVE_FOREIGN,  // p is not in our range
+  GIVE_INVALID,  // p is in our range, but no block begins there
+} give_result_t;
+
+// Give a block back, from any thread. p is not NULL.
+give_result_t mii_block_give(void* p);
+
+// Is p in our range?
+static inline bool mii_block_is_ours(const void* p) { return mii_slice_of(p) < mii_slice_count(); }
+
+// Bytes usable from p on; 0 if p is not a block of ours.
+size_t mii_block_bytes(const void* p);
+
+// Does a block begin at p, as far as can be told without touching it? Slower: for builds that check.
+bool mii_block_is_plausible(const void* p);
+
+// The usable size that a request of `size` bytes gets; `size` itself if it is too large.
+size_t mii_block_good_size(size_t size);
+
+// Make the block at p hold `size` bytes without moving it; false if it has to move, also because it
+// would waste more than half.
+bool mii_block_resize(void* p, size_t size);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// heap.c - pages without an owner: published, claimed, trimmed
+//
+// A disowned page with few free blocks is on no list at all; the free that makes it worth claiming
+// publishes it (W1 in page_remote.c). Empty pages are found here by the purge tick.
+//
+// Tests: tests/unit/heap/heap_test.c
+#include "heap/heap.h"
+#include "base/assert.h"
+#include "page/page_remote.h"
+
+heap_t mii_heap_main;
+
+static handle_link_t* page_link(uint32_t slice) { return &mii_slice_cold(slice)->stack_link; }
+
+void mii_heap_publish(page_t* page) {
+  const slice_t slice = mii_page_slice(page);
+  mii_stack_push(&mii_slice_cold(slice)->heap->claimable[page->size_class], slice, page_link);
+}
+
+page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner) {
+  if (mii_stack_is_empty(&heap->claimable[size_class])) return NULL;
+  const slice_t slice = mii_stack_pop(&heap->claimable[size_class], page_link);
+  if (slice == 0) return NULL;
+  page_t* const page = mii_page_record(slice);
+  mii_page_claim(page, owner);
+  page->state = PAGE_NONE;
+  MI_ASSERT_VALID(mii_page_is_valid(page));
+  return page;
+}
+
+bool mii_heap_try_release(page_t* page) {
+  if (page->out == 0 && !mii_page_is_queued(page)) {
+    mii_page_unmake(page);
+    return true;
+  }
+  bool publish;
+  if (!mii_page_try_disown(page, &publish)) return false;
+  if (publish) mii_heap_publish(page);
+  return true;
+}
+
+// A page that we have popped but not claimed is still queued: frees into it go on and signal nobody. If
+// it is empty, no free can come any more, and we may own it to end it.
+static bool unmake_if_empty(page_t* page) {
+  if (!mii_page_is_empty_unowned(page)) return false;
+  mii_page_claim(page, 0);
+  mii_page_unmake(page);
+  return true;
+}
+
+enum { TRIM_PAGES_MAX = 16 };
+
+void mii_heap_trim(heap_t* heap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    page_t* kept[TRIM_PAGES_MAX];
+    uint32_t kept_count = 0;
+    while (kept_count < TRIM_PAGES_MAX) {
+      const slice_t slice = mii_stack_pop(&heap->claimable[c], page_link);
+      if (slice == 0) break;
+      page_t* const page = mii_page_record(slice);
+      if (!unmake_if_empty(page)) kept[kept_count++] = page;
+    }
+    while (kept_count > 0) mii_heap_publish(kept[--kept_count]);
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// heap.h - a heap: where its theaps' pages go when nobody owns them
+//
+// There is one heap today, the main one; first-class heaps come with the rest of the API.
+#ifndef MI_HEAP_H
+#define MI_HEAP_H
+
+#include "base/handle_stack.h"
+#include "base/size_class.h"
+#include "page/page.h"
+
+struct heap_s {
+  handle_stack_t claimable[CLASS_COUNT];  // atomic: handle_stack.h; disowned pages with enough free blocks
+};
+
+extern heap_t mii_heap_main;
+
+// Put a page where any thread can claim it: after PUSH_PUBLISH or a disowning that says so.
+void mii_heap_publish(page_t* page);
+
+// Claim a page of the class for `owner`, in state PAGE_NONE and counted. NULL if there is none.
+page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner);
+
+// Give back the empty ones among the claimable pages; looks at a bounded number of each class.
+void mii_heap_trim(heap_t* heap);
+
+// Let go of a page that the caller owns and that is on no list. False if it is queued: then the caller
+// keeps it.
+bool mii_heap_try_release(page_t* page);
+
+#endif

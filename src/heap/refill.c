@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// refill.c - where the next list comes from: the policy, alone in its file
+//
+// malloc comes here each time a list runs empty, so at the latest after as many allocations as a page
+// has blocks: the cadence point. It beats the heart (deferred free, now and then housekeeping), and then
+// looks for a page, the cheapest and best filled first. Whole lists change hands, never single blocks.
+//
+// Tests: tests/unit/heap/refill_test.c
+#include "base/assert.h"
+#include "heap/theap.h"
+#include "heap/thread.h"
+#include "page/page_fast.h"
+#include "page/page_remote.h"
+#include "platform/platform.h"
+#include "runtime/option.h"
+#include "space/purge.h"
+
+enum {
+  BEATS_PER_TICK = 64,     // refills between two looks at the clock
+  CANDIDATES_MAX = 4,      // awake pages compared
+  SLEEPERS_PER_REFILL = 2, // looked at before a new page is taken
+  SLEEPERS_PER_TICK = 8,   // looked at per tick, over the classes in turn
+};
+
+// Deferred free ------------------------------------------------------------------------------------
+
+static _Atomic(mi_deferred_free_fun*) deferred_fun;  // atomic: release to set, acquire to call
+static _Atomic(void*) deferred_arg;                  // atomic: written before deferred_fun
+
+void mii_deferred_free_set(mi_deferred_free_fun* fun, void* arg) {
+  atomic_store_explicit(&deferred_fun, NULL, memory_order_relaxed);
+  atomic_store_explicit(&deferred_arg, arg, memory_order_relaxed);
+  atomic_store_explicit(&deferred_fun, fun, memory_order_release);
+}
+
+void mii_deferred_free_call(theap_t* theap, bool force) {
+  mi_deferred_free_fun* const fun = atomic_load_explicit(&deferred_fun, memory_order_acquire);
+  if (fun == NULL || theap->in_deferred_free) return;
+  theap->in_deferred_free = true;
+  fun(force, theap->heartbeat, atomic_load_explicit(&deferred_arg, memory_order_relaxed));
+  theap->in_deferred_free = false;
+}
+
+// Housekeeping -------------------------------------------------------------------------------------
+
+// The first sleeper of the ring: wake it if any block is free, else it becomes the last. Returns it if it
+// can be activated.
+static page_t* review_sleeper(theap_t* theap, slice_t* ring) {
+  page_t* const page = mii_page_record(*ring);
+  mii_page_collect_remote(page);
+  mii_page_count_local(page);
+  if (mii_page_free_count(page) > 0) return mii_theap_review(theap, page) ? page : NULL;
+  if (!mii_page_is_complete(page)) return page;
+  *ring = mii_slice_cold(*ring)->next;
+  return NULL;
+}
+
+// Frees can add up unseen: a few here, a few by other threads, none of them enough for a signal.
+static void review_some_sleepers(theap_t* theap) {
+  for (uint32_t c = 0, looks = 0; c < CLASS_COUNT && looks < SLEEPERS_PER_TICK; c++) {
+    slice_t* const ring = &theap->pages[theap->sweep_class].asleep;
+    if (*ring != 0) {
+      review_sleeper(theap, ring);
+      looks++;
+    }
+    theap->sweep_class = (theap->sweep_class + 1) % CLASS_COUNT;
+  }
+}
+
+static void housekeeping(theap_t* theap) {
+  const uint64_t now = mii_platform_clock_ms();
+  review_some_sleepers(theap);
+  const long delay = mii_option_get(mi_option_purge_delay);
+  if (delay >= 0 && now >= theap->next_sweep_ms) {
+    theap->next_sweep_ms = now + (uint64_t)delay;
+    mii_theap_give_kept(theap);
+    mii_thread_pool_tick(now, (uint64_t)delay);
+    mii_heap_trim(theap->heap);
+  }
+  mii_purge_tick(now);
+}
+
+static void beat(theap_t* theap) {
+  theap->heartbeat++;
+  mii_deferred_free_call(theap, false);
+  if (theap->heartbeat % BEATS_PER_TICK == 0) housekeeping(theap);
+}
+
+// The search for a page ----------------------------------------------------------------------------
+
+// The fullest of a few, so that the others may become empty; then the lowest.
+static bool is_better(const page_t* a, const page_t* b) {
+  return a->out != b->out ? a->out > b->out : mii_page_slice(a) < mii_page_slice(b);
+}
+
+static page_t* best_awake(theap_t* theap, uint32_t size_class) {
+  const slice_t first = theap->pages[size_class].awake;
+  if (first == 0) return NULL;
+  page_t* best = mii_page_record(first);
+  slice_t slice = mii_slice_cold(first)->next;
+  for (int i = 1; i < CANDIDATES_MAX && slice != first; i++, slice = mii_slice_cold(slice)->next) {
+    page_t* const page = mii_page_record(slice);
+    if (is_better(page, best)) best = page;
+  }
+  return best;
+}
+
+static page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
+  slice_t* const ring = &theap->pages[size_class].asleep;
+  for (int i = 0; i < SLEEPERS_PER_REFILL && *ring != 0; i++) {
+    page_t* const page = review_sleeper(theap, ring);
+    if (page != NULL) return page;
+  }
+  return NULL;
+}
+
+static bool activate(theap_t* theap, page_t* page) {
+  if (page == NULL) return false;
+  mii_theap_activate(theap, page);
+  return true;
+}
+
+static bool fill_list(theap_t* theap, uint32_t size_class) {
+  if (activate(theap, best_awake(theap, size_class))) return true;
+  if (mii_theap_extend(theap, size_class)) return true;
+  if (activate(theap, usable_sleeper(theap, size_class))) return true;
+  if (activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap)))) return true;
+  return activate(theap, mii_page_make(size_class, theap->heap, mii_theap_tag(theap)));
+}
+
+// Memory is short: any free block will do, and what waits to be purged can be used otherwise.
+static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
+  mii_theap_collect(theap);
+  mii_thread_pool_dissolve_all();
+  mii_heap_trim(theap->heap);
+  mii_purge_all();
+  return fill_list(theap, size_class);
+}
+
+void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
+  MI_ASSERT(theap->list[size_class] == NULL);
+  beat(theap);
+  mii_theap_drain(theap);
+  // The program's deferred free may have allocated, and the list be full again.
+  if (theap->list[size_class] == NULL && !fill_list(theap, size_class) &&
+      !fill_list_under_pressure(theap, size_class)) {
+    return NULL;
+  }
+  MI_ASSERT_VALID(theap->heartbeat % 256 != 0 || mii_theap_is_valid(theap));
+  return mii_list_pop(&theap->list[size_class]);
+}

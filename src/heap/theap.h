@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// theap.h - one thread's lists and pages of one heap
+//
+// Who may touch a field: the thread that uses the theap (owner), unless said otherwise. A theap whose
+// thread ended waits in a pool, with its pages, for the next thread (thread.h).
+#ifndef MI_THEAP_H
+#define MI_THEAP_H
+
+#include "base/compiler.h"
+#include "base/handle_stack.h"
+#include "heap/heap.h"
+#include "mimalloc.h"
+
+// The owned pages of a class. A ring is named by its first page, 0 if empty, and linked in the pages'
+// cold records.
+typedef struct class_pages_s {
+  slice_t active;  // the page that list[] came from, while it is in state active
+  slice_t awake;   // ring
+  slice_t asleep;  // ring: pages that can be extended first, then the longest asleep
+} class_pages_t;
+
+struct theap_s {
+  block_t* list[CLASS_COUNT];         // owner: what malloc pops, per class
+  class_pages_t pages[CLASS_COUNT];   // owner
+  _Atomic(uint32_t) woken;            // atomic: queued pages, linked by stack_link; pushes and take-alls
+  uint32_t run_segment;               // owner: where the last run was found
+  heap_t* heap;                       // const
+  uint64_t heartbeat;                 // owner: refills so far
+  uint64_t next_sweep_ms;             // owner
+  uint64_t blocks_handed;             // owner, read racily for statistics: blocks put into list[]
+  uint64_t bytes_handed;              // owner, read racily for statistics
+  uint32_t sweep_class;               // owner: where the next look at sleepers begins
+  bool in_deferred_free;              // owner
+  bool keeps_nothing;                 // owner: mi_thread_set_in_threadpool
+  bool is_bare;                       // owner: has no page
+  uint64_t pooled_at_ms;              // owner, or who popped it from the pool
+  _Atomic(uint32_t) stack_link;       // atomic: handle_stack.h, the pool
+  theap_t* next_made;                 // const: the list of all theaps
+};
+// The sweet spot of one theap per thread and heap; DESIGN.md wants at most 2 KiB.
+static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");
+
+// What every thread begins with: no list, so that the first call of each kind takes the slow path.
+extern const theap_t mii_theap_empty;
+
+// The running thread's theap, never NULL.
+extern MI_TLS theap_t* mii_theap_mine;
+
+MI_INLINE uintptr_t mii_theap_tag(const theap_t* theap) { return (uintptr_t)theap; }
+
+// Take a block of the class when list[size_class] has run empty: the cadence point, see refill.c. NULL
+// when out of memory.
+void* mii_theap_refill(theap_t* theap, uint32_t size_class);
+
+// A page of the theap needs a look: mii_page_push_local said so.
+void mii_theap_wake(theap_t* theap, page_t* page);
+
+// A page that we do not own was pushed to, and says so. Any thread.
+void mii_theap_page_queued(page_t* page);
+
+// Count everything, and give empty pages back. Pages with any free block become usable at once.
+void mii_theap_collect(theap_t* theap);
+
+// Let go of all pages: the lists go back to their pages, which become claimable or end. False if a
+// page is held by a free that is under way: then call again later.
+bool mii_theap_dissolve(theap_t* theap);
+
+// Called at every heartbeat; NULL stops it.
+void mii_deferred_free_set(mi_deferred_free_fun* fun, void* arg);
+void mii_deferred_free_call(theap_t* theap, bool force);
+
+// Owner only, between calls.
+bool mii_theap_is_valid(theap_t* theap);
+
+// Used by refill.c -------------------------------------------------------------------------------
+
+// Put the free blocks of an owned page into the (empty) list of its class; it becomes the active page.
+// The page is complete or has a free block.
+void mii_theap_activate(theap_t* theap, page_t* page);
+
+// Thread more blocks of the active page into the (empty) list. False if there is none or it is complete.
+bool mii_theap_extend(theap_t* theap, uint32_t size_class);
+
+// Look at a page of a ring again: count its frees, and put it where it belongs. False if it is gone.
+bool mii_theap_review(theap_t* theap, page_t* page);
+
+// Take the pages that other threads have queued.
+void mii_theap_drain(theap_t* theap);
+
+void mii_theap_give_kept(theap_t* theap);
+
+#endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// thread.c - a thread starts, a thread ends; from the running thread to its theap
+//
+//     thread without a theap --enter--> its own --end--> in the pool, with its pages --enter--> another's
+//                                                            |
+//                                                            +--after a purge delay--> bare, in the pool
+//
+// A pooled theap keeps its address, hence its tag: frees into its pages go on as before, and who takes it
+// drains what came meanwhile. A theap in the pool belongs to who pops it, so pushing and popping it are
+// the only synchronisation its plain fields need (handle_stack.h).
+//
+// Calls after our own end of the thread (destructors that run later, threads made by a raw clone that
+// ended) borrow a theap from the pool for the time of the call.
+//
+// Tests: tests/unit/heap/thread_test.c, tests/stress/
+#include "heap/thread.h"
+#include "base/assert.h"
+#include "platform/platform.h"
+
+const theap_t mii_theap_done = {.heap = &mii_heap_main};
+
+static handle_stack_t pool;                // atomic: handle_stack.h
+static _Atomic(theap_t*) made;             // atomic: release to add, acquire to walk
+static _Atomic(uint64_t) started;          // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) ended;            // atomic: relaxed, a count of its own
+static _Atomic(bool) exits_are_armed;      // atomic: release to set, acquire to use the platform's key
+
+static handle_link_t* theap_link(uint32_t handle) { return &((theap_t*)mii_meta_pointer(handle))->stack_link; }
+
+static void pool_push(theap_t* theap) { mii_stack_push(&pool, mii_meta_handle(theap), theap_link); }
+
+static theap_t* pool_pop(void) {
+  const uint32_t handle = mii_stack_pop(&pool, theap_link);
+  return handle != 0 ? mii_meta_pointer(handle) : NULL;
+}
+
+static theap_t* make_theap(void) {
+  theap_t* const theap = mii_meta_take(sizeof *theap);
+  if (theap == NULL) return NULL;
+  theap->heap = &mii_heap_main;
+  theap->is_bare = true;
+  theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
+  do {
+    theap->next_made = first;
+  } while (!atomic_compare_exchange_weak_explicit(&made, &first, theap, memory_order_release, memory_order_relaxed));
+  return theap;
+}
+
+theap_t* mii_thread_first_theap(void) { return atomic_load_explicit(&made, memory_order_acquire); }
+
+static theap_t* take_theap(void) {
+  theap_t* const theap = pool_pop();
+  return theap != NULL ? theap : make_theap();
+}
+
+static theap_t* start_thread(void) {
+  theap_t* const theap = take_theap();
+  if (theap == NULL) return NULL;
+  mii_theap_mine = theap;
+  atomic_fetch_add_explicit(&started, 1, memory_order_relaxed);
+  // Last: the platform may allocate, and finds everything in place.
+  if (atomic_load_explicit(&exits_are_armed, memory_order_acquire)) mii_platform_thread_arm(theap);
+  return theap;
+}
+
+theap_t* mii_thread_enter(void) {
+  if (mii_theap_mine == &mii_theap_empty) return start_thread();
+  if (mii_theap_mine == &mii_theap_done) return take_theap();
+  return mii_theap_mine;
+}
+
+void mii_thread_leave(theap_t* theap) {
+  if (theap == mii_theap_mine) return;
+  theap->is_bare = false;
+  pool_push(theap);
+}
+
+void mii_thread_end(bool for_good) {
+  theap_t* const theap = mii_theap_mine;
+  if (theap != &mii_theap_empty && theap != &mii_theap_done) {
+    mii_theap_collect(theap);
+    theap->is_bare = false;
+    theap->keeps_nothing = false;
+    theap->pooled_at_ms = mii_platform_clock_ms();
+    mii_theap_mine = (theap_t*)(for_good ? &mii_theap_done : &mii_theap_empty);
+    pool_push(theap);
+    atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
+  } else if (for_good) {
+    mii_theap_mine = (theap_t*)&mii_theap_done;
+  }
+}
+
+void mii_thread_set_in_pool(void) {
+  if (mii_theap_mine != &mii_theap_empty && mii_theap_mine != &mii_theap_done) mii_theap_mine->keeps_nothing = true;
+}
+
+static void at_exit(void* value) {
+  (void)value;
+  mii_thread_end(true);
+}
+
+void mii_thread_arm_exits(void) {
+  if (mii_platform_on_thread_exit(at_exit) != 0) return;  // then threads are not ended, and we leak pages
+  atomic_store_explicit(&exits_are_armed, true, memory_order_release);
+}
+
+uint64_t mii_thread_started_count(void) { return atomic_load_explicit(&started, memory_order_relaxed); }
+uint64_t mii_thread_ended_count(void) { return atomic_load_explicit(&ended, memory_order_relaxed); }
+
+// The pool -----------------------------------------------------------------------------------------
+
+enum { TICK_THEAPS_MAX = 8 };
+
+static bool is_due(const theap_t* theap, uint64_t now, uint64_t delay) {
+  return !theap->is_bare && now >= theap->pooled_at_ms + delay;
+}
+
+// The pool is a stack, so the ones that waited longest are below: look at a few, and put them back in
+// their order.
+void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
+  theap_t* seen[TICK_THEAPS_MAX];
+  uint32_t count = 0;
+  while (count < TICK_THEAPS_MAX) {
+    theap_t* const theap = pool_pop();
+    if (theap == NULL) break;
+    if (is_due(theap, now, delay)) mii_theap_dissolve(theap);
+    seen[count++] = theap;
+  }
+  while (count > 0) pool_push(seen[--count]);
+}
+
+void mii_thread_pool_dissolve_all(void) {
+  // Take all first: what we push back must not come up again.
+  uint32_t handle = mii_stack_take_all(&pool);
+  while (handle != 0) {
+    theap_t* const theap = mii_meta_pointer(handle);
+    handle = atomic_load_explicit(&theap->stack_link, memory_order_relaxed);
+    if (!theap->is_bare) mii_theap_dissolve(theap);
+    pool_push(theap);
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// thread.h - a thread starts, a thread ends; from the running thread to its theap
+#ifndef MI_THREAD_H
+#define MI_THREAD_H
+
+#include "heap/theap.h"
+
+// What a thread has after its end: nothing, and it is not started again.
+extern const theap_t mii_theap_done;
+
+// The theap for a slow path of the running thread, which is started if need be. A thread past its end
+// borrows one. NULL when out of memory. Pair with mii_thread_leave.
+theap_t* mii_thread_enter(void);
+void mii_thread_leave(theap_t* theap);
+
+// Have threads that start from now on ended automatically. Once, when the platform is ready.
+void mii_thread_arm_exits(void);
+
+// End the running thread: its theap waits, with its pages, for the next thread. `for_good`: later calls
+// do not start it again.
+void mii_thread_end(bool for_good);
+
+// The running thread, which has a theap, keeps nothing that is empty.
+void mii_thread_set_in_pool(void);
+
+// Dissolve theaps that have waited in the pool for `delay` ms at `now`; all of them.
+void mii_thread_pool_tick(uint64_t now, uint64_t delay);
+void mii_thread_pool_dissolve_all(void);
+
+// All theaps ever made, newest first; for statistics and tests.
+theap_t* mii_thread_first_theap(void);
+
+// Threads started and ended so far.
+uint64_t mii_thread_started_count(void);
+uint64_t mii_thread_ended_count(void);
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// page.h - a page: blocks of one size in one slice (to 8 KiB) or two (to 32 KiB)
+//
+// A page has at most one owner, a theap, whose thread allocates and frees with plain loads and stores.
+// Everyone else meets it in one atomic word (page_remote.h). Its blocks are threaded 4 KiB at a time, so
+// what was never needed is never touched.
+//
+//   P1  every threaded block is in exactly one place: with the user, in the owner's list, in local_free,
+//       or in the remote word. `out` counts the first two and the last, once the frees since the last
+//       look (armed - needed) are taken off
+//   P2  so local_free holds capacity - out + (armed - needed) blocks
+//   P3  needed is never 0 between calls, and never more than armed
+//
+// The states, and who moves a page between them:
+//
+//   state     its blocks                               entered by
+//   active    are the theap's current list             refill takes it
+//   asleep    few are free                             another page became active
+//   awake     enough are free, or all ("kept")         a free, or a look at its remote word
+//   disowned  nobody's; claimed by any thread once     thread exit (the theap waited in the pool for a
+//             enough are free                          purge delay)
+#ifndef MI_PAGE_H
+#define MI_PAGE_H
+
+#include "base/size_class.h"
+#include "space/range.h"
+
+typedef enum page_state_e {
+  PAGE_NONE,  // not a page
+  PAGE_ACTIVE,
+  PAGE_ASLEEP,
+  PAGE_AWAKE,
+  PAGE_DISOWNED,
+} page_state_t;
+
+// A new page of the class, owned by `owner` (a theap's address), without a block yet. NULL when out of
+// memory.
+page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner);
+
+// Give the page's slices back. The caller owns it, no block is out, and it is not queued.
+void mii_page_unmake(page_t* page);
+
+// Thread the next blocks: up to the end of the next 4 KiB, at least one. Returns their list in *first,
+// and their number: 0 if the page is complete. They count as out.
+uint32_t mii_page_extend(page_t* page, block_t** first);
+
+// Take the local frees since the last look off `out`. Owner only.
+static inline void mii_page_count_local(page_t* page) {
+  page->out = (uint16_t)(page->out - (page->armed - page->needed));
+  page->armed = (uint16_t)page->needed;
+}
+
+// Look again after `needed` local frees (at least 1). Owner only, after counting.
+static inline void mii_page_arm(page_t* page, uint32_t needed) {
+  page->needed = needed;
+  page->armed = (uint16_t)needed;
+}
+
+// Blocks in local_free, after counting.
+static inline uint32_t mii_page_free_count(const page_t* page) { return (uint32_t)page->capacity - page->out; }
+
+static inline bool mii_page_is_complete(const page_t* page) {
+  return page->capacity == mii_class_blocks(page->size_class);
+}
+
+static inline uint8_t* mii_page_start(const page_t* page) { return mii_slice_start(mii_page_slice(page)); }
+
+static inline uint32_t mii_page_block_bytes(const page_t* page) { return mii_class_bytes(page->size_class); }
+
+// Is p the address of a threaded block of the page?
+bool mii_page_has_block(const page_t* page, const void* p);
+
+static inline uintptr_t mii_page_owner(page_t* page) {
+  return atomic_load_explicit(&page->owner, memory_order_relaxed);
+}
+
+// Owner only, between calls. O(capacity).
+bool mii_page_is_valid(page_t* page);
+
+#endif

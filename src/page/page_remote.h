@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// page_remote.h - blocks freed by threads that do not own their page; owning and disowning
+#ifndef MI_PAGE_REMOTE_H
+#define MI_PAGE_REMOTE_H
+
+#include "page/page.h"
+
+// What the thread that pushed has to do next.
+typedef enum push_event_e {
+  PUSH_QUIET,       // nothing. The page may be gone by now: do not touch it, nor the blocks
+  PUSH_WAKE_OWNER,  // put the page on the wake list of its owner
+  PUSH_PUBLISH,     // put the page, which nobody owns, where it can be claimed
+} push_event_t;
+
+// Give a list of `count` blocks of the page back from a thread that does not own it.
+push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, uint32_t count);
+
+// Owner: move the remotely freed blocks to local_free, and off `out`.
+void mii_page_collect_remote(page_t* page);
+
+// Owner, which has taken the page off its wake list: the same, and from now on pushes may queue the
+// page again.
+void mii_page_unqueue(page_t* page);
+
+// A queued page stands on a wake list or is about to: it must keep its owner and must not be unmade.
+bool mii_page_is_queued(page_t* page);
+
+// Owner: let go of the page. Fails if it is queued, and the caller keeps it. If *publish becomes true,
+// the caller puts it where it can be claimed.
+bool mii_page_try_disown(page_t* page, bool* publish);
+
+// The thread that took the page from where it was published: own it.
+void mii_page_claim(page_t* page, uintptr_t owner);
+
+// The thread that took the page from where it was published, before claiming it: are all blocks back?
+bool mii_page_is_empty_unowned(page_t* page);
+
+// For page_make.c: the word of a page that begins and ends.
+void mii_page_own_new(page_t* page);
+void mii_page_retire_word(page_t* page);
+
+#endif

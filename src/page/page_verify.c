@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// page_verify.c - is this page what page.h says?
+//
+// Compiled in every build, called in debug builds and by the tests, on broken pages too.
+#include "base/assert.h"
+#include "page/page.h"
+#include "page/page_remote.h"
+
+bool mii_page_has_block(const page_t* page, const void* p) {
+  const uintptr_t start = (uintptr_t)mii_page_start(page);
+  const uint32_t bytes = mii_page_block_bytes(page);
+  if ((uintptr_t)p < start) return false;
+  const uintptr_t offset = (uintptr_t)p - start;
+  return offset % bytes == 0 && offset / bytes < page->capacity;
+}
+
+// capacity + 1 if the list leaves the page or does not end.
+static uint32_t list_length(const page_t* page, const block_t* block) {
+  uint32_t length = 0;
+  for (; block != NULL; block = block->next) {
+    if (!mii_page_has_block(page, block) || length == page->capacity) return page->capacity + 1u;
+    length++;
+  }
+  return length;
+}
+
+bool mii_page_is_valid(page_t* page) {
+  const slice_t slice = mii_page_slice(page);
+  const uint32_t seen_frees = page->armed - page->needed;
+  return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT) &&
+         MI_HOLDS(page->capacity <= mii_class_blocks(page->size_class)) &&
+         MI_HOLDS(page->needed > 0 && page->needed <= page->armed)  // P3
+         && MI_HOLDS(page->out <= page->capacity) && MI_HOLDS(seen_frees <= page->out) &&
+         MI_HOLDS(list_length(page, page->local_free) == mii_page_free_count(page) + seen_frees);  // P2
+}

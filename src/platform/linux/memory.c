@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// memory.c (linux) - the states of memory by mmap, mprotect, madvise, munmap
+//
+// Reserved is PROT_NONE | MAP_NORESERVE: no commit charge, nothing in a core dump. Open is one
+// mprotect. Only these four calls are needed, so a strict seccomp filter can allow us to live.
+#include "platform/platform.h"
+#include <errno.h>
+#include <sys/mman.h>
+
+// Restores errno and returns the code of the failure.
+static int result_of(int status, int errno_before) {
+  const int code = status == 0 ? 0 : errno;
+  errno = errno_before;
+  return code;
+}
+
+int mii_platform_reserve(size_t size, void** address) {
+  const int before = errno;
+  void* const p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return result_of(-1, before);
+  *address = p;
+  return 0;
+}
+
+int mii_platform_open(void* address, size_t size) {
+  const int before = errno;
+  return result_of(mprotect(address, size, PROT_READ | PROT_WRITE), before);
+}
+
+int mii_platform_purge(void* address, size_t size) {
+  const int before = errno;
+  return result_of(madvise(address, size, MADV_DONTNEED), before);
+}
+
+int mii_platform_release(void* address, size_t size) {
+  const int before = errno;
+  return result_of(munmap(address, size), before);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// system.c (linux) - facts of the machine and the process, without reading /proc or /sys
+#include "platform/platform.h"
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+
+static size_t address_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
+}
+
+static size_t memory_bytes(void) {
+  struct sysinfo info;
+  if (sysinfo(&info) != 0) return (size_t)1 << 30;  // a guess is enough: it only sizes the range
+  return (size_t)info.totalram * info.mem_unit;
+}
+
+void mii_platform_facts(platform_facts_t* facts) {
+  const int before = errno;
+  const unsigned long os_page = getauxval(AT_PAGESZ);
+  facts->os_page_size = os_page != 0 ? os_page : 4096;
+  facts->memory_bytes = memory_bytes();
+  facts->address_limit = address_limit();
+  facts->is_privileged = getauxval(AT_SECURE) != 0;
+  errno = before;
+}
+
+uint64_t mii_platform_clock_ms(void) {
+  const int before = errno;
+  struct timespec now = {0};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  errno = before;
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static size_t time_ms(struct timeval t) {
+  return (size_t)t.tv_sec * 1000 + (size_t)t.tv_usec / 1000;
+}
+
+void mii_platform_usage(platform_usage_t* usage) {
+  const int before = errno;
+  struct rusage r = {0};
+  getrusage(RUSAGE_SELF, &r);
+  errno = before;
+  usage->peak_rss_bytes = (size_t)r.ru_maxrss * 1024;
+  usage->page_faults_minor = (size_t)r.ru_minflt;
+  usage->page_faults_major = (size_t)r.ru_majflt;
+  usage->user_ms = time_ms(r.ru_utime);
+  usage->system_ms = time_ms(r.ru_stime);
+}

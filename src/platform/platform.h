@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// platform.h - everything we ask of the operating system
+//
+// General: addresses and sizes are non-zero multiples of facts.os_page_size unless said otherwise.
+// Functions that can fail return 0 or an errno value. None prints, reads options, allocates, calls
+// up, or changes errno. All may be called before libc has run its constructors, unless marked
+// [late]. tests/unit/platform/ is this contract as tests.
+#ifndef MI_PLATFORM_H
+#define MI_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Fixed facts, read once before anything else.
+typedef struct platform_facts_s {
+  size_t os_page_size;    // bytes; a power of two
+  size_t memory_bytes;    // physical memory
+  size_t address_limit;   // bytes of address space the process may use; SIZE_MAX: no limit
+  bool is_privileged;     // a setuid program: the environment is not to be trusted
+} platform_facts_t;
+void mii_platform_facts(platform_facts_t* facts);
+
+// Memory -----------------------------------------------------------------------------------------
+// An address is free, reserved (no access, costs nothing), or open (readable, writable, zero until
+// first written).
+
+// Reserve address space anywhere, at a random place where the system has that.
+int mii_platform_reserve(size_t size, void** address);
+
+// Reserved -> open. Opening what is open already is allowed and changes nothing.
+int mii_platform_open(void* address, size_t size);
+
+// Open -> open, with the memory given back: it reads as zero afterwards.
+int mii_platform_purge(void* address, size_t size);
+
+// Reserved or open -> free.
+int mii_platform_release(void* address, size_t size);
+
+// Time and scheduling ----------------------------------------------------------------------------
+
+// Milliseconds of a clock that never goes back; resolution up to 10 ms, cheap.
+uint64_t mii_platform_clock_ms(void);
+
+// Let another thread run.
+void mii_platform_yield(void);
+
+// Threads ----------------------------------------------------------------------------------------
+
+// A number unlike that of any other running thread.
+uintptr_t mii_platform_thread_id(void);
+
+// Register the function that mii_platform_thread_arm() makes run. Once. [late]
+int mii_platform_on_thread_exit(void (*at_exit)(void* value));
+
+// Have at_exit(value) called when the running thread ends, after the destructors of C++
+// thread_local objects. `value` is not NULL. May allocate. [late]
+int mii_platform_thread_arm(void* value);
+
+// Have the functions called around every fork: the first in the parent before it, the second in the
+// parent, the third in the child after it. May allocate. [late]
+int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+// Process ----------------------------------------------------------------------------------------
+
+// Is there an environment yet?
+bool mii_platform_has_environment(void);
+
+// The value of the environment variable, or NULL. Letter case is ignored. The text may be gone after
+// the next setenv.
+const char* mii_platform_environment(const char* name);
+
+// A file descriptor for messages that stays open when the program closes its standard error; the
+// standard error itself if there is none.
+int mii_platform_keep_stderr(void);
+
+// Write everything, or as much as the system takes. Any length.
+void mii_platform_write(int descriptor, const char* text, size_t length);
+
+// The next definition of a function after ours in the program's search order, or NULL. [late]
+typedef void platform_function_t(void);
+platform_function_t* mii_platform_next_function(const char* name);
+
+typedef struct platform_usage_s {
+  size_t peak_rss_bytes;
+  size_t page_faults_minor;
+  size_t page_faults_major;
+  size_t user_ms;
+  size_t system_ms;
+} platform_usage_t;
+void mii_platform_usage(platform_usage_t* usage);
+
+#endif

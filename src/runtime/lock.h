@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// lock.h - the two kinds of exclusion we use
+//
+// A lock is held for a few instructions or a system call, on rare paths only: nobody takes one in
+// the fast paths. Where several could be held, the order is that of the ranks; debug builds check it.
+#ifndef MI_LOCK_H
+#define MI_LOCK_H
+
+#include "base/assert.h"
+#include "base/compiler.h"
+#include "platform/platform.h"
+#include <stdatomic.h>
+
+typedef struct lock_s {
+  _Atomic(uint32_t) taken;  // atomic: this file
+} lock_t;
+
+// Returns at once; true if the lock is now ours. Acquire pairs with the release in mii_lock_give.
+static inline bool mii_lock_try(lock_t* lock) {
+  return atomic_load_explicit(&lock->taken, memory_order_relaxed) == 0 &&
+         atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire) == 0;
+}
+
+static inline void mii_lock_take(lock_t* lock) {
+  for (uint32_t spins = 0; !mii_lock_try(lock); spins++) {
+    if (spins % 64 == 63) {
+      mii_platform_yield();
+    } else {
+      MI_SPIN_HINT();
+    }
+  }
+}
+
+static inline void mii_lock_give(lock_t* lock) {
+  MI_ASSERT(atomic_load_explicit(&lock->taken, memory_order_relaxed) == 1);
+  atomic_store_explicit(&lock->taken, 0, memory_order_release);
+}
+
+#endif

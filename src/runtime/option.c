@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// option.c - the option table
+//
+// A value comes, weakest first, from the table, mii_option_set_default, the environment, and
+// mii_option_set. Options are plain numbers that any thread may read at any time.
+#include "runtime/option.h"
+#include "base/format.h"
+#include "platform/platform.h"
+#include "runtime/report.h"
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+static const option_description_t table[] = {
+    {mi_option_show_errors, "show_errors", NULL, MI_ASSERT_LEVEL > 0},
+    {mi_option_show_stats, "show_stats", NULL, 0},
+    {mi_option_verbose, "verbose", NULL, 0},
+    {mi_option_purge_delay, "purge_delay", "reset_delay", 1000},
+    {mi_option_max_errors, "max_errors", NULL, 32},
+    {mi_option_max_warnings, "max_warnings", NULL, 32},
+};
+enum { OPTION_COUNT = sizeof table / sizeof table[0] };
+
+typedef enum value_source_e { FROM_TABLE, FROM_DEFAULT, FROM_ENVIRONMENT, FROM_PROGRAM } value_source_t;
+
+static struct option_value_s {
+  _Atomic(long) value;     // atomic: relaxed, a number of its own
+  _Atomic(uint8_t) source; // atomic: relaxed, a value_source_t
+} values[OPTION_COUNT];
+
+// The place of an option in the table, or OPTION_COUNT.
+static size_t place_of(mi_option_t option) {
+  size_t i = 0;
+  while (i < OPTION_COUNT && table[i].option != option) i++;
+  return i;
+}
+
+static void store(size_t place, long value, value_source_t source) {
+  atomic_store_explicit(&values[place].value, value, memory_order_relaxed);
+  atomic_store_explicit(&values[place].source, (uint8_t)source, memory_order_relaxed);
+}
+
+static value_source_t source_of(size_t place) {
+  return (value_source_t)atomic_load_explicit(&values[place].source, memory_order_relaxed);
+}
+
+long mii_option_get(mi_option_t option) {
+  const size_t place = place_of(option);
+  if (place == OPTION_COUNT) return 0;
+  if (source_of(place) == FROM_TABLE) return table[place].initial;
+  return atomic_load_explicit(&values[place].value, memory_order_relaxed);
+}
+
+bool mii_option_is_on(mi_option_t option) { return mii_option_get(option) != 0; }
+
+void mii_option_set(mi_option_t option, long value) {
+  const size_t place = place_of(option);
+  if (place < OPTION_COUNT) store(place, value, FROM_PROGRAM);
+}
+
+void mii_option_set_default(mi_option_t option, long value) {
+  const size_t place = place_of(option);
+  if (place < OPTION_COUNT && source_of(place) <= FROM_DEFAULT) store(place, value, FROM_DEFAULT);
+}
+
+const option_description_t* mii_option_describe(size_t index) {
+  return index < OPTION_COUNT ? &table[index] : NULL;
+}
+
+// Parsing ----------------------------------------------------------------------------------------
+
+static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c; }
+
+static bool equals_ignoring_case(const char* a, const char* b) {
+  while (*a != '\0' && upper(*a) == upper(*b)) a++, b++;
+  return *a == *b;
+}
+
+static bool parse_word(const char* text, long* value) {
+  static const char* const on[] = {"", "1", "true", "yes", "on"};
+  static const char* const off[] = {"0", "false", "no", "off"};
+  for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
+    if (equals_ignoring_case(text, on[i])) return *value = 1, true;
+  }
+  for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
+    if (equals_ignoring_case(text, off[i])) return *value = 0, true;
+  }
+  return false;
+}
+
+// Decimal, sign allowed; saturates.
+static bool parse_number(const char* text, long* value) {
+  while (*text == ' ' || *text == '\t') text++;
+  const bool negative = *text == '-';
+  if (*text == '-' || *text == '+') text++;
+  if (*text == '\0') return false;
+  long n = 0;
+  for (; *text >= '0' && *text <= '9'; text++) {
+    const int digit = *text - '0';
+    if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) n = LONG_MAX;
+  }
+  if (*text != '\0') return false;
+  *value = negative ? -n : n;
+  return true;
+}
+
+bool mii_option_parse(const char* text, long* value) {
+  return parse_word(text, value) || parse_number(text, value);
+}
+
+// The environment --------------------------------------------------------------------------------
+
+static const char* environment_of(const char* option_name) {
+  char name[64];
+  mii_format(name, sizeof name, "MIMALLOC_%s", option_name);
+  return mii_platform_environment(name);
+}
+
+static void read_option(size_t place) {
+  const option_description_t* const option = &table[place];
+  const char* text = environment_of(option->name);
+  const bool is_old = text == NULL && option->old_name != NULL;
+  if (is_old) text = environment_of(option->old_name);
+  if (text == NULL || source_of(place) == FROM_PROGRAM) return;
+
+  long value;
+  if (mii_option_parse(text, &value)) {
+    store(place, value, FROM_ENVIRONMENT);
+  } else {
+    mii_warn("environment option mimalloc_%s has an invalid value: %s\n", option->name, text);
+  }
+  if (is_old) {
+    mii_warn("environment option mimalloc_%s is deprecated: use mimalloc_%s instead\n", option->old_name,
+             option->name);
+  }
+}
+
+static bool is_read;  // lock: the caller's, only start.c calls
+
+void mii_option_start(bool is_privileged) {
+  if (is_privileged || is_read || !mii_platform_has_environment()) return;
+  is_read = true;
+  // In the order of the table: what decides whether a warning is shown comes first.
+  for (size_t i = 0; i < OPTION_COUNT; i++) read_option(i);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// report.c - what we tell the user
+//
+// A function and its argument are two words that are set rarely and read from any thread: they are
+// copied under a lock, and called outside it.
+#include "runtime/report.h"
+#include "base/config.h"
+#include "base/format.h"
+#include "platform/platform.h"
+#include "runtime/lock.h"
+#include "runtime/option.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct callback_s {
+  void (*fun)(void);  // lock(mii_report_lock) to write
+  void* arg;
+} callback_t;
+
+lock_t mii_report_lock;
+static callback_t output_callback;
+static callback_t error_callback;
+static int message_descriptor = 2;  // const after start
+
+static void set_callback(callback_t* callback, void (*fun)(void), void* arg) {
+  mii_lock_take(&mii_report_lock);
+  *callback = (callback_t){fun, arg};
+  mii_lock_give(&mii_report_lock);
+}
+
+static callback_t get_callback(const callback_t* callback) {
+  mii_lock_take(&mii_report_lock);
+  const callback_t copy = *callback;
+  mii_lock_give(&mii_report_lock);
+  return copy;
+}
+
+void mii_report_set_output(mi_output_fun* out, void* arg) {
+  set_callback(&output_callback, (void (*)(void))out, arg);
+}
+
+void mii_report_set_error(mi_error_fun* fun, void* arg) {
+  set_callback(&error_callback, (void (*)(void))fun, arg);
+}
+
+void mii_report_keep_stderr(void) { message_descriptor = mii_platform_keep_stderr(); }
+
+static void write_text(mi_output_fun* out, void* arg, const char* text) {
+  if (out == NULL) {
+    const callback_t callback = get_callback(&output_callback);
+    out = (mi_output_fun*)callback.fun;
+    arg = callback.arg;
+  }
+  if (out != NULL) {
+    out(text, arg);
+  } else {
+    mii_platform_write(message_descriptor, text, strlen(text));
+  }
+}
+
+void mii_print(mi_output_fun* out, void* arg, const char* format, ...) {
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  mii_format_list(text, sizeof text, format, args);
+  va_end(args);
+  write_text(out, arg, text);
+}
+
+// Messages ---------------------------------------------------------------------------------------
+
+static _Atomic(long) errors_shown;    // atomic: relaxed, a count of its own
+static _Atomic(long) warnings_shown;  // atomic: relaxed, a count of its own
+
+static bool is_to_show(_Atomic(long)* shown, mi_option_t limit_option) {
+  if (mii_option_is_on(mi_option_verbose)) return true;
+  if (!mii_option_is_on(mi_option_show_errors)) return false;
+  const long limit = mii_option_get(limit_option);
+  return atomic_fetch_add_explicit(shown, 1, memory_order_relaxed) < limit || limit < 0;
+}
+
+static void show(const char* kind, const char* format, va_list args) {
+  char text[512];
+  const size_t prefix = mii_format(text, sizeof text, "mimalloc: %s: ", kind);
+  mii_format_list(text + prefix, sizeof text - prefix, format, args);
+  write_text(NULL, NULL, text);
+}
+
+void mii_warn(const char* format, ...) {
+  if (!is_to_show(&warnings_shown, mi_option_max_warnings)) return;
+  va_list args;
+  va_start(args, format);
+  show("warning", format, args);
+  va_end(args);
+}
+
+// Returns whether the program handles errors itself.
+static bool report_error(int code, bool always_show, const char* format, va_list args) {
+  const callback_t callback = get_callback(&error_callback);
+  const bool handled = callback.fun != NULL;
+  if ((always_show && !handled) || is_to_show(&errors_shown, mi_option_max_errors)) {
+    show("error", format, args);
+  }
+  if (handled) ((mi_error_fun*)callback.fun)(code, callback.arg);
+  return handled;
+}
+
+void mii_error(int code, const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  report_error(code, false, format, args);
+  va_end(args);
+}
+
+void mii_misuse(int code, const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  const bool handled = report_error(code, MI_CFG_SECURE, format, args);
+  va_end(args);
+  if (MI_CFG_SECURE && !handled) abort();
+}

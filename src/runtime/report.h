@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// report.h - what we tell the user: errors (with a code), warnings, and texts such as statistics
+//
+// Messages are written without allocating. They are shown when the options show_errors or verbose
+// say so; the program's error function is called in any case.
+#ifndef MI_REPORT_H
+#define MI_REPORT_H
+
+#include "base/compiler.h"
+#include "mimalloc.h"
+#include "runtime/lock.h"
+
+// One failure, one report. `code` is an errno value. May call the program, which may allocate and
+// free: the caller holds no lock and is in the middle of nothing.
+void mii_error(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;
+
+// The same for a pointer that should not have been given to us. A secure build shows it always, and
+// stops the program unless the program has its own error function.
+void mii_misuse(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;
+
+void mii_warn(const char* format, ...) MI_PRINTF(1, 2) MI_COLD;
+
+// Text for `out`, or for the registered output function if `out` is NULL.
+void mii_print(mi_output_fun* out, void* arg, const char* format, ...) MI_PRINTF(3, 4);
+
+// The program's functions; NULL restores ours.
+void mii_report_set_output(mi_output_fun* out, void* arg);
+void mii_report_set_error(mi_error_fun* fun, void* arg);
+
+// Keep a copy of the standard error, for the statistics of programs that close it before they end.
+void mii_report_keep_stderr(void);
+
+// Held while the callbacks are read or set; fork takes it.
+extern lock_t mii_report_lock;
+
+#endif

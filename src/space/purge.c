@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// purge.c - what has been free for long enough goes back to the system
+//
+// Slices and units that become free set their segment's purge hint, with the time when they are due:
+// memory that is wanted again within the delay stays warm. One number, the earliest due time, decides
+// whether a tick does anything.
+//
+// Tests: tests/unit/space/purge_test.c
+#include "space/purge.h"
+#include "base/bits.h"
+#include "runtime/option.h"
+#include "space/hint.h"
+#include "space/range.h"
+#include "space/run.h"
+#include "space/segment.h"
+#include <stdatomic.h>
+
+static _Atomic(uint64_t) next_due = UINT64_MAX;  // atomic: relaxed; a hint, lowered by whoever frees
+static _Atomic(uint64_t) purge_calls;            // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) purge_bytes;            // atomic: relaxed, a count of its own
+
+void mii_purge_expect(uint64_t due) {
+  uint64_t seen = atomic_load_explicit(&next_due, memory_order_relaxed);
+  while (due < seen && !atomic_compare_exchange_weak_explicit(&next_due, &seen, due, memory_order_relaxed,
+                                                              memory_order_relaxed)) {
+  }
+}
+
+bool mii_purge_memory(void* start, size_t size) {
+  const size_t os_page = mii_range.os_page_size;
+  const uintptr_t from = mii_align_up((uintptr_t)start, os_page);
+  const uintptr_t to = ((uintptr_t)start + size) & ~(os_page - 1);
+  if (from >= to || mii_platform_purge((void*)from, to - from) != 0) return false;
+  atomic_fetch_add_explicit(&purge_calls, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&purge_bytes, to - from, memory_order_relaxed);
+  return true;
+}
+
+// The hint goes off before we look, so memory that becomes free meanwhile sets it again.
+static void purge_segment(uint32_t index) {
+  mii_hint_set(HINT_PURGE, index, false);
+  mii_segment_purge(index);
+  mii_run_purge(index);
+}
+
+static uint64_t due_of(uint32_t index) {
+  return atomic_load_explicit(&mii_segment(index)->purge_at, memory_order_relaxed);
+}
+
+void mii_purge_tick(uint64_t now) {
+  uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
+  if (now < due) return;
+  // One thread takes the work; what is not due yet is expected again.
+  if (!atomic_compare_exchange_strong_explicit(&next_due, &due, UINT64_MAX, memory_order_relaxed,
+                                               memory_order_relaxed)) {
+    return;
+  }
+  for (uint32_t i = mii_hint_next(HINT_PURGE, 0); i != NO_SEGMENT; i = mii_hint_next(HINT_PURGE, i + 1)) {
+    if (due_of(i) <= now) {
+      purge_segment(i);
+    } else {
+      mii_purge_expect(due_of(i));
+    }
+  }
+}
+
+void mii_purge_all(void) {
+  const uint32_t segments = mii_segment_count();
+  for (uint32_t i = 0; i < segments; i++) purge_segment(i);
+}
+
+purge_count_t mii_purge_count(void) {
+  return (purge_count_t){atomic_load_explicit(&purge_calls, memory_order_relaxed),
+                         atomic_load_explicit(&purge_bytes, memory_order_relaxed)};
+}

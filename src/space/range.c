@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+// range.c - reserve once, open in steps
+//
+// Opening costs a system call and, with strict overcommit, commit charge: small heaps open little,
+// large ones in steps of an eighth of what is open, at most 64 MiB. A refused step is halved down to
+// what the caller needs. The arrays are opened ahead of the slices they describe.
+//
+//   G1  slices below mii_range.slice_count have open memory, an open page record and an open segment
+//   G2  the counts below only grow, under `growth`
+//
+// Tests: tests/unit/space/range_test.c
+#include "space/range.h"
+#include "base/assert.h"
+#include "base/bits.h"
+#include "runtime/lock.h"
+#include <string.h>
+
+enum {
+  GUARD_BYTES = SLICE_BYTES,
+  RANGE_SEGMENTS_MIN = 16,             // 64 MiB
+  STEP_SEGMENTS_MAX = 16,              // 64 MiB
+  PAGE_STEP = 64 * 1024,               // bytes of page records opened at a time: 128 MiB of slices
+  SEGMENT_STEP = 512 * 1024,           // bytes of segments opened at a time
+  META_STEP = 1024 * 1024,
+  META_PER_SEGMENT = 8 * 1024,         // address space only: a run area and its share of the rest
+};
+static const size_t RANGE_BYTES_MAX = sizeof(void*) == 8 ? (size_t)1 << 40 : (size_t)1 << 30;
+
+range_t mii_range;
+
+// One part of the reservation, opened from `start` towards higher or lower addresses.
+typedef struct part_s {
+  uintptr_t start;
+  size_t size;      // reserved
+  size_t open;      // opened so far
+  size_t step;      // opened at least
+  bool downwards;
+} part_t;
+
+static lock_t growth;
+static void* reservation;         // const after start
+static size_t reservation_bytes;  // const after start
+static part_t meta_part;          // lock(growth)
+static part_t segment_part;       // lock(growth)
+static part_t page_part;          // lock(growth)
+static size_t meta_used;          // lock(growth)
+
+// Parts ------------------------------------------------------------------------------------------
+
+static bool open_piece(const part_t* part, size_t size) {
+  const uintptr_t at = part->downwards ? part->start - part->open - size : part->start + part->open;
+  return mii_platform_open((void*)at, size) == 0;
+}
+
+// Make the first `wanted` bytes of the part usable.
+static bool part_open(part_t* part, size_t wanted) {
+  if (wanted <= part->open) return true;
+  if (wanted > part->size) return false;
+  const size_t needed = mii_align_up(wanted - part->open, mii_range.os_page_size);
+  const size_t generous = mii_min(mii_max(needed, part->step), part->size - part->open);
+  if (open_piece(part, generous)) {
+    part->open += generous;
+    return true;
+  }
+  if (needed == generous || !open_piece(part, needed)) return false;
+  part->open += needed;
+  return true;
+}
+
+// Start ------------------------------------------------------------------------------------------
+
+typedef struct layout_s {
+  size_t meta;
+  size_t segments;
+  size_t pages;
+  size_t slices;
+  size_t total;
+} layout_t;
+
+static layout_t layout_of(size_t segment_max) {
+  layout_t l;
+  l.meta = mii_align_up(segment_max * META_PER_SEGMENT + META_STEP, SLICE_BYTES);
+  l.segments = mii_align_up(segment_max * sizeof(segment_t), SLICE_BYTES);
+  l.pages = mii_align_up(segment_max * SEGMENT_SLICES * sizeof(page_t), SLICE_BYTES);
+  l.slices = segment_max * SEGMENT_BYTES;
+  // The last summand is room to align the base.
+  l.total = 2 * GUARD_BYTES + l.meta + l.segments + l.pages + l.slices + SEGMENT_BYTES;
+  return l;
+}
+
+// How many segments to ask for first: 16 times the memory, so that address space is never what ends
+// a program, but never more than half of what a limit leaves for everyone.
+static size_t segments_wanted(const platform_facts_t* facts) {
+  size_t bytes = RANGE_BYTES_MAX;
+  if (facts->memory_bytes < bytes / 16) bytes = facts->memory_bytes * 16;
+  bytes = mii_min(bytes, facts->address_limit / 2);
+  return mii_max(bytes / SEGMENT_BYTES, RANGE_SEGMENTS_MIN);
+}
+
+static bool reserve(size_t segment_max) {
+  for (; segment_max >= RANGE_SEGMENTS_MIN; segment_max /= 2) {
+    reservation_bytes = layout_of(segment_max).total;
+    if (mii_platform_reserve(reservation_bytes, &reservation) == 0) {
+      mii_range.segment_max = (uint32_t)segment_max;
+      return true;
+    }
+  }
+  return false;
+}
+
+static void place_parts(void) {
+  const layout_t l = layout_of(mii_range.segment_max);
+  const uintptr_t lowest = (uintptr_t)reservation + GUARD_BYTES + l.meta + l.segments + GUARD_BYTES + l.pages;
+  mii_range.base = mii_align_up(lowest, SEGMENT_BYTES);
+  const uintptr_t middle = mii_range.base - l.pages - GUARD_BYTES - l.segments;
+  page_part = (part_t){mii_range.base, l.pages, 0, PAGE_STEP, true};
+  segment_part = (part_t){middle, l.segments, 0, SEGMENT_STEP, false};
+  meta_part = (part_t){middle, l.meta, 0, META_STEP, true};
+  mii_range.segments = (segment_t*)middle;
+  meta_used = 0;
+}
+
+bool mii_range_start(const platform_facts_t* facts) {
+  MI_ASSERT(mii_slice_count() == 0);
+  mii_range.os_page_size = facts->os_page_size;
+  if (!reserve(segments_wanted(facts))) return false;
+  place_parts();
+  return true;
+}
+
+void mii_range_stop(void) {
+  if (reservation != NULL) mii_platform_release(reservation, reservation_bytes);
+  reservation = NULL;
+  mii_range = (range_t){0};
+}
+
+// Growth -----------------------------------------------------------------------------------------
+
+// Open the slices of segments [from, from + count), and the records that describe them.
+static bool open_segments(uint32_t from, uint32_t count) {
+  const size_t end = (size_t)from + count;
+  if (!part_open(&segment_part, end * sizeof(segment_t))) return false;
+  if (!part_open(&page_part, end * SEGMENT_SLICES * sizeof(page_t))) return false;
+  const slice_t first = from == 0 ? 1 : from * SEGMENT_SLICES;
+  const size_t bytes = (end * SEGMENT_SLICES - first) * SLICE_BYTES;
+  return mii_platform_open(mii_slice_start(first), bytes) == 0;
+}
+
+static void publish_segments(uint32_t from, uint32_t count) {
+  for (uint32_t i = from; i < from + count; i++) {
+    const uint64_t all = i == 0 ? ~UINT64_C(1) : ~UINT64_C(0);
+    atomic_store_explicit(&mii_segment(i)->free, all, memory_order_relaxed);
+  }
+  atomic_store_explicit(&mii_range.slice_count, ((size_t)from + count) * SEGMENT_SLICES,
+                        memory_order_release);
+}
+
+// Lock held.
+static bool grow_from(uint32_t open, uint32_t wanted) {
+  if (wanted > mii_range.segment_max - open) return false;
+  const uint32_t generous = (uint32_t)mii_min(open / 8, STEP_SEGMENTS_MAX);
+  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), mii_range.segment_max - open);
+  while (!open_segments(open, step)) {
+    if (step == wanted) return false;
+    step = (uint32_t)mii_max(wanted, step / 2);
+  }
+  publish_segments(open, step);
+  return true;
+}
+
+bool mii_range_grow(uint32_t segment_count) {
+  const uint32_t seen = mii_segment_count();
+  mii_lock_take(&growth);
+  const uint32_t open = mii_segment_count();
+  // Somebody grew while we waited: let the caller look again before we open more.
+  const bool done = open >= seen + segment_count || grow_from(open, segment_count);
+  mii_lock_give(&growth);
+  return done;
+}
+
+// Metadata ---------------------------------------------------------------------------------------
+
+enum { META_ALIGN = 64 };
+
+void* mii_meta_take(size_t size) {
+  size = mii_align_up(size, META_ALIGN);
+  mii_lock_take(&growth);
+  void* p = NULL;
+  if (part_open(&meta_part, meta_used + size)) {
+    meta_used += size;
+    p = (void*)(meta_part.start - meta_used);
+  }
+  mii_lock_give(&growth);
+  return p;
+}
+
+uint32_t mii_meta_handle(const void* p) {
+  return (uint32_t)(((uintptr_t)mii_range.segments - (uintptr_t)p) / META_ALIGN);
+}
+
+void* mii_meta_pointer(uint32_t handle) {
+  return (void*)((uintptr_t)mii_range.segments - (uintptr_t)handle * META_ALIGN);
+}
+
+size_t mii_range_reserved_bytes(void) { return reservation_bytes; }
+
+size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
+
+void mii_range_lock(void) { mii_lock_take(&growth); }
+void mii_range_unlock(void) { mii_lock_give(&growth); }
+
+// Takes the lock: not for a caller that holds it.
+bool mii_range_is_valid(void) {
+  mii_lock_take(&growth);
+  const size_t slices = mii_slice_count();
+  const size_t segments = slices / SEGMENT_SLICES;
+  const bool valid = MI_HOLDS(slices % SEGMENT_SLICES == 0) && MI_HOLDS(mii_range.base % SEGMENT_BYTES == 0) &&
+                     MI_HOLDS(segments <= mii_range.segment_max) &&
+                     MI_HOLDS(segments * sizeof(segment_t) <= segment_part.open) &&
+                     MI_HOLDS(slices * sizeof(page_t) <= page_part.open) &&
+                     MI_HOLDS(meta_used <= meta_part.open) && MI_HOLDS(meta_part.open <= meta_part.size);
+  mii_lock_give(&growth);
+  return valid;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// range.h - the range of addresses that all our memory lies in: reserve once, open in steps
+//
+//   reserved in one piece, without access:
+//
+//   | guard | meta  <- grows | segments  grows -> | guard | pages  <- grows | slice 0 | slice 1 ..  grows ->
+//                            ^                                             ^
+//                         segments                                       base
+//
+// Each growing part is opened from its fixed end on, by one call of the system for many megabytes, so
+// the process has a handful of mappings however large the heap is. Slice 0 is never opened: it guards
+// the page records against a block that is written at a negative index.
+#ifndef MI_RANGE_H
+#define MI_RANGE_H
+
+#include "base/compiler.h"
+#include "platform/platform.h"
+#include "space/record.h"
+
+typedef struct range_s {
+  // Read by every free().
+  uintptr_t base;                   // const after start: address of slice 0; 4 MiB aligned
+  _Atomic(size_t) slice_count;      // atomic: opened slices; 0 before start. Grows, release
+  // Read by slow paths.
+  segment_t* segments;              // const after start
+  uint32_t segment_max;             // const after start: as many are reserved
+  size_t os_page_size;              // const after start
+} range_t;
+
+extern range_t mii_range;
+
+// Reserve the range: as much as `facts` allow, less when the system refuses. Nothing is open yet.
+// False if not even the smallest range can be had. Not thread-safe.
+bool mii_range_start(const platform_facts_t* facts);
+
+// Give everything back. Every pointer into the range becomes invalid.
+void mii_range_stop(void);
+
+// Open at least `segment_count` more segments, if the range has them. False if it has not, or the
+// system refuses. Several threads may call it: then one opens.
+bool mii_range_grow(uint32_t segment_count);
+
+// Memory for our own structures: zeroed, 64-byte aligned, never freed. NULL when out of memory.
+void* mii_meta_take(size_t size);
+
+// A 32-bit name for what mii_meta_take returned; 0 is none.
+uint32_t mii_meta_handle(const void* p);
+void* mii_meta_pointer(uint32_t handle);
+
+// Bytes of address space reserved; bytes opened for metadata.
+size_t mii_range_reserved_bytes(void);
+size_t mii_meta_open_bytes(void);
+
+// Taken by fork.
+void mii_range_lock(void);
+void mii_range_unlock(void);
+
+bool mii_range_is_valid(void);
+
+// Slice and segment numbers ----------------------------------------------------------------------
+
+MI_INLINE size_t mii_slice_count(void) {
+  return atomic_load_explicit(&mii_range.slice_count, memory_order_relaxed);
+}
+
+static inline uint32_t mii_segment_count(void) {
+  // Acquire pairs with the release in mii_range_grow: the new segments are filled in.
+  const size_t slices = atomic_load_explicit(&mii_range.slice_count, memory_order_acquire);
+  return (uint32_t)(slices / SEGMENT_SLICES);
+}
+
+// Any number for a pointer outside of the range, but never one below mii_slice_count().
+MI_INLINE size_t mii_slice_of(const void* p) {
+  return ((uintptr_t)p - mii_range.base) >> SLICE_SHIFT;
+}
+
+static inline uint8_t* mii_slice_start(slice_t slice) {
+  return (uint8_t*)(mii_range.base + ((uintptr_t)slice << SLICE_SHIFT));
+}
+
+MI_INLINE page_t* mii_page_record(size_t slice) {
+  return (page_t*)(mii_range.base - (slice << 5) - sizeof(page_t));
+}
+static_assert(sizeof(page_t) <= 32, "mii_page_record spaces the records by 32 bytes");
+
+static inline slice_t mii_page_slice(const page_t* page) {
+  return (slice_t)((mii_range.base - (uintptr_t)page - sizeof(page_t)) >> 5);
+}
+
+static inline segment_t* mii_segment(uint32_t index) { return &mii_range.segments[index]; }
+
+static inline page_cold_t* mii_slice_cold(slice_t slice) {
+  return &mii_segment(slice / SEGMENT_SLICES)->cold[slice % SEGMENT_SLICES];
+}
+
+static inline slice_kind_t mii_slice_kind(size_t slice) {
+  return (slice_kind_t)atomic_load_explicit(&mii_page_record(slice)->kind, memory_order_relaxed);
+}
+
+static inline void mii_slice_set_kind(slice_t slice, slice_kind_t kind) {
+  atomic_store_explicit(&mii_page_record(slice)->kind, (uint8_t)kind, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+// segment.c - claim and release slices
+//
+// A segment is four 64-bit words; claiming is one compare-exchange on `free`. The hints say which
+// segment to try: the lowest one with room, so that the high ones empty out.
+//
+//   S1  a slice is free, or has exactly one claimer: the thread whose exchange cleared its bit. Only
+//       the claimer changes its bits in `dirty` and `purgeable`, its kind, and its memory
+//   S2  a free slice has kind SLICE_FREE
+//   S3  a slice that is not dirty reads as zero
+//   S4  a purgeable slice is dirty
+//   S5  a segment with k free slices in a row has its hint on, once all calls have returned
+//
+// Orders: claims acquire, releases release, on `free`: who claims a slice sees all that its last
+// holder did to it and to its records. They are seq_cst because each also has to be ordered before the
+// look at a hint that follows it (refresh_hints), and a hint is written before the word is looked at
+// again: with anything weaker both sides could miss the other (store buffering). `purgeable` and the
+// purge hint are such a pair too. `dirty` is only touched by claimers (S1): relaxed.
+//
+// Tests: tests/unit/space/segment_test.c, tests/stress/
+#include "space/segment.h"
+#include "base/assert.h"
+#include "base/bits.h"
+#include "runtime/option.h"
+#include "space/hint.h"
+#include "space/purge.h"
+#include "space/range.h"
+
+enum {
+  SLICE_HINTS = 7,           // 1, 2, 4 .. 64 slices in a row
+  LOWER_HINT_TRIES = 8,      // segments tried whose hint does not promise enough
+};
+
+// The bits of one segment that a run of slices covers, and walking over the segments of a run.
+typedef struct part_of_run_s {
+  segment_t* segment;
+  uint32_t index;
+  uint64_t mask;
+  uint32_t count;
+} part_of_run_t;
+
+static part_of_run_t first_part(slice_t first, uint32_t count) {
+  const uint32_t from = first % SEGMENT_SLICES;
+  const uint32_t here = (uint32_t)mii_min(count, SEGMENT_SLICES - from);
+  const uint32_t index = first / SEGMENT_SLICES;
+  return (part_of_run_t){mii_segment(index), index, mii_bit_span(from, here), here};
+}
+
+// Hints ------------------------------------------------------------------------------------------
+
+static void write_hints(uint32_t index, uint64_t free) {
+  uint64_t runs = free;
+  for (uint32_t k = 0; k < SLICE_HINTS; k++) {
+    mii_hint_set((hint_t)(HINT_SLICES + k), index, runs != 0);
+    runs &= runs >> (1u << k);
+  }
+}
+
+// Bring the hints in line with `free`. The last to look finds its own writes confirmed (S5): if the
+// word changed while we wrote, whoever changed it, or we, write again.
+static void refresh_hints(uint32_t index) {
+  segment_t* const segment = mii_segment(index);
+  uint64_t seen = atomic_load_explicit(&segment->free, memory_order_seq_cst);
+  for (;;) {
+    write_hints(index, seen);
+    const uint64_t now = atomic_load_explicit(&segment->free, memory_order_seq_cst);
+    if (now == seen) return;
+    seen = now;
+  }
+}
+
+// Claims -----------------------------------------------------------------------------------------
+
+// The bits are ours: take them off the purge, and mark them dirty. True if all were zero.
+static bool own_bits(segment_t* segment, uint64_t mask) {
+  if ((atomic_load_explicit(&segment->purgeable, memory_order_relaxed) & mask) != 0) {
+    atomic_fetch_and_explicit(&segment->purgeable, ~mask, memory_order_relaxed);
+  }
+  return (atomic_fetch_or_explicit(&segment->dirty, mask, memory_order_relaxed) & mask) == 0;
+}
+
+static void release_bits(part_of_run_t part) {
+  atomic_fetch_or_explicit(&part.segment->free, part.mask, memory_order_seq_cst);
+  refresh_hints(part.index);
+}
+
+// Make the bits ours, all or none.
+static bool claim_bits(part_of_run_t part) {
+  uint64_t seen = atomic_load_explicit(&part.segment->free, memory_order_relaxed);
+  do {
+    if ((seen & part.mask) != part.mask) return false;
+  } while (!atomic_compare_exchange_weak_explicit(&part.segment->free, &seen, seen & ~part.mask,
+                                                  memory_order_seq_cst, memory_order_relaxed));
+  refresh_hints(part.index);
+  return true;
+}
+
+static void release_unowned(slice_t first, uint32_t count) {
+  while (count > 0) {
+    const part_of_run_t part = first_part(first, count);
+    release_bits(part);
+    first += part.count;
+    count -= part.count;
+  }
+}
+
+bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero) {
+  if ((size_t)first + count > mii_slice_count()) return false;
+  for (uint32_t done = 0; done < count;) {
+    const part_of_run_t part = first_part(first + done, count - done);
+    if (!claim_bits(part)) {
+      release_unowned(first, done);
+      return false;
+    }
+    done += part.count;
+  }
+  *zero = true;
+  for (uint32_t done = 0; done < count;) {
+    const part_of_run_t part = first_part(first + done, count - done);
+    *zero = own_bits(part.segment, part.mask) && *zero;
+    done += part.count;
+  }
+  return true;
+}
+
+// Search -----------------------------------------------------------------------------------------
+
+// The first slice >= from that the request allows.
+static slice_t first_allowed(slice_request_t want, slice_t from) {
+  if (want.align <= 1) return from;
+  const uintptr_t absolute = (mii_range.base >> SLICE_SHIFT) + from;
+  return from + (slice_t)((want.phase - absolute) & (want.align - 1));
+}
+
+// Bit i is set if the request may begin at slice i of the segment.
+static uint64_t allowed_starts(slice_request_t want, uint32_t index) {
+  if (want.align <= 1) return ~UINT64_C(0);
+  const slice_t begin = index * SEGMENT_SLICES;
+  uint64_t starts = 0;
+  for (slice_t s = first_allowed(want, begin); s < begin + SEGMENT_SLICES; s += want.align) {
+    starts |= UINT64_C(1) << (s - begin);
+  }
+  return starts;
+}
+
+// A run that lies within one segment. 0 if it has none.
+static slice_t take_in_segment(uint32_t index, slice_request_t want, bool* zero) {
+  segment_t* const segment = mii_segment(index);
+  const uint64_t allowed = allowed_starts(want, index);
+  uint64_t seen = atomic_load_explicit(&segment->free, memory_order_relaxed);
+  uint64_t mask;
+  uint32_t from;
+  do {
+    const uint64_t starts = mii_bit_runs(seen, want.count) & allowed;
+    if (starts == 0) return 0;
+    from = mii_lowest_bit(starts);
+    mask = mii_bit_span(from, want.count);
+  } while (!atomic_compare_exchange_weak_explicit(&segment->free, &seen, seen & ~mask,
+                                                  memory_order_seq_cst, memory_order_relaxed));
+  refresh_hints(index);
+  *zero = own_bits(segment, mask);
+  return index * SEGMENT_SLICES + from;
+}
+
+static slice_t take_by_hint(uint32_t k, uint32_t tries, slice_request_t want, bool* zero) {
+  const hint_t hint = (hint_t)(HINT_SLICES + k);
+  uint32_t index = mii_hint_next(hint, 0);
+  for (; index != NO_SEGMENT && tries > 0; tries--) {
+    const slice_t slice = take_in_segment(index, want, zero);
+    if (slice != 0) return slice;
+    index = mii_hint_next(hint, index + 1);
+  }
+  return 0;
+}
+
+// A run of at most a segment. With a count that is a power of two and no alignment the first segment
+// whose hint is on fits; otherwise try a few of those that might, then those that must.
+static slice_t take_small(slice_request_t want, bool* zero) {
+  const uint32_t k = mii_log2_up(want.count);
+  if (want.count != 1u << k) {
+    const slice_t slice = take_by_hint(k - 1, LOWER_HINT_TRIES, want, zero);
+    if (slice != 0) return slice;
+  }
+  return take_by_hint(k, want.align <= 1 ? UINT32_MAX : LOWER_HINT_TRIES, want, zero);
+}
+
+// A run over several segments: first fit over the free words, which is a walk over the heap, but the
+// blocks that need it have more than 4 MiB.
+static slice_t take_large(slice_request_t want, bool* zero) {
+  const uint32_t segments = mii_segment_count();
+  slice_t run = 0;  // where the free slices before the current ones begin
+  uint32_t length = 0;
+  for (uint32_t index = 0; index < segments; index++) {
+    const uint64_t free = atomic_load_explicit(&mii_segment(index)->free, memory_order_relaxed);
+    const slice_t begin = index * SEGMENT_SLICES;
+    const uint32_t leading = free == ~UINT64_C(0) ? SEGMENT_SLICES : mii_lowest_bit(~free);
+    if (length == 0) run = begin;
+    length += leading;
+    const slice_t first = first_allowed(want, run);
+    if (first + want.count <= run + length && mii_segment_try_claim(first, want.count, zero)) return first;
+    if (leading < SEGMENT_SLICES) {
+      length = 63u - mii_highest_bit(~free);
+      run = begin + SEGMENT_SLICES - length;
+    }
+  }
+  return 0;
+}
+
+static slice_t take_once(slice_request_t want, bool* zero) {
+  if (want.count <= SEGMENT_SLICES && want.align <= SEGMENT_SLICES) return take_small(want, zero);
+  return take_large(want, zero);
+}
+
+static uint32_t segments_for(slice_request_t want) {
+  const size_t slices = want.count + (want.align > SEGMENT_SLICES ? want.align : (want.align > 1 ? want.align - 1 : 0));
+  return (uint32_t)mii_divide_up(slices, SEGMENT_SLICES);
+}
+
+slice_t mii_segment_take(slice_request_t want, bool* zero) {
+  MI_ASSERT(want.count > 0 && (want.align & (want.align - 1)) == 0);
+  for (;;) {
+    const uint32_t segments = mii_segment_count();
+    const slice_t slice = take_once(want, zero);
+    if (slice != 0) return slice;
+    if (!mii_range_grow(segments_for(want))) return 0;
+    for (uint32_t i = segments; i < mii_segment_count(); i++) refresh_hints(i);
+  }
+}
+
+// Release and purge ------------------------------------------------------------------------------
+
+void mii_segment_note_purgeable(uint32_t index) {
+  if (mii_hint_is_on(HINT_PURGE, index)) return;
+  const long delay = mii_option_get(mi_option_purge_delay);
+  if (delay < 0) return;
+  const uint64_t due = mii_platform_clock_ms() + (uint64_t)delay;
+  atomic_store_explicit(&mii_segment(index)->purge_at, due, memory_order_relaxed);
+  mii_purge_expect(due);
+  mii_hint_set(HINT_PURGE, index, true);
+}
+
+void mii_segment_give(slice_t first, uint32_t count) {
+  while (count > 0) {
+    const part_of_run_t part = first_part(first, count);
+    atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
+    release_bits(part);
+    mii_segment_note_purgeable(part.index);
+    first += part.count;
+    count -= part.count;
+  }
+}
+
+// The bits are ours. Give their memory back, a run at a time.
+static void purge_bits(uint32_t index, uint64_t mask) {
+  segment_t* const segment = mii_segment(index);
+  atomic_fetch_and_explicit(&segment->purgeable, ~mask, memory_order_relaxed);
+  while (mask != 0) {
+    const uint32_t from = mii_lowest_bit(mask);
+    const uint64_t rest = ~(mask >> from);
+    const uint32_t count = rest == 0 ? SEGMENT_SLICES : mii_lowest_bit(rest);
+    const uint64_t run = mii_bit_span(from, count);
+    const slice_t first = index * SEGMENT_SLICES + from;
+    if (mii_purge_memory(mii_slice_start(first), (size_t)count * SLICE_BYTES)) {
+      atomic_fetch_and_explicit(&segment->dirty, ~run, memory_order_relaxed);
+    }
+    mask &= ~run;
+  }
+}
+
+// Purging claims like an allocation: nobody can be given the memory meanwhile.
+void mii_segment_purge(uint32_t index) {
+  segment_t* const segment = mii_segment(index);
+  const uint64_t wanted = atomic_load_explicit(&segment->purgeable, memory_order_seq_cst);
+  if (wanted == 0) return;
+  const uint64_t before = atomic_fetch_and_explicit(&segment->free, ~wanted, memory_order_seq_cst);
+  const uint64_t mine = before & wanted;
+  if (mine == 0) return;
+  refresh_hints(index);
+  purge_bits(index, mine);
+  release_bits((part_of_run_t){segment, index, mine, 0});
+}
+
+bool mii_segment_is_valid(uint32_t index) {
+  segment_t* const segment = mii_segment(index);
+  const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
+  const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+  const uint64_t purgeable = atomic_load_explicit(&segment->purgeable, memory_order_relaxed);
+  bool kinds = true;
+  for (uint32_t i = 0; i < SEGMENT_SLICES; i++) {
+    const bool is_free = (free >> i & 1) != 0;
+    kinds = kinds && (!is_free || mii_slice_kind(index * SEGMENT_SLICES + i) == SLICE_FREE);
+  }
+  bool hints = true;
+  for (uint32_t k = 0; k < SLICE_HINTS; k++) {
+    const bool has = mii_bit_runs(free, 1u << k) != 0;
+    hints = hints && mii_hint_is_on((hint_t)(HINT_SLICES + k), index) == has;
+  }
+  return MI_HOLDS((purgeable & ~free) == 0)      // S1
+         && MI_HOLDS(kinds)                      // S2
+         && MI_HOLDS((purgeable & ~dirty) == 0)  // S4
+         && MI_HOLDS(hints)                      // S5
+         && MI_HOLDS(index != 0 || (free & 1) == 0);
+}

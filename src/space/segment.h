@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// segment.h - claim and release slices
+#ifndef MI_SEGMENT_H
+#define MI_SEGMENT_H
+
+#include "space/record.h"
+
+// A request for `count` slices in a row. The address of the first is `phase` slices past a multiple of
+// `align` slices (a power of two; phase < align). Zero-filled fields mean: no wish.
+typedef struct slice_request_s {
+  uint32_t count;
+  uint32_t align;
+  uint32_t phase;
+} slice_request_t;
+
+// Claim slices; opens more of the range when needed. *zero tells whether the memory is known to be
+// zero. Returns the first slice, or 0 when the range is full or the system refuses. Any thread.
+slice_t mii_segment_take(slice_request_t want, bool* zero);
+
+// Claim exactly these slices if all are free. Any thread.
+bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero);
+
+// Release claimed slices; their memory is purged when it has been free for a while. Any thread.
+void mii_segment_give(slice_t first, uint32_t count);
+
+// Give free memory of the segment back to the system. Any thread.
+void mii_segment_purge(uint32_t segment);
+
+// Note that the segment has memory to purge, from now on if it had none.
+void mii_segment_note_purgeable(uint32_t segment);
+
+// No thread changes the segment meanwhile.
+bool mii_segment_is_valid(uint32_t segment);
+
+#endif

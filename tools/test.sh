@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Run groups of checks, count what passed and failed, end with one line: N passed, N failed
+# usage: tools/test.sh lint|configs|sanitize|test|check ...
+set -u
+cd "$(dirname "$0")/.." || exit 1
+jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+passed=0 failed=0
+mkdir -p out
+log=$(mktemp out/step.XXXXXX)
+trap 'rm -f "$log"' EXIT
+
+# How many tests passed and failed, if the log of a step says so ("-" if not).
+counts() {
+  sed -nE -e 's/^.* tests passed, ([0-9]+) tests failed out of ([0-9]+)$/\2 \1 ctest/p' \
+    -e 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2 own/p' "$log" | tail -n 1
+}
+
+# step NAME COMMAND...: one line if all is well, the command's output if not.
+step() {
+  local name=$1 start=$SECONDS good=0 bad=0 kind='' status
+  shift
+  "$@" >"$log" 2>&1
+  status=$?
+  read -r good bad kind < <(counts)
+  [ "$kind" = ctest ] && good=$((good - bad))
+  [ -z "$kind" ] && good=$((status == 0)) bad=0
+  [ $status -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+  passed=$((passed + good)) failed=$((failed + bad))
+  if [ "$bad" -eq 0 ]; then
+    printf 'ok    %-28s %4d passed %5d s\n' "$name" "$good" $((SECONDS - start))
+  else
+    cat "$log"
+    printf 'FAIL  %-28s %4d failed %5d s\n' "$name" "$bad" $((SECONDS - start))
+  fi
+  [ "$bad" -eq 0 ]
+}
+
+build() { cmake --preset "$1" && cmake --build --preset "$1"; }
+try_ctest() { ctest --preset "$1" -j "$jobs"; }
+try_preset() { step "build $1" build "$1" && step "ctest $1" try_ctest "$1"; }
+
+tidy() { # the multi-file build (mi.c would repeat it); debug, so that assertions tell the analyser
+  cmake --preset debug && run-clang-tidy-14 -quiet -j "$jobs" -p out/debug '/src/(?!mi\.c$)'
+}
+
+scripts() { find . -path ./out -prune -o -name '*.sh' -print0 | xargs -0 shellcheck -S warning .ci/run; }
+
+exports_without_override() {
+  cc -shared -fPIC -std=c11 -fvisibility=hidden -ftls-model=initial-exec -D_GNU_SOURCE \
+    -DMI_CFG_OVERRIDE=0 -DMI_SHARED_LIB -DMI_SHARED_LIB_EXPORT -Iinclude -Isrc \
+    src/mi.c -o out/no-override.so -lpthread &&
+    tools/check_exports.py --no-override out/no-override.so
+}
+
+lint() {
+  step "lint format" tools/format.sh --dry-run --Werror
+  step "lint layers" tools/check_layers.py
+  step "lint names in comments" tools/check_names.py
+  step "lint exports, no override" exports_without_override
+  step "lint shellcheck" scripts
+  step "lint exports" tools/check_exports.py out/release/{libmimalloc.so,libmimalloc.a,mimalloc.o}
+  step "lint clang-tidy" tidy
+}
+
+tests() {
+  try_preset release
+  lint
+  try_preset debug
+}
+
+sanitize() {
+  try_preset asan
+  try_preset ubsan
+  try_preset tsan
+}
+
+for group in "$@"; do
+  case $group in
+    lint) step "build release" build release && lint ;;
+    configs) step configs tests/configs/run.sh ;;
+    sanitize) sanitize ;;
+    test)
+      tests
+      step "programs, quick" tests/programs/run.sh quick ;;
+    check)
+      tests
+      try_preset secure
+      try_preset clang
+      sanitize
+      step configs tests/configs/run.sh
+      step "programs, all" tests/programs/run.sh all ;;
+    *)
+      echo "test.sh: unknown group '$group'" >&2
+      failed=$((failed + 1)) ;;
+  esac
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
