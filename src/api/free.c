@@ -39,9 +39,8 @@ void mi_free(void* p) {
     free_checked(p);
     return;
   }
-  const size_t slice = mii_slice_of(p);
-  if (MI_LIKELY(slice < mii_slice_count())) {
-    page_t* const page = mii_page_record(slice);
+  if (MI_LIKELY(mii_range_has(p))) {
+    page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
       if (MI_UNLIKELY(mii_page_push_local(page, p))) wake(page);
       return;

@@ -31,6 +31,9 @@ int mii_platform_reserve(size_t size, void** address);
 // Reserved -> open. Opening what is open already is allowed and changes nothing.
 int mii_platform_open(void* address, size_t size);
 
+// Reserved -> reserved, but it can be read, as zero. Costs nothing. It may be opened later.
+int mii_platform_show(void* address, size_t size);
+
 // Open -> open, with the memory given back: it reads as zero afterwards.
 int mii_platform_purge(void* address, size_t size);
 

@@ -120,12 +120,22 @@ static void place_parts(void) {
   meta_used = 0;
 }
 
+// Record 0 lies at the base itself, in the slice that guards the others.
+static bool show_page_records(void) {
+  return mii_platform_show((void*)(page_part.start - page_part.size), page_part.size + mii_range.os_page_size) == 0;
+}
+
 bool mii_range_start(const platform_facts_t* facts) {
   MI_ASSERT(mii_slice_count() == 0);
   mii_range.os_page_size = facts->os_page_size;
   if (!reserve(segments_wanted(facts))) return false;
   place_parts();
-  return true;
+  if (show_page_records()) {
+    mii_range.slice_max = (size_t)mii_range.segment_max * SEGMENT_SLICES;
+    return true;
+  }
+  mii_range_stop();
+  return false;
 }
 
 void mii_range_stop(void) {

@@ -9,7 +9,8 @@
 //
 // Each growing part is opened from its fixed end on, by one call of the system for many megabytes, so
 // the process has a handful of mappings however large the heap is. Slice 0 is never opened: it guards
-// the page records against a block that is written at a negative index.
+// the page records against a block that is written at a negative index. The page records of the whole
+// range can be read from the start, so any pointer into the range may be looked up.
 #ifndef MI_RANGE_H
 #define MI_RANGE_H
 
@@ -20,8 +21,9 @@
 typedef struct range_s {
   // Read by every free().
   uintptr_t base;                   // const after start: address of slice 0; 4 MiB aligned
-  _Atomic(size_t) slice_count;      // atomic: opened slices; 0 before start. Grows, release
+  size_t slice_max;                 // const after start: reserved slices; 0 before
   // Read by slow paths.
+  _Atomic(size_t) slice_count;      // atomic: opened slices; grows, release
   segment_t* segments;              // const after start
   uint32_t segment_max;             // const after start: as many are reserved
   size_t os_page_size;              // const after start
@@ -69,22 +71,25 @@ static inline uint32_t mii_segment_count(void) {
   return (uint32_t)(slices / SEGMENT_SLICES);
 }
 
-// Any number for a pointer outside of the range, but never one below mii_slice_count().
+// Any number for a pointer outside of the range, but never one below mii_range.slice_max.
 MI_INLINE size_t mii_slice_of(const void* p) {
   return ((uintptr_t)p - mii_range.base) >> SLICE_SHIFT;
 }
+
+// The pointers that have a page record, perhaps one that says SLICE_FREE.
+MI_INLINE bool mii_range_has(const void* p) { return mii_slice_of(p) < mii_range.slice_max; }
 
 static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)(mii_range.base + ((uintptr_t)slice << SLICE_SHIFT));
 }
 
 MI_INLINE page_t* mii_page_record(size_t slice) {
-  return (page_t*)(mii_range.base - (slice << 5) - sizeof(page_t));
+  return (page_t*)(mii_range.base - (slice << 5));
 }
 static_assert(sizeof(page_t) <= 32, "mii_page_record spaces the records by 32 bytes");
 
 static inline slice_t mii_page_slice(const page_t* page) {
-  return (slice_t)((mii_range.base - (uintptr_t)page - sizeof(page_t)) >> 5);
+  return (slice_t)((mii_range.base - (uintptr_t)page) >> 5);
 }
 
 static inline segment_t* mii_segment(uint32_t index) { return &mii_range.segments[index]; }

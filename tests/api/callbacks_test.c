@@ -259,7 +259,7 @@ static void* churn(void* arg) {
   enum { KEPT = 4000 };
   void** blocks = (void**)mi_calloc(KEPT, sizeof(void*));
   uint32_t random = 1;
-  for (int i = 0; i < 1000000; i++) {
+  for (int i = 0; i < 400000; i++) {
     random = random * 1664525u + 1013904223u;
     const size_t k = (random >> 8) % KEPT;
     mi_free(blocks[k]);

@@ -61,7 +61,7 @@ static void forced_collect_gives_free_memory_back(void** state) {
   const size_t sizes[] = {100, 5000, 100 * KiB, 3 * MiB};
   for (size_t s = 0; s < COUNT_OF(sizes); s++) {
     mi_collect(true);
-    const size_t count = 128 * MiB / sizes[s];
+    const size_t count = 64 * MiB / sizes[s];
     const size_t before = resident_bytes();
     void** const many = (void**)mi_malloc(count * sizeof(void*));
     for (size_t i = 0; i < count; i++) {
@@ -69,11 +69,11 @@ static void forced_collect_gives_free_memory_back(void** state) {
       memset(many[i], 1, sizes[s]);
     }
     const size_t during = resident_bytes();
-    assert_true(during > before + 100 * MiB);
+    assert_true(during > before + 50 * MiB);
     for (size_t i = 0; i < count; i++) mi_free(many[i]);
     mi_free(many);
     mi_collect(true);
-    if (resident_bytes() > before + 32 * MiB) {
+    if (resident_bytes() > before + 16 * MiB) {
       fail_msg("size %zu: %zu KiB before, %zu during, %zu after", sizes[s], before / KiB,
                during / KiB, resident_bytes() / KiB);
     }
@@ -191,12 +191,12 @@ static void many_threads_that_leave_blocks_behind_do_not_use_up_memory(void** st
     free_blocks();
   }
   const size_t before = resident_bytes();
-  for (int i = 0; i < 200; i++) {
+  for (int i = 0; i < 80; i++) {
     result_of_thread(&allocate_and_leave, NULL);
     assert_true(blocks_are_intact());
     free_blocks();
   }
-  assert_true(resident_bytes() < before + 64 * MiB);
+  assert_true(resident_bytes() < before + 32 * MiB);
 }
 
 // A destructor of thread-local data that allocates and frees, in every pass.

@@ -38,7 +38,7 @@ trap 'exit 130' INT TERM HUP
 ok() { passed=$((passed + 1)) && echo "ok $1"; }
 fail() { # NAME, and what is wrong on stdin (never at the end of a pipe: it counts)
   failed=$((failed + 1)) && echo "FAIL $1"
-  head -n 20 | cut -c 1-160 | sed 's/^/    /'
+  head -n 20 | cat -v | cut -c 1-160 | sed 's/^/    /'
 }
 
 # What a case file says in one of its variables.
@@ -97,7 +97,7 @@ compare() {
     fail "$name" <<<"prints nothing, so it shows nothing"
   else
     for part in status stderr stdout; do
-      diff -U1 --label "without" --label "with our library ($part)" "$plain/$part" "$ours/$part"
+      diff -a -U1 --label "without" --label "with our library ($part)" "$plain/$part" "$ours/$part"
     done >"$work/diff"
     if [ -s "$work/diff" ]; then fail "$name" <"$work/diff"; else ok "$name"; fi
   fi
@@ -112,7 +112,7 @@ check_preload() {
   binary=$(command -v "$1")
   name="preload of ${1##*/}"
   rm -f "$log".*
-  LD_PRELOAD=$lib LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT=$log timeout 30 \
+  timeout 30 env LD_PRELOAD="$lib" LD_BIND_NOW=1 LD_DEBUG=bindings LD_DEBUG_OUTPUT="$log" \
     "$binary" --version </dev/null >/dev/null 2>&1
   cat "$log".* 2>/dev/null | grep -E "symbol .(malloc|calloc|realloc|free)'" >"$work/bound"
   rm -f "$log".*

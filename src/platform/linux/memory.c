@@ -27,6 +27,11 @@ int mii_platform_open(void* address, size_t size) {
   return result_of(mprotect(address, size, PROT_READ | PROT_WRITE), before);
 }
 
+int mii_platform_show(void* address, size_t size) {
+  const int before = errno;
+  return result_of(mprotect(address, size, PROT_READ), before);
+}
+
 int mii_platform_purge(void* address, size_t size) {
   const int before = errno;
   return result_of(madvise(address, size, MADV_DONTNEED), before);
