@@ -13,7 +13,8 @@ lib=$(realpath -m "${MI_OUT:-out/release}/libmimalloc.so")
 [ -f "$lib" ] || { echo "run.sh: no $lib: make release builds it" >&2; exit 2; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/mi-run.XXXXXX")
 server=""  # the redis-server that runs now
-clean() { # shellcheck disable=SC2317  # called by the trap
+# shellcheck disable=SC2317  # the trap calls it
+clean() {
   if [ -n "$server" ]; then kill "$server" 2>/dev/null && wait "$server" 2>/dev/null; fi
   rm -rf "$work"
 }
@@ -30,6 +31,17 @@ excerpt() { # FILE LINES [PREFIX]
   local lines
   lines=$(wc -l <"$1")
   [ "$lines" -le "$2" ] || echo "${3-}... and $((lines - $2)) more lines"
+}
+
+# The account can be long: its head and its end.
+account() {
+  if [ "$(wc -l <"$1")" -le 32 ]; then
+    sed 's/^/  /' "$1"
+  else
+    head -n 8 "$1" | sed 's/^/  /'
+    echo "      ..."
+    tail -n 22 "$1" | sed 's/^/  /'
+  fi
 }
 
 # The middle value of column N of a file.
@@ -106,7 +118,7 @@ show_program() {
   tell_differences
   heading "What the allocator did (MIMALLOC_SHOW_STATS=1)"
   if grep -v -x -F -f "$work/ours.err" "$work/stats.err" >"$work/account" && [ -s "$work/account" ]; then
-    excerpt "$work/account" 50 "  "
+    account "$work/account"
   else
     echo "  no account: this program does not end through exit, or closes its standard error"
   fi
@@ -162,7 +174,7 @@ redis_once() {
     return 1
   fi
   redis-cli -s "$work/redis.sock" <tests/programs/data/replies.redis >"$work/$1.replies"
-  redis-benchmark -s "$work/redis.sock" -n 100000 -P 8 -d 200 -r 50000 -t set,get,lpush --csv 2>/dev/null |
+  redis-benchmark -s "$work/redis.sock" -n 200000 -P 8 -d 200 -r 50000 -t set,get,lpush --csv 2>/dev/null |
     awk -F '"' 'NR > 1 { printf "%d ", $4 }' >>"$work/$1"
   awk '/^VmHWM/ { print $2 }' "/proc/$server/status" >>"$work/$1"
   redis-cli -s "$work/redis.sock" SHUTDOWN NOSAVE >/dev/null 2>&1

@@ -52,9 +52,12 @@ static void* take(block_request_t want, bool clear) {
 }
 
 void* mii_allocate(size_t size, bool clear) {
-  if (size <= MID_BLOCK_MAX && !clear) {
-    void* const p = mii_list_pop(&mii_theap_mine->list[mii_size_class(size)]);
-    if (p != NULL) return p;
+  theap_t* const theap = mii_theap_mine;
+  if (size <= MID_BLOCK_MAX && !clear && theap->is_live) {
+    const uint32_t size_class = mii_size_class(size);
+    void* p = mii_list_pop(&theap->list[size_class]);
+    if (p == NULL) p = mii_theap_refill(theap, size_class);
+    return p != NULL ? p : mii_fail_no_memory(size);
   }
   if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
   return take((block_request_t){.size = size}, clear);

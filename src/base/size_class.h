@@ -38,29 +38,20 @@ static inline uint32_t mii_size_class(size_t size) {
   return 9 + 8 * (top - 7) + step;
 }
 
-// Bytes of a block of the class.
-static inline uint32_t mii_class_bytes(uint32_t size_class) {
-  if (size_class == 0) return 8;
-  if (size_class <= 8) return 16 * size_class;
-  const uint32_t doubling = (size_class - 9) / 8;
-  const uint32_t step = (size_class - 9) % 8;
-  return (128u + 16u * (step + 1)) << doubling;
-}
+typedef struct class_info_s {
+  uint32_t block_bytes;
+  uint16_t block_count;  // blocks in a page
+  uint8_t slice_count;   // slices of a page
+  uint8_t wake_count;    // blocks that must be free before a page is worth looking at: a quarter of it,
+                         // at least 1, at most 16 (DESIGN.md section 2: the largest single effect)
+} class_info_t;
 
-static inline uint32_t mii_class_slices(uint32_t size_class) {
-  return size_class < SMALL_CLASS_COUNT ? 1 : MID_PAGE_SLICES;
-}
+extern const class_info_t mii_class_table[CLASS_COUNT];
 
-// How many blocks a page of the class holds.
-static inline uint32_t mii_class_blocks(uint32_t size_class) {
-  return mii_class_slices(size_class) * SLICE_BYTES / mii_class_bytes(size_class);
-}
-
-// How many blocks must come back before a page is worth looking at: DESIGN.md section 2, the
-// largest single effect.
-static inline uint32_t mii_class_wake_count(uint32_t size_class) {
-  return (uint32_t)mii_max(1, mii_min(mii_class_blocks(size_class) / 4, 16));
-}
+static inline uint32_t mii_class_bytes(uint32_t size_class) { return mii_class_table[size_class].block_bytes; }
+static inline uint32_t mii_class_slices(uint32_t size_class) { return mii_class_table[size_class].slice_count; }
+static inline uint32_t mii_class_blocks(uint32_t size_class) { return mii_class_table[size_class].block_count; }
+static inline uint32_t mii_class_wake_count(uint32_t size_class) { return mii_class_table[size_class].wake_count; }
 
 // The smallest class for `size` whose blocks are all aligned to `alignment` (a power of two);
 // CLASS_COUNT if there is none.

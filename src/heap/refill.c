@@ -93,14 +93,24 @@ static bool is_better(const page_t* a, const page_t* b) {
   return a->out != b->out ? a->out > b->out : mii_page_slice(a) < mii_page_slice(b);
 }
 
-static page_t* best_awake(theap_t* theap, uint32_t size_class) {
+// The active page, if enough of it is free again.
+static page_t* usable_active(theap_t* theap, uint32_t size_class) {
+  const slice_t slice = theap->pages[size_class].active;
+  if (slice == 0) return NULL;
+  page_t* const page = mii_page_record(slice);
+  mii_page_count_local(page);
+  return mii_page_free_count(page) >= mii_class_wake_count(size_class) ? page : NULL;
+}
+
+static page_t* best_usable(theap_t* theap, uint32_t size_class) {
+  page_t* best = usable_active(theap, size_class);
   const slice_t first = theap->pages[size_class].awake;
-  if (first == 0) return NULL;
-  page_t* best = mii_page_record(first);
-  slice_t slice = mii_slice_cold(first)->next;
-  for (int i = 1; i < CANDIDATES_MAX && slice != first; i++, slice = mii_slice_cold(slice)->next) {
+  slice_t slice = first;
+  for (int i = 0; slice != 0 && i < CANDIDATES_MAX; i++) {
     page_t* const page = mii_page_record(slice);
-    if (is_better(page, best)) best = page;
+    if (best == NULL || is_better(page, best)) best = page;
+    slice = mii_slice_cold(slice)->next;
+    if (slice == first) break;
   }
   return best;
 }
@@ -121,7 +131,7 @@ static bool activate(theap_t* theap, page_t* page) {
 }
 
 static bool fill_list(theap_t* theap, uint32_t size_class) {
-  if (activate(theap, best_awake(theap, size_class))) return true;
+  if (activate(theap, best_usable(theap, size_class))) return true;
   if (mii_theap_extend(theap, size_class)) return true;
   if (activate(theap, usable_sleeper(theap, size_class))) return true;
   if (activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap)))) return true;

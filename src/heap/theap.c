@@ -4,8 +4,8 @@
 //   T1  every owned page is active, or on the ring of its class and state
 //   T2  list[c] holds blocks of one page of class c, which the theap owns; they count as out there
 //   T3  the blocks of list[c] are not in any page's local_free
-//   T4  an empty page is not owned, but for at most one per small class, kept because the class was in
-//       use lately, and for queued ones (W3)
+//   T4  an empty page is not owned, but for the active page and at most one other per small class, kept
+//       because the class was in use lately, and for queued ones (W3)
 //
 // Tests: tests/unit/heap/theap_test.c
 #include "heap/theap.h"
@@ -111,8 +111,20 @@ bool mii_theap_review(theap_t* theap, page_t* page) {
   return place_usable(theap, page);
 }
 
+// The active page stays where it is: the next refill looks at it first. Only an empty one of a mid class
+// is too large to be kept.
 void mii_theap_wake(theap_t* theap, page_t* page) {
-  mii_theap_review(theap, page);
+  if (page->state != PAGE_ACTIVE) {
+    mii_theap_review(theap, page);
+    return;
+  }
+  mii_page_count_local(page);
+  if (page->out == 0 && page->size_class >= SMALL_CLASS_COUNT) {
+    unplace(theap, page);
+    place_usable(theap, page);
+  } else {
+    arm_for(page, page->out);
+  }
 }
 
 // The list -----------------------------------------------------------------------------------------
@@ -124,25 +136,34 @@ static void hand_out(theap_t* theap, page_t* page, block_t* first, uint32_t coun
   theap->bytes_handed += (uint64_t)count * mii_page_block_bytes(page);
 }
 
-static void fall_asleep(theap_t* theap, slice_t slice) {
-  if (slice == 0) return;
+// The page is not active any more: its list has run empty and another takes its place.
+static void replace_active(theap_t* theap, slice_t slice) {
   page_t* const page = mii_page_record(slice);
   mii_page_count_local(page);
-  place_asleep(theap, page);
-  // What is already free still counts towards waking up.
+  page->state = PAGE_NONE;
+  // What is already free counts towards waking up.
   const uint32_t wake_count = mii_class_wake_count(page->size_class);
   const uint32_t free_count = mii_page_free_count(page);
-  arm_for(page, free_count < wake_count ? wake_count - free_count : 1);
+  if (free_count >= wake_count) {
+    place_usable(theap, page);
+  } else {
+    place_asleep(theap, page);
+    arm_for(page, wake_count - free_count);
+  }
+}
+
+static void become_active(theap_t* theap, page_t* page) {
+  class_pages_t* const pages = &theap->pages[page->size_class];
+  const slice_t before = pages->active;
+  unplace(theap, page);
+  pages->active = mii_page_slice(page);
+  page->state = PAGE_ACTIVE;
+  if (before != 0) replace_active(theap, before);
 }
 
 void mii_theap_activate(theap_t* theap, page_t* page) {
-  class_pages_t* const pages = &theap->pages[page->size_class];
   count_frees(page);
-  unplace(theap, page);
-  fall_asleep(theap, pages->active);
-  pages->active = mii_page_slice(page);
-  page->state = PAGE_ACTIVE;
-
+  if (page->state != PAGE_ACTIVE) become_active(theap, page);
   block_t* first = page->local_free;
   uint32_t count = mii_page_free_count(page);
   page->local_free = NULL;
@@ -231,19 +252,25 @@ static void visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap
   }
 }
 
+// An empty active page is kept like an awake one (T4): its list is empty, too.
 static void collect_page(theap_t* theap, page_t* page) {
   count_frees(page);
   if (page->out == 0 || mii_page_free_count(page) > 0) mii_theap_review(theap, page);
 }
 
+static void give_if_empty(theap_t* theap, page_t* page) {
+  mii_page_count_local(page);
+  if (page->out != 0 || mii_page_is_queued(page)) return;
+  unplace(theap, page);
+  mii_page_unmake(page);
+}
+
 void mii_theap_give_kept(theap_t* theap) {
   for (uint32_t c = 0; c < SMALL_CLASS_COUNT; c++) {
+    const slice_t active = theap->pages[c].active;
+    if (active != 0) give_if_empty(theap, mii_page_record(active));
     const slice_t slice = theap->pages[c].awake;
-    if (slice == 0) continue;
-    page_t* const page = mii_page_record(mii_slice_cold(slice)->prev);  // the oldest
-    if (page->out != 0 || mii_page_is_queued(page)) continue;
-    unplace(theap, page);
-    mii_page_unmake(page);
+    if (slice != 0) give_if_empty(theap, mii_page_record(mii_slice_cold(slice)->prev));  // the oldest
   }
 }
 

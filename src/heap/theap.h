@@ -32,6 +32,7 @@ struct theap_s {
   uint32_t sweep_class;               // owner: where the next look at sleepers begins
   bool in_deferred_free;              // owner
   bool keeps_nothing;                 // owner: mi_thread_set_in_threadpool
+  bool is_live;                       // const: not one of the empty ones that threads begin and end with
   bool is_bare;                       // owner: has no page
   uint64_t pooled_at_ms;              // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;       // atomic: handle_stack.h, the pool

@@ -38,6 +38,7 @@ static theap_t* make_theap(void) {
   theap_t* const theap = mii_meta_take(sizeof *theap);
   if (theap == NULL) return NULL;
   theap->heap = &mii_heap_main;
+  theap->is_live = true;
   theap->is_bare = true;
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
   do {

@@ -34,6 +34,18 @@
 #define MAYBE_UNUSED
 #endif
 
+// With a sanitizer, what the process uses says little about us.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+#ifndef HAS_SANITIZER
+#define HAS_SANITIZER 0
+#endif
+
 #define KiB             ((size_t)1024)
 #define MiB             (1024 * KiB)
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -224,8 +236,9 @@ MAYBE_UNUSED static bool malloc_is_ours(void) {
 
 MAYBE_UNUSED static size_t os_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-// Resident memory in bytes.
+// Resident memory in bytes; always 0 with a sanitizer.
 MAYBE_UNUSED static size_t resident_bytes(void) {
+  if (HAS_SANITIZER) return 0;
   unsigned long total = 0;
   unsigned long resident = 0;
   FILE* const file = fopen("/proc/self/statm", "r");

@@ -8,17 +8,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SANITIZER 1
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER 0
-#endif
-
 static const size_t too_large[] = {
     TOO_LARGE,           TOO_LARGE + 1,    TOO_LARGE + 4096, SIZE_MAX / 2 + 64 * 1024 + 1,
     SIZE_MAX - 16 * MiB, SIZE_MAX - 65536, SIZE_MAX - 4096,  SIZE_MAX - 4095,
