@@ -454,7 +454,8 @@ mi_decl_export void mi_register_deferred_free(mi_deferred_free_fun* deferred_fre
 // A user's function that takes text. A message may come in pieces: join them, add no newline.
 typedef void (mi_cdecl mi_output_fun)(const char* msg, void* arg);
 
-// Send all text of the library to `out` from now on. Default: standard error.
+// Send all text of the library to `out`. Default: standard error. Text from before the first
+// registration is kept (the first 16 KiB) and delivered at once.
 mi_decl_export void mi_register_output(mi_output_fun* out, void* arg) mi_attr_noexcept;
 
 // A user's function that takes an error number: ENOMEM, EOVERFLOW, EINVAL as said at the top of

@@ -5,8 +5,12 @@
 #include "api/allocate.h"
 #include "mimalloc.h"
 
-void* mi_malloc_aligned(size_t size, size_t alignment) { return mii_allocate_aligned(size, alignment, 0, false); }
-void* mi_zalloc_aligned(size_t size, size_t alignment) { return mii_allocate_aligned(size, alignment, 0, true); }
+void* mi_malloc_aligned(size_t size, size_t alignment) {
+  return mii_allocate_aligned(size, alignment, 0, false);
+}
+void* mi_zalloc_aligned(size_t size, size_t alignment) {
+  return mii_allocate_aligned(size, alignment, 0, true);
+}
 
 void* mi_malloc_aligned_at(size_t size, size_t alignment, size_t offset) {
   return mii_allocate_aligned(size, alignment, offset, false);
@@ -23,5 +27,6 @@ void* mi_calloc_aligned(size_t count, size_t size, size_t alignment) {
 
 void* mi_calloc_aligned_at(size_t count, size_t size, size_t alignment, size_t offset) {
   size_t total;
-  return mii_total_size(count, size, &total) ? mi_zalloc_aligned_at(total, alignment, offset) : NULL;
+  return mii_total_size(count, size, &total) ? mi_zalloc_aligned_at(total, alignment, offset)
+                                             : NULL;
 }

@@ -12,6 +12,9 @@
 // Everything that the fast path below does not do. With `clear` the whole block is zero.
 void* mii_allocate(size_t size, bool clear) MI_NOINLINE;
 
+// A valid request, and no report: errno is not set.
+void* mii_try_allocate(block_request_t want, bool clear);
+
 // (p + offset) % alignment == 0. Any alignment: the bad ones are reported.
 void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool clear);
 
@@ -35,7 +38,7 @@ typedef struct reallocate_s {
   size_t size;
   size_t alignment;  // 0 or 1: none
   size_t offset;
-  bool clear;        // what the block grows by reads as zero
+  bool clear;  // what the block grows by reads as zero
 } reallocate_t;
 void* mii_reallocate(void* p, reallocate_t want);
 

@@ -11,6 +11,7 @@
 #include "runtime/report.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef void new_handler_t(void);
 
@@ -28,38 +29,62 @@ static bool call_new_handler(void) {
 
 static void* throw_bad_alloc(size_t size) {
   if (_ZSt17__throw_bad_allocv != NULL) _ZSt17__throw_bad_allocv();
-  mii_error(ENOMEM, "out of memory in operator new, and no C++ runtime to throw an exception: %zu bytes\n", size);
+  mii_error(ENOMEM,
+            "out of memory in operator new, and no C++ runtime to throw an exception: %zu bytes\n",
+            size);
   abort();
 }
 
-void* mi_new_nothrow(size_t size) {
-  void* p = mii_malloc(size);
-  while (MI_UNLIKELY(p == NULL) && call_new_handler()) p = mii_malloc(size);
-  return p;
-}
-
-void* mi_new(size_t size) {
-  void* const p = mii_malloc(size);
-  if (MI_LIKELY(p != NULL)) return p;
-  void* const later = call_new_handler() ? mi_new_nothrow(size) : NULL;
-  return later != NULL ? later : throw_bad_alloc(size);
-}
-
-// No handler can mend an alignment.
-void* mi_new_aligned_nothrow(size_t size, size_t alignment) {
-  void* p = mii_allocate_aligned(size, alignment, 0, false);
-  while (p == NULL && mii_is_power_of_two(alignment) && call_new_handler()) {
-    p = mii_allocate_aligned(size, alignment, 0, false);
+// One report, then the handler for as long as it makes room. NULL when nothing helps.
+static void* new_slow(size_t size, size_t alignment) {
+  if (size > BLOCK_BYTES_MAX) {
+    mii_fail_too_large(size);
+    call_new_handler();  // it cannot help, but may throw something better
+    return NULL;
   }
+  const block_request_t want = {.size = size, .alignment = alignment};
+  void* p = mii_try_allocate(want, false);
+  if (p != NULL) return p;
+  mii_fail_no_memory(size);
+  while (p == NULL && call_new_handler()) p = mii_try_allocate(want, false);
   return p;
 }
 
-void* mi_new_aligned(size_t size, size_t alignment) {
-  void* const p = mi_new_aligned_nothrow(size, alignment);
+static void* new_aligned(size_t size, size_t alignment) {
+  if (!mii_is_power_of_two(alignment))
+    return mii_fail_alignment(alignment);  // no handler can mend that
+  return new_slow(size, alignment);
+}
+
+// The lists first: operator new is as fast as malloc.
+static inline void* new_fast(size_t size) {
+  if (MI_UNLIKELY(size > FAST_SIZE_MAX)) return NULL;
+  return mii_list_pop(&mii_theap_mine->list[mii_size_class_fast(size)]);
+}
+
+void* mi_new_nothrow(size_t size) {
+  void* const p = new_fast(size);
+  return MI_LIKELY(p != NULL) ? p : new_slow(size, 0);
+}
+
+static MI_NOINLINE void* new_or_throw(size_t size) {
+  void* const p = new_slow(size, 0);
   return p != NULL ? p : throw_bad_alloc(size);
 }
 
-// Nor an overflow: it is called once, in case it throws something better.
+void* mi_new(size_t size) {
+  void* const p = new_fast(size);
+  return MI_LIKELY(p != NULL) ? p : new_or_throw(size);
+}
+
+void* mi_new_aligned_nothrow(size_t size, size_t alignment) { return new_aligned(size, alignment); }
+
+void* mi_new_aligned(size_t size, size_t alignment) {
+  void* const p = new_aligned(size, alignment);
+  return p != NULL ? p : throw_bad_alloc(size);
+}
+
+// No handler can mend an overflow: it is called once, in case it throws something better.
 static void* fail_overflow(void) {
   call_new_handler();
   return throw_bad_alloc(SIZE_MAX);
@@ -70,10 +95,18 @@ void* mi_new_n(size_t count, size_t size) {
   return mii_total_size(count, size, &total) ? mi_new(total) : fail_overflow();
 }
 
+// The report of the failure is that of the first attempt; the others are made silently, by allocating.
 void* mi_new_realloc(void* p, size_t newsize) {
   void* moved = mi_realloc(p, newsize);
-  while (MI_UNLIKELY(moved == NULL) && call_new_handler()) moved = mi_realloc(p, newsize);
-  return moved != NULL ? moved : throw_bad_alloc(newsize);
+  if (MI_LIKELY(moved != NULL)) return moved;
+  while (newsize <= BLOCK_BYTES_MAX && call_new_handler()) {
+    moved = mii_try_allocate((block_request_t){.size = newsize}, false);
+    if (moved == NULL) continue;
+    if (p != NULL) memcpy(moved, p, mii_min(mii_usable_size(p), newsize));
+    mii_free(p);
+    return moved;
+  }
+  return throw_bad_alloc(newsize);
 }
 
 void* mi_new_reallocn(void* p, size_t newcount, size_t size) {

@@ -70,8 +70,8 @@ void mi_ufree(void* p, size_t* block_size) {
 
 // The size and alignment are the caller's claim; a debug build checks them.
 static bool is_claim_right(const void* p, size_t size, size_t alignment) {
-  return p == NULL || !mii_block_is_ours(p) ||
-         (size <= mii_block_bytes(p) && ((uintptr_t)p & (alignment - 1)) == 0);
+  return p == NULL || !mii_block_is_ours(p)
+         || (size <= mii_block_bytes(p) && ((uintptr_t)p & (alignment - 1)) == 0);
 }
 
 void mi_free_size(void* p, size_t size) {

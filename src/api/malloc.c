@@ -13,7 +13,8 @@
 // Failures -------------------------------------------------------------------------------------------
 
 void* mii_fail_too_large(size_t size) {
-  mii_error(EOVERFLOW, "allocation request is too large: %zu bytes (the limit is %zu)\n", size, BLOCK_BYTES_MAX);
+  mii_error(EOVERFLOW, "allocation request is too large: %zu bytes (the limit is %zu)\n", size,
+            BLOCK_BYTES_MAX);
   errno = ENOMEM;
   return NULL;
 }
@@ -39,16 +40,20 @@ bool mii_total_size(size_t count, size_t size, size_t* total) {
 
 // Allocation -----------------------------------------------------------------------------------------
 
-static void* take(block_request_t want, bool clear) {
-  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return mii_fail_no_memory(want.size);
+void* mii_try_allocate(block_request_t want, bool clear) {
+  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return NULL;
   theap_t* const theap = mii_thread_enter();
-  if (theap == NULL) return mii_fail_no_memory(want.size);
+  if (theap == NULL) return NULL;
   bool zero;
   void* const p = mii_block_take(theap, want, &zero);
   mii_thread_leave(theap);
-  if (p == NULL) return mii_fail_no_memory(want.size);
-  if (clear && !zero) memset(p, 0, mii_block_bytes(p));
+  if (p != NULL && clear && !zero) mii_block_clear(p);
   return p;
+}
+
+static void* take(block_request_t want, bool clear) {
+  void* const p = mii_try_allocate(want, clear);
+  return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
 void* mii_allocate(size_t size, bool clear) {
@@ -102,9 +107,15 @@ static void* with_size(void* p, size_t* block_size) {
   return p;
 }
 
-void* mi_umalloc(size_t size, size_t* block_size) { return with_size(mii_malloc(size), block_size); }
-void* mi_umalloc_small(size_t size, size_t* block_size) { return with_size(mii_malloc(size), block_size); }
-void* mi_uzalloc_small(size_t size, size_t* block_size) { return with_size(mii_zalloc(size), block_size); }
+void* mi_umalloc(size_t size, size_t* block_size) {
+  return with_size(mii_malloc(size), block_size);
+}
+void* mi_umalloc_small(size_t size, size_t* block_size) {
+  return with_size(mii_malloc(size), block_size);
+}
+void* mi_uzalloc_small(size_t size, size_t* block_size) {
+  return with_size(mii_zalloc(size), block_size);
+}
 
 void* mi_ucalloc(size_t count, size_t size, size_t* block_size) {
   return with_size(mi_calloc(count, size), block_size);

@@ -11,9 +11,13 @@
 long mi_option_get(mi_option_t option) { return mii_option_get(option); }
 bool mi_option_is_enabled(mi_option_t option) { return mii_option_is_on(option); }
 void mi_option_set(mi_option_t option, long value) { mii_option_set(option, value); }
-void mi_option_set_default(mi_option_t option, long value) { mii_option_set_default(option, value); }
+void mi_option_set_default(mi_option_t option, long value) {
+  mii_option_set_default(option, value);
+}
 void mi_option_set_enabled(mi_option_t option, bool enable) { mii_option_set(option, enable); }
-void mi_option_set_enabled_default(mi_option_t option, bool enable) { mii_option_set_default(option, enable); }
+void mi_option_set_enabled_default(mi_option_t option, bool enable) {
+  mii_option_set_default(option, enable);
+}
 void mi_option_enable(mi_option_t option) { mii_option_set(option, 1); }
 void mi_option_disable(mi_option_t option) { mii_option_set(option, 0); }
 
@@ -30,13 +34,14 @@ size_t mi_option_get_size(mi_option_t option) {
 
 void mi_options_print_out(mi_output_fun* out, void* arg) {
   const int version = MI_MALLOC_VERSION;
-  mii_print(out, arg, "mimalloc API %d.%d.%d, %s build\n", version / 10000, version / 100 % 100, version % 100,
-            MI_ASSERT_LEVEL > 0 ? "debug" : "release");
+  mii_print(out, arg, "mimalloc API %d.%d.%d, %s build\n", version / 10000, version / 100 % 100,
+            version % 100, MI_ASSERT_LEVEL > 0 ? "debug" : "release");
   const option_description_t* option;
   for (size_t i = 0; (option = mii_option_describe(i)) != NULL; i++) {
     mii_print(out, arg, "option '%s': %ld\n", option->name, mii_option_get(option->option));
   }
-  mii_print(out, arg, "debug level : %d\nsecure build: %s\n", MI_ASSERT_LEVEL, MI_CFG_SECURE ? "yes" : "no");
+  mii_print(out, arg, "debug level : %d\nsecure build: %s\n", MI_ASSERT_LEVEL,
+            MI_CFG_SECURE ? "yes" : "no");
 }
 
 void mi_options_print(void) { mi_options_print_out(NULL, NULL); }

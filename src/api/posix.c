@@ -26,19 +26,29 @@ void* mi__expand(void* p, size_t newsize) {
 // Aligned --------------------------------------------------------------------------------------------
 
 int mi_posix_memalign(void** p, size_t alignment, size_t size) {
-  if (p == NULL || alignment % sizeof(void*) != 0 || !mii_is_power_of_two(alignment)) return EINVAL;
-  const int before = errno;
+  const int before = errno;  // the result tells
+  if (p == NULL || alignment % sizeof(void*) != 0 || !mii_is_power_of_two(alignment)) {
+    mii_fail_alignment(alignment);
+    errno = before;
+    return EINVAL;
+  }
   void* const block = mii_allocate_aligned(size, alignment, 0, false);
-  errno = before;  // the result tells
+  errno = before;
   if (block == NULL) return ENOMEM;
   *p = block;
   return 0;
 }
 
-void* mi_memalign(size_t alignment, size_t size) { return mii_allocate_aligned(size, alignment, 0, false); }
-void* mi_aligned_alloc(size_t alignment, size_t size) { return mii_allocate_aligned(size, alignment, 0, false); }
+void* mi_memalign(size_t alignment, size_t size) {
+  return mii_allocate_aligned(size, alignment, 0, false);
+}
+void* mi_aligned_alloc(size_t alignment, size_t size) {
+  return mii_allocate_aligned(size, alignment, 0, false);
+}
 
-static size_t os_page_size(void) { return mii_range.os_page_size != 0 ? mii_range.os_page_size : UNIT_BYTES; }
+static size_t os_page_size(void) {
+  return mii_range.os_page_size != 0 ? mii_range.os_page_size : UNIT_BYTES;
+}
 
 void* mi_valloc(size_t size) { return mii_allocate_aligned(size, os_page_size(), 0, false); }
 
@@ -52,7 +62,8 @@ void* mi_aligned_recalloc(void* p, size_t newcount, size_t size, size_t alignmen
   return mi_recalloc_aligned(p, newcount, size, alignment);
 }
 
-void* mi_aligned_offset_recalloc(void* p, size_t newcount, size_t size, size_t alignment, size_t offset) {
+void* mi_aligned_offset_recalloc(void* p, size_t newcount, size_t size, size_t alignment,
+                                 size_t offset) {
   return mi_recalloc_aligned_at(p, newcount, size, alignment, offset);
 }
 

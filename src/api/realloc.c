@@ -34,7 +34,8 @@ static void* move(void* p, size_t bytes, reallocate_t want) {
 }
 
 void* mii_reallocate(void* p, reallocate_t want) {
-  if (want.alignment != 0 && !mii_is_power_of_two(want.alignment)) return mii_fail_alignment(want.alignment);
+  if (want.alignment != 0 && !mii_is_power_of_two(want.alignment))
+    return mii_fail_alignment(want.alignment);
   if (want.size > BLOCK_BYTES_MAX) return mii_fail_too_large(want.size);
   if (p == NULL) return allocate_for(want);
 
@@ -50,7 +51,9 @@ void* mii_reallocate(void* p, reallocate_t want) {
   return move(p, bytes, want);
 }
 
-void* mi_realloc(void* p, size_t newsize) { return mii_reallocate(p, (reallocate_t){.size = newsize}); }
+void* mi_realloc(void* p, size_t newsize) {
+  return mii_reallocate(p, (reallocate_t){.size = newsize});
+}
 
 void* mi_reallocn(void* p, size_t count, size_t size) {
   size_t total;
@@ -103,11 +106,13 @@ void* mi_realloc_aligned(void* p, size_t newsize, size_t alignment) {
 }
 
 void* mi_realloc_aligned_at(void* p, size_t newsize, size_t alignment, size_t offset) {
-  return reallocate_aligned(p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset});
+  return reallocate_aligned(
+      p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset});
 }
 
 void* mi_rezalloc_aligned(void* p, size_t newsize, size_t alignment) {
-  return reallocate_aligned(p, (reallocate_t){.size = newsize, .alignment = alignment, .clear = true});
+  return reallocate_aligned(p,
+                            (reallocate_t){.size = newsize, .alignment = alignment, .clear = true});
 }
 
 void* mi_rezalloc_aligned_at(void* p, size_t newsize, size_t alignment, size_t offset) {
@@ -120,7 +125,8 @@ void* mi_recalloc_aligned(void* p, size_t newcount, size_t size, size_t alignmen
   return mii_total_size(newcount, size, &total) ? mi_rezalloc_aligned(p, total, alignment) : NULL;
 }
 
-void* mi_recalloc_aligned_at(void* p, size_t newcount, size_t size, size_t alignment, size_t offset) {
+void* mi_recalloc_aligned_at(void* p, size_t newcount, size_t size, size_t alignment,
+                             size_t offset) {
   size_t total;
   if (!mii_total_size(newcount, size, &total)) return NULL;
   return mi_rezalloc_aligned_at(p, total, alignment, offset);

@@ -23,9 +23,9 @@
 #include <stdatomic.h>
 
 static lock_t start_lock;
-static _Atomic(bool) memory_is_ready;   // atomic: release to set, acquire to go on
-static bool late_parts_started;         // lock(start_lock)
-static _Atomic(bool) is_done;           // atomic: set once, by mi_process_done
+static _Atomic(bool) memory_is_ready;  // atomic: release to set, acquire to go on
+static bool late_parts_started;        // lock(start_lock)
+static _Atomic(bool) is_done;          // atomic: set once, by mi_process_done
 
 static bool start_memory(void) {
   platform_facts_t facts;
@@ -81,11 +81,13 @@ static bool is_first_late_start(void) {
 
 static void start_late_parts(void) {
   if (!is_first_late_start()) return;
+  mii_report_set_main_thread();
   start_options();
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork);
   mii_foreign_start();
-  if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose)) mii_report_keep_stderr();
+  if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
+    mii_report_keep_stderr();
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
@@ -95,7 +97,8 @@ void mi_process_init(void) {
 
 void mi_process_done(void) {
   if (atomic_exchange_explicit(&is_done, true, memory_order_relaxed)) return;
-  if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose)) mi_stats_print_out(NULL, NULL);
+  if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
+    mi_stats_print_out(NULL, NULL);
 }
 
 MI_CONSTRUCTOR static void at_load(void) { mi_process_init(); }

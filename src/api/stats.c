@@ -4,6 +4,7 @@
 // Tests: tests/api/callbacks_test.c
 #include "api/stats.h"
 #include "base/compiler.h"
+#include "base/format.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "platform/platform.h"
@@ -106,7 +107,8 @@ static amount_text_t bytes_text(size_t bytes) {
 }
 
 static void print_amount(output_t o, const char* label, amount_t amount) {
-  mii_print(o.out, o.arg, "  %-22s %12s in %zu\n", label, bytes_text(amount.bytes).text, amount.count);
+  mii_print(o.out, o.arg, "  %-22s %12s in %zu\n", label, bytes_text(amount.bytes).text,
+            amount.count);
 }
 
 static void print_bytes(output_t o, const char* label, size_t bytes) {
@@ -114,7 +116,8 @@ static void print_bytes(output_t o, const char* label, size_t bytes) {
 }
 
 static void print_classes(output_t o, const stats_t* stats) {
-  mii_print(o.out, o.arg, "  %-10s %10s %12s %12s %10s\n", "block", "live", "live bytes", "threaded", "pages");
+  mii_print(o.out, o.arg, "  %-10s %10s %12s %12s %10s\n", "block", "live", "live bytes",
+            "threaded", "pages");
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     if (stats->pages_of_class[c].count == 0) continue;
     mii_print(o.out, o.arg, "  %-10s %10zu %12s %12s %10zu\n", bytes_text(mii_class_bytes(c)).text,
@@ -139,14 +142,15 @@ static void print_memory(output_t o, const stats_t* stats) {
 static void print_process(output_t o) {
   const purge_count_t purged = mii_purge_count();
   print_amount(o, "purged", (amount_t){(size_t)purged.calls, (size_t)purged.bytes});
-  mii_print(o.out, o.arg, "  %-22s %12zu started, %zu ended\n", "threads", (size_t)mii_thread_started_count(),
-            (size_t)mii_thread_ended_count());
+  mii_print(o.out, o.arg, "  %-22s %12zu started, %zu ended\n", "threads",
+            (size_t)mii_thread_started_count(), (size_t)mii_thread_ended_count());
   platform_usage_t usage;
   mii_platform_usage(&usage);
   print_bytes(o, "peak rss of process", usage.peak_rss_bytes);
-  mii_print(o.out, o.arg, "  %-22s %12zu minor, %zu major\n", "page faults", usage.page_faults_minor,
-            usage.page_faults_major);
-  mii_print(o.out, o.arg, "  %-22s %9zu ms user, %zu ms system\n", "cpu time", usage.user_ms, usage.system_ms);
+  mii_print(o.out, o.arg, "  %-22s %12zu minor, %zu major\n", "page faults",
+            usage.page_faults_minor, usage.page_faults_major);
+  mii_print(o.out, o.arg, "  %-22s %9zu ms user, %zu ms system\n", "cpu time", usage.user_ms,
+            usage.system_ms);
 }
 
 void mi_stats_print_out(mi_output_fun* out, void* arg) {

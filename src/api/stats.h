@@ -18,13 +18,13 @@ typedef struct stats_s {
   amount_t live_in_class[CLASS_COUNT];  // blocks in pages
   amount_t pages_of_class[CLASS_COUNT];
   amount_t threaded_in_class[CLASS_COUNT];  // blocks ever used of those pages
-  amount_t live_in_pages;               // sums of the above
+  amount_t live_in_pages;                   // sums of the above
   amount_t pages;
   amount_t threaded;
   amount_t runs;
   amount_t huge;
-  amount_t handed;                      // blocks of pages handed out since the start, by lists
-  amount_t dirty_slices;                // slices that may be resident
+  amount_t handed;        // blocks of pages handed out since the start, by lists
+  amount_t dirty_slices;  // slices that may be resident
   size_t reserved_bytes;
   size_t opened_bytes;
   size_t meta_bytes;

@@ -28,7 +28,9 @@ char* mi_strndup(const char* s, size_t n) {
   return copy;
 }
 
-unsigned char* mi_mbsdup(const unsigned char* s) { return (unsigned char*)mi_strdup((const char*)s); }
+unsigned char* mi_mbsdup(const unsigned char* s) {
+  return (unsigned char*)mi_strdup((const char*)s);
+}
 
 wchar_t* mi_wcsdup(const wchar_t* s) {
   return s != NULL ? copy_of(s, (wcslen(s) + 1) * sizeof(wchar_t)) : NULL;

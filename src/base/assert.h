@@ -14,10 +14,10 @@
 #include <assert.h>
 #include <stdbool.h>
 
-#define MI_ASSERT_AT(level, c)                                                            \
+#define MI_ASSERT_AT(level, c)                                                              \
   (MI_ASSERT_LEVEL >= (level) ? ((c) ? (void)0 : mii_assert_failed(#c, __FILE__, __LINE__)) \
                               : (void)sizeof(!(c)))
-#define MI_ASSERT(c) MI_ASSERT_AT(1, c)
+#define MI_ASSERT(c)       MI_ASSERT_AT(1, c)
 #define MI_ASSERT_VALID(c) MI_ASSERT_AT(2, c)
 
 // One clause of a validator: says which clause broke, and lets the validator return false.

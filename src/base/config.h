@@ -32,14 +32,14 @@ static_assert(MI_ASSERT_LEVEL >= 0 && MI_ASSERT_LEVEL <= 2, "MI_ASSERT_LEVEL is 
 
 // The geometry (docs/design/001-geometry.md).
 enum {
-  SLICE_SHIFT = 16,                          // 64 KiB: the unit of the page records
+  SLICE_SHIFT = 16,  // 64 KiB: the unit of the page records
   SLICE_BYTES = 1 << SLICE_SHIFT,
-  SEGMENT_SLICES = 64,                       // one bit each in a 64-bit word
+  SEGMENT_SLICES = 64,  // one bit each in a 64-bit word
   SEGMENT_BYTES = SEGMENT_SLICES * SLICE_BYTES,
-  UNIT_SHIFT = 12,                           // 4 KiB: the unit of runs, and of threading a page
+  UNIT_SHIFT = 12,  // 4 KiB: the unit of runs, and of threading a page
   UNIT_BYTES = 1 << UNIT_SHIFT,
-  AREA_UNITS = SEGMENT_BYTES / UNIT_BYTES,   // a run area is a whole segment
-  RUN_UNITS_MAX = 256,                       // runs end at 1 MiB, huge blocks begin
+  AREA_UNITS = SEGMENT_BYTES / UNIT_BYTES,  // a run area is a whole segment
+  RUN_UNITS_MAX = 256,                      // runs end at 1 MiB, huge blocks begin
 };
 
 #endif

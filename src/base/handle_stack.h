@@ -31,7 +31,8 @@ static inline uint64_t next_top(uint64_t seen, uint32_t handle) {
   return (((seen >> 32) + 1) << 32) | handle;
 }
 
-static inline void mii_stack_push(handle_stack_t* stack, uint32_t handle, handle_link_fun_t* link_of) {
+static inline void mii_stack_push(handle_stack_t* stack, uint32_t handle,
+                                  handle_link_fun_t* link_of) {
   uint64_t seen = atomic_load_explicit(&stack->top, memory_order_relaxed);
   do {
     atomic_store_explicit(link_of(handle), (uint32_t)seen, memory_order_relaxed);
@@ -55,10 +56,9 @@ static inline uint32_t mii_stack_pop(handle_stack_t* stack, handle_link_fun_t* l
 // Takes everything: the top handle, or 0. The caller walks the links.
 static inline uint32_t mii_stack_take_all(handle_stack_t* stack) {
   uint64_t seen = atomic_load_explicit(&stack->top, memory_order_acquire);
-  while ((uint32_t)seen != 0 &&
-         !atomic_compare_exchange_weak_explicit(&stack->top, &seen, next_top(seen, 0),
-                                                memory_order_acq_rel, memory_order_acquire)) {
-  }
+  while ((uint32_t)seen != 0
+         && !atomic_compare_exchange_weak_explicit(&stack->top, &seen, next_top(seen, 0),
+                                                   memory_order_acq_rel, memory_order_acquire)) {}
   return (uint32_t)seen;
 }
 

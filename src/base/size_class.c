@@ -4,14 +4,15 @@
 
 // The class of a multiple of 8 up to 1024, as a constant expression: mii_size_class() again, which
 // the unit test compares.
-#define MI_CLASS(n)                                                          \
-  ((n) <= 8     ? 0                                                          \
-   : (n) <= 128 ? ((n) + 15) / 16                                            \
-   : (n) <= 256 ? 9 + ((((n)-1) >> 4) & 7)                                   \
-   : (n) <= 512 ? 17 + ((((n)-1) >> 5) & 7)                                  \
+#define MI_CLASS(n)                         \
+  ((n) <= 8     ? 0                         \
+   : (n) <= 128 ? ((n) + 15) / 16           \
+   : (n) <= 256 ? 9 + ((((n)-1) >> 4) & 7)  \
+   : (n) <= 512 ? 17 + ((((n)-1) >> 5) & 7) \
                 : 25 + ((((n)-1) >> 6) & 7))
 #define MI_CLASS_4(n) MI_CLASS(n), MI_CLASS((n) + 8), MI_CLASS((n) + 16), MI_CLASS((n) + 24)
-#define MI_CLASS_16(n) MI_CLASS_4(n), MI_CLASS_4((n) + 32), MI_CLASS_4((n) + 64), MI_CLASS_4((n) + 96)
+#define MI_CLASS_16(n) \
+  MI_CLASS_4(n), MI_CLASS_4((n) + 32), MI_CLASS_4((n) + 64), MI_CLASS_4((n) + 96)
 
 const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1] = {
     MI_CLASS_16(0),   MI_CLASS_16(128), MI_CLASS_16(256), MI_CLASS_16(384), MI_CLASS_16(512),
@@ -20,18 +21,20 @@ const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1] = {
 
 #define MI_SLICES(bytes) ((bytes) <= SMALL_BLOCK_MAX ? 1 : MID_PAGE_SLICES)
 #define MI_BLOCKS(bytes) (MI_SLICES(bytes) * SLICE_BYTES / (bytes))
-#define MI_WAKE(blocks) ((blocks) / 4 < 1 ? 1 : (blocks) / 4 > 16 ? 16 : (blocks) / 4)
-#define MI_INFO(bytes) {(bytes), MI_BLOCKS(bytes), MI_SLICES(bytes), MI_WAKE(MI_BLOCKS(bytes))}
+#define MI_WAKE(blocks)  ((blocks) / 4 < 1 ? 1 : (blocks) / 4 > 16 ? 16 : (blocks) / 4)
+#define MI_INFO(bytes) \
+  { (bytes), MI_BLOCKS(bytes), MI_SLICES(bytes), MI_WAKE(MI_BLOCKS(bytes)) }
 // The eight classes from 9/8 of `base` to twice `base`.
-#define MI_DOUBLING(base)                                                                         \
-  MI_INFO((base) / 8 * 9), MI_INFO((base) / 8 * 10), MI_INFO((base) / 8 * 11), MI_INFO((base) / 8 * 12), \
-      MI_INFO((base) / 8 * 13), MI_INFO((base) / 8 * 14), MI_INFO((base) / 8 * 15), MI_INFO((base) * 2)
+#define MI_DOUBLING(base)                                                           \
+  MI_INFO((base) / 8 * 9), MI_INFO((base) / 8 * 10), MI_INFO((base) / 8 * 11),      \
+      MI_INFO((base) / 8 * 12), MI_INFO((base) / 8 * 13), MI_INFO((base) / 8 * 14), \
+      MI_INFO((base) / 8 * 15), MI_INFO((base)*2)
 
 const class_info_t mii_class_table[CLASS_COUNT] = {
-    MI_INFO(8),         MI_INFO(16),        MI_INFO(32),       MI_INFO(48),       MI_INFO(64),
-    MI_INFO(80),        MI_INFO(96),        MI_INFO(112),      MI_INFO(128),      MI_DOUBLING(128),
-    MI_DOUBLING(256),   MI_DOUBLING(512),   MI_DOUBLING(1024), MI_DOUBLING(2048), MI_DOUBLING(4096),
-    MI_DOUBLING(8192),  MI_DOUBLING(16384),
+    MI_INFO(8),        MI_INFO(16),        MI_INFO(32),       MI_INFO(48),       MI_INFO(64),
+    MI_INFO(80),       MI_INFO(96),        MI_INFO(112),      MI_INFO(128),      MI_DOUBLING(128),
+    MI_DOUBLING(256),  MI_DOUBLING(512),   MI_DOUBLING(1024), MI_DOUBLING(2048), MI_DOUBLING(4096),
+    MI_DOUBLING(8192), MI_DOUBLING(16384),
 };
 
 uint32_t mii_size_class_aligned(size_t size, size_t alignment) {

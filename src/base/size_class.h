@@ -15,19 +15,17 @@
 
 enum {
   CLASS_COUNT = 73,
-  SMALL_CLASS_COUNT = 57,             // blocks to 8 KiB live in pages of one slice ...
+  SMALL_CLASS_COUNT = 57,  // blocks to 8 KiB live in pages of one slice ...
   SMALL_BLOCK_MAX = 8 * 1024,
-  MID_BLOCK_MAX = 32 * 1024,          // ... the others in pages of two
+  MID_BLOCK_MAX = 32 * 1024,  // ... the others in pages of two
   MID_PAGE_SLICES = 2,
-  FAST_SIZE_MAX = 1024,               // sizes that find their class in the table
+  FAST_SIZE_MAX = 1024,  // sizes that find their class in the table
 };
 
 extern const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1];
 
 // The class of a size up to FAST_SIZE_MAX.
-MI_INLINE uint32_t mii_size_class_fast(size_t size) {
-  return mii_size_class_table[(size + 7) / 8];
-}
+MI_INLINE uint32_t mii_size_class_fast(size_t size) { return mii_size_class_table[(size + 7) / 8]; }
 
 // The class of a size up to MID_BLOCK_MAX.
 static inline uint32_t mii_size_class(size_t size) {
@@ -42,16 +40,25 @@ typedef struct class_info_s {
   uint32_t block_bytes;
   uint16_t block_count;  // blocks in a page
   uint8_t slice_count;   // slices of a page
-  uint8_t wake_count;    // blocks that must be free before a page is worth looking at: a quarter of it,
-                         // at least 1, at most 16 (DESIGN.md section 2: the largest single effect)
+  uint8_t
+      wake_count;  // blocks that must be free before a page is worth looking at: a quarter of it,
+                   // at least 1, at most 16 (DESIGN.md section 2: the largest single effect)
 } class_info_t;
 
 extern const class_info_t mii_class_table[CLASS_COUNT];
 
-static inline uint32_t mii_class_bytes(uint32_t size_class) { return mii_class_table[size_class].block_bytes; }
-static inline uint32_t mii_class_slices(uint32_t size_class) { return mii_class_table[size_class].slice_count; }
-static inline uint32_t mii_class_blocks(uint32_t size_class) { return mii_class_table[size_class].block_count; }
-static inline uint32_t mii_class_wake_count(uint32_t size_class) { return mii_class_table[size_class].wake_count; }
+static inline uint32_t mii_class_bytes(uint32_t size_class) {
+  return mii_class_table[size_class].block_bytes;
+}
+static inline uint32_t mii_class_slices(uint32_t size_class) {
+  return mii_class_table[size_class].slice_count;
+}
+static inline uint32_t mii_class_blocks(uint32_t size_class) {
+  return mii_class_table[size_class].block_count;
+}
+static inline uint32_t mii_class_wake_count(uint32_t size_class) {
+  return mii_class_table[size_class].wake_count;
+}
 
 // The smallest class for `size` whose blocks are all aligned to `alignment` (a power of two);
 // CLASS_COUNT if there is none.

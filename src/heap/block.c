@@ -13,6 +13,7 @@
 #include "space/huge.h"
 #include "space/purge.h"
 #include "space/run.h"
+#include <string.h>
 
 enum { RUN_BYTES_MAX = RUN_UNITS_MAX * UNIT_BYTES };
 
@@ -51,7 +52,8 @@ static void* take_huge(block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
-  const slice_request_t huge = {.count = (uint32_t)slices, .align = place.align, .phase = place.phase};
+  const slice_request_t huge = {
+      .count = (uint32_t)slices, .align = place.align, .phase = place.phase};
   uint8_t* const start = mii_huge_take(huge, zero);
   return start != NULL ? start + place.shift : NULL;
 }
@@ -75,8 +77,9 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
   *zero = false;
   if (want.size == 0) want.size = 1;
-  if (want.alignment <= 1 && want.size <= MID_BLOCK_MAX) return take_from_page(theap, mii_size_class(want.size));
-  if (want.alignment > BLOCK_BYTES_MAX / 2) return NULL;
+  if (want.alignment <= 1 && want.size <= MID_BLOCK_MAX)
+    return take_from_page(theap, mii_size_class(want.size));
+  if (want.alignment > mii_range.slice_max * SLICE_BYTES) return NULL;
   if ((want.offset & (want.alignment - 1)) == 0 && want.alignment > 1) {
     const uint32_t size_class = mii_size_class_aligned(want.size, want.alignment);
     if (size_class < CLASS_COUNT) return take_from_page(theap, size_class);
@@ -84,6 +87,16 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   mii_purge_tick(mii_platform_clock_ms());
   void* const p = take_unpaged(theap, want, zero);
   return p != NULL ? p : take_unpaged_under_pressure(theap, want, zero);
+}
+
+// A huge block is purged rather than written: who asks for megabytes of zeros may never touch them.
+void mii_block_clear(void* p) {
+  const size_t bytes = mii_block_bytes(p);
+  const size_t whole = mii_align_up(bytes, SLICE_BYTES);
+  if (mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE
+      && mii_purge_memory(mii_slice_start((slice_t)mii_slice_of(p)), whole))
+    return;
+  memset(p, 0, bytes);
 }
 
 // From a pointer to what it is -----------------------------------------------------------------------
@@ -118,7 +131,8 @@ bool mii_block_is_plausible(const void* p) {
   if (!mii_block_is_ours(p)) return false;
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
-  if (kind == SLICE_PAGE || kind == SLICE_FOLLOW) return mii_page_has_block(page_at(slice, kind), p);
+  if (kind == SLICE_PAGE || kind == SLICE_FOLLOW)
+    return mii_page_has_block(page_at(slice, kind), p);
   return mii_block_bytes(p) > 0;
 }
 

@@ -18,6 +18,9 @@ static const size_t BLOCK_BYTES_MAX = PTRDIFF_MAX;
 // Take a block. *zero tells whether the whole block is known to be zero. NULL when out of memory.
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
 
+// Make the whole block, which is new and nobody has seen, read as zero.
+void mii_block_clear(void* p);
+
 typedef enum give_result_e {
   GIVE_DONE,
   GIVE_FOREIGN,  // p is not in our range

@@ -10,7 +10,8 @@
 #include "page/page.h"
 
 struct heap_s {
-  handle_stack_t claimable[CLASS_COUNT];  // atomic: handle_stack.h; disowned pages with enough free blocks
+  handle_stack_t
+      claimable[CLASS_COUNT];  // atomic: handle_stack.h; disowned pages with enough free blocks
 };
 
 extern heap_t mii_heap_main;

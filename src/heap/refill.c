@@ -16,10 +16,10 @@
 #include "space/purge.h"
 
 enum {
-  BEATS_PER_TICK = 64,     // refills between two looks at the clock
-  CANDIDATES_MAX = 4,      // awake pages compared
-  SLEEPERS_PER_REFILL = 2, // looked at before a new page is taken
-  SLEEPERS_PER_TICK = 8,   // looked at per tick, over the classes in turn
+  BEATS_PER_TICK = 64,      // refills between two looks at the clock
+  CANDIDATES_MAX = 4,       // awake pages compared
+  SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
+  SLEEPERS_PER_TICK = 8,    // looked at per tick, over the classes in turn
 };
 
 // Deferred free ------------------------------------------------------------------------------------
@@ -152,8 +152,8 @@ void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
   beat(theap);
   mii_theap_drain(theap);
   // The program's deferred free may have allocated, and the list be full again.
-  if (theap->list[size_class] == NULL && !fill_list(theap, size_class) &&
-      !fill_list_under_pressure(theap, size_class)) {
+  if (theap->list[size_class] == NULL && !fill_list(theap, size_class)
+      && !fill_list_under_pressure(theap, size_class)) {
     return NULL;
   }
   MI_ASSERT_VALID(theap->heartbeat % 256 != 0 || mii_theap_is_valid(theap));

@@ -86,7 +86,8 @@ static void place_asleep(theap_t* theap, page_t* page) {
 
 // T4. An empty page of a small class stays if it would be the only usable one.
 static bool is_to_keep(const theap_t* theap, page_t* page) {
-  return page->size_class < SMALL_CLASS_COUNT && !theap->keeps_nothing && theap->pages[page->size_class].awake == 0;
+  return page->size_class < SMALL_CLASS_COUNT && !theap->keeps_nothing
+         && theap->pages[page->size_class].awake == 0;
 }
 
 // A page of which enough is free, on no ring: hold it ready, or end it.
@@ -106,7 +107,8 @@ static void count_frees(page_t* page) {
 
 bool mii_theap_review(theap_t* theap, page_t* page) {
   count_frees(page);
-  if (page->out > 0 && mii_page_free_count(page) == 0) return true;  // we took them before: it stays
+  if (page->out > 0 && mii_page_free_count(page) == 0)
+    return true;  // we took them before: it stays
   unplace(theap, page);
   return place_usable(theap, page);
 }
@@ -222,7 +224,8 @@ void mii_theap_drain(theap_t* theap) {
   slice_t slice = atomic_exchange_explicit(&theap->woken, 0, memory_order_acquire);
   while (slice != 0) {
     // Read the link first: once unqueued, the page may be queued again.
-    const slice_t below = atomic_load_explicit(&mii_slice_cold(slice)->stack_link, memory_order_relaxed);
+    const slice_t below =
+        atomic_load_explicit(&mii_slice_cold(slice)->stack_link, memory_order_relaxed);
     page_t* const page = mii_page_record(slice);
     mii_page_unqueue(page);
     mii_theap_review(theap, page);
@@ -242,7 +245,8 @@ static void visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap
     uint32_t left = 0;
     if (*rings[r] != 0) {
       left = 1;
-      for (slice_t s = mii_slice_cold(*rings[r])->next; s != *rings[r]; s = mii_slice_cold(s)->next) left++;
+      for (slice_t s = mii_slice_cold(*rings[r])->next; s != *rings[r]; s = mii_slice_cold(s)->next)
+        left++;
     }
     for (slice_t s = *rings[r]; left > 0; left--) {
       const slice_t next = mii_slice_cold(s)->next;
@@ -270,7 +274,8 @@ void mii_theap_give_kept(theap_t* theap) {
     const slice_t active = theap->pages[c].active;
     if (active != 0) give_if_empty(theap, mii_page_record(active));
     const slice_t slice = theap->pages[c].awake;
-    if (slice != 0) give_if_empty(theap, mii_page_record(mii_slice_cold(slice)->prev));  // the oldest
+    if (slice != 0)
+      give_if_empty(theap, mii_page_record(mii_slice_cold(slice)->prev));  // the oldest
   }
 }
 
@@ -303,8 +308,9 @@ bool mii_theap_dissolve(theap_t* theap) {
 
 static bool page_belongs(theap_t* theap, slice_t slice, uint32_t size_class, page_state_t state) {
   page_t* const page = mii_page_record(slice);
-  return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap)) && MI_HOLDS(page->size_class == size_class) &&
-         MI_HOLDS(page->state == state) && mii_page_is_valid(page);
+  return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap))
+         && MI_HOLDS(page->size_class == size_class) && MI_HOLDS(page->state == state)
+         && mii_page_is_valid(page);
 }
 
 static bool ring_is_valid(theap_t* theap, slice_t ring, uint32_t size_class, page_state_t state) {
@@ -332,13 +338,15 @@ static bool list_is_valid(theap_t* theap, uint32_t size_class) {
     if (!MI_HOLDS(mii_page_has_block(page, block))) return false;
     if (!MI_HOLDS(++count <= page->out)) return false;
   }
-  return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap)) && MI_HOLDS(page->size_class == size_class);
+  return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap))
+         && MI_HOLDS(page->size_class == size_class);
 }
 
 bool mii_theap_is_valid(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     const class_pages_t pages = theap->pages[c];
-    if (pages.active != 0 && !page_belongs(theap, pages.active, c, PAGE_ACTIVE)) return false;  // T1
+    if (pages.active != 0 && !page_belongs(theap, pages.active, c, PAGE_ACTIVE))
+      return false;  // T1
     if (!ring_is_valid(theap, pages.awake, c, PAGE_AWAKE)) return false;
     if (!ring_is_valid(theap, pages.asleep, c, PAGE_ASLEEP)) return false;
     if (!list_is_valid(theap, c)) return false;  // T2

@@ -20,23 +20,23 @@ typedef struct class_pages_s {
 } class_pages_t;
 
 struct theap_s {
-  block_t* list[CLASS_COUNT];         // owner: what malloc pops, per class
-  class_pages_t pages[CLASS_COUNT];   // owner
-  _Atomic(uint32_t) woken;            // atomic: queued pages, linked by stack_link; pushes and take-alls
-  uint32_t run_segment;               // owner: where the last run was found
-  heap_t* heap;                       // const
-  uint64_t heartbeat;                 // owner: refills so far
-  uint64_t next_sweep_ms;             // owner
-  uint64_t blocks_handed;             // owner, read racily for statistics: blocks put into list[]
-  uint64_t bytes_handed;              // owner, read racily for statistics
-  uint32_t sweep_class;               // owner: where the next look at sleepers begins
-  bool in_deferred_free;              // owner
-  bool keeps_nothing;                 // owner: mi_thread_set_in_threadpool
-  bool is_live;                       // const: not one of the empty ones that threads begin and end with
-  bool is_bare;                       // owner: has no page
-  uint64_t pooled_at_ms;              // owner, or who popped it from the pool
-  _Atomic(uint32_t) stack_link;       // atomic: handle_stack.h, the pool
-  theap_t* next_made;                 // const: the list of all theaps
+  block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
+  class_pages_t pages[CLASS_COUNT];  // owner
+  _Atomic(uint32_t) woken;       // atomic: queued pages, linked by stack_link; pushes and take-alls
+  uint32_t run_segment;          // owner: where the last run was found
+  heap_t* heap;                  // const
+  uint64_t heartbeat;            // owner: refills so far
+  uint64_t next_sweep_ms;        // owner
+  uint64_t blocks_handed;        // owner, read racily for statistics: blocks put into list[]
+  uint64_t bytes_handed;         // owner, read racily for statistics
+  uint32_t sweep_class;          // owner: where the next look at sleepers begins
+  bool in_deferred_free;         // owner
+  bool keeps_nothing;            // owner: mi_thread_set_in_threadpool
+  bool is_live;                  // const: not one of the empty ones that threads begin and end with
+  bool is_bare;                  // owner: has no page
+  uint64_t pooled_at_ms;         // owner, or who popped it from the pool
+  _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
+  theap_t* next_made;            // const: the list of all theaps
 };
 // The sweet spot of one theap per thread and heap; DESIGN.md wants at most 2 KiB.
 static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");

@@ -19,13 +19,15 @@
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
 
-static handle_stack_t pool;                // atomic: handle_stack.h
-static _Atomic(theap_t*) made;             // atomic: release to add, acquire to walk
-static _Atomic(uint64_t) started;          // atomic: relaxed, a count of its own
-static _Atomic(uint64_t) ended;            // atomic: relaxed, a count of its own
-static _Atomic(bool) exits_are_armed;      // atomic: release to set, acquire to use the platform's key
+static handle_stack_t pool;            // atomic: handle_stack.h
+static _Atomic(theap_t*) made;         // atomic: release to add, acquire to walk
+static _Atomic(uint64_t) started;      // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) ended;        // atomic: relaxed, a count of its own
+static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
 
-static handle_link_t* theap_link(uint32_t handle) { return &((theap_t*)mii_meta_pointer(handle))->stack_link; }
+static handle_link_t* theap_link(uint32_t handle) {
+  return &((theap_t*)mii_meta_pointer(handle))->stack_link;
+}
 
 static void pool_push(theap_t* theap) { mii_stack_push(&pool, mii_meta_handle(theap), theap_link); }
 
@@ -43,7 +45,8 @@ static theap_t* make_theap(void) {
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
   do {
     theap->next_made = first;
-  } while (!atomic_compare_exchange_weak_explicit(&made, &first, theap, memory_order_release, memory_order_relaxed));
+  } while (!atomic_compare_exchange_weak_explicit(&made, &first, theap, memory_order_release,
+                                                  memory_order_relaxed));
   return theap;
 }
 
@@ -92,7 +95,8 @@ void mii_thread_end(bool for_good) {
 }
 
 void mii_thread_set_in_pool(void) {
-  if (mii_theap_mine != &mii_theap_empty && mii_theap_mine != &mii_theap_done) mii_theap_mine->keeps_nothing = true;
+  if (mii_theap_mine != &mii_theap_empty && mii_theap_mine != &mii_theap_done)
+    mii_theap_mine->keeps_nothing = true;
 }
 
 static void at_exit(void* value) {
@@ -101,11 +105,14 @@ static void at_exit(void* value) {
 }
 
 void mii_thread_arm_exits(void) {
-  if (mii_platform_on_thread_exit(at_exit) != 0) return;  // then threads are not ended, and we leak pages
+  if (mii_platform_on_thread_exit(at_exit) != 0)
+    return;  // then threads are not ended, and we leak pages
   atomic_store_explicit(&exits_are_armed, true, memory_order_release);
 }
 
-uint64_t mii_thread_started_count(void) { return atomic_load_explicit(&started, memory_order_relaxed); }
+uint64_t mii_thread_started_count(void) {
+  return atomic_load_explicit(&started, memory_order_relaxed);
+}
 uint64_t mii_thread_ended_count(void) { return atomic_load_explicit(&ended, memory_order_relaxed); }
 
 // The pool -----------------------------------------------------------------------------------------

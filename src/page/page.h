@@ -57,15 +57,21 @@ static inline void mii_page_arm(page_t* page, uint32_t needed) {
 }
 
 // Blocks in local_free, after counting.
-static inline uint32_t mii_page_free_count(const page_t* page) { return (uint32_t)page->capacity - page->out; }
+static inline uint32_t mii_page_free_count(const page_t* page) {
+  return (uint32_t)page->capacity - page->out;
+}
 
 static inline bool mii_page_is_complete(const page_t* page) {
   return page->capacity == mii_class_blocks(page->size_class);
 }
 
-static inline uint8_t* mii_page_start(const page_t* page) { return mii_slice_start(mii_page_slice(page)); }
+static inline uint8_t* mii_page_start(const page_t* page) {
+  return mii_slice_start(mii_page_slice(page));
+}
 
-static inline uint32_t mii_page_block_bytes(const page_t* page) { return mii_class_bytes(page->size_class); }
+static inline uint32_t mii_page_block_bytes(const page_t* page) {
+  return mii_class_bytes(page->size_class);
+}
 
 // Is p the address of a threaded block of the page?
 bool mii_page_has_block(const page_t* page, const void* p);

@@ -43,7 +43,8 @@ enum {
   QUEUED_SHIFT = OWNED_SHIFT + 1,
   EPOCH_SHIFT = 48,
 };
-static_assert((1 << OFFSET_BITS) * OFFSET_UNIT >= MID_PAGE_SLICES * SLICE_BYTES, "offsets reach every block");
+static_assert((1 << OFFSET_BITS) * OFFSET_UNIT >= MID_PAGE_SLICES * SLICE_BYTES,
+              "offsets reach every block");
 static_assert((1 << OFFSET_BITS) > SLICE_BYTES / 8, "and count every block");
 
 static const uint64_t OFFSET_MASK = (UINT64_C(1) << OFFSET_BITS) - 1;
@@ -51,7 +52,9 @@ static const uint64_t LIST_MASK = (UINT64_C(1) << OWNED_SHIFT) - 1;
 static const uint64_t OWNED = UINT64_C(1) << OWNED_SHIFT;
 static const uint64_t QUEUED = UINT64_C(1) << QUEUED_SHIFT;
 
-static _Atomic(uint64_t)* remote_of(const page_t* page) { return &mii_slice_cold(mii_page_slice(page))->remote; }
+static _Atomic(uint64_t)* remote_of(const page_t* page) {
+  return &mii_slice_cold(mii_page_slice(page))->remote;
+}
 
 static uint32_t word_count(uint64_t word) { return (uint32_t)(word >> COUNT_SHIFT & OFFSET_MASK); }
 
@@ -68,11 +71,12 @@ static uint64_t offset_of(const page_t* page, const block_t* block) {
 }
 
 // The word after pushing, but for queued.
-static uint64_t word_with(const page_t* page, uint64_t seen, const block_t* head, const block_t* tail,
-                          uint32_t count) {
-  const uint64_t last = word_count(seen) > 0 ? seen >> TAIL_SHIFT & OFFSET_MASK : offset_of(page, tail);
-  const uint64_t list = offset_of(page, head) | last << TAIL_SHIFT |
-                        (uint64_t)(word_count(seen) + count) << COUNT_SHIFT;
+static uint64_t word_with(const page_t* page, uint64_t seen, const block_t* head,
+                          const block_t* tail, uint32_t count) {
+  const uint64_t last =
+      word_count(seen) > 0 ? seen >> TAIL_SHIFT & OFFSET_MASK : offset_of(page, tail);
+  const uint64_t list = offset_of(page, head) | last << TAIL_SHIFT
+                        | (uint64_t)(word_count(seen) + count) << COUNT_SHIFT;
   return (seen & ~LIST_MASK) | list;
 }
 
@@ -83,7 +87,8 @@ static uint32_t claim_count(const page_t* page) {
 
 static bool reaches_mark(const page_t* page, uint64_t word) {
   if ((word & QUEUED) != 0) return false;
-  const uint32_t mark = (word & OWNED) != 0 ? mii_class_wake_count(page->size_class) : claim_count(page);
+  const uint32_t mark =
+      (word & OWNED) != 0 ? mii_class_wake_count(page->size_class) : claim_count(page);
   return word_count(word) >= mark;
 }
 
@@ -121,7 +126,8 @@ void mii_page_collect_remote(page_t* page) {
 }
 
 void mii_page_unqueue(page_t* page) {
-  const uint64_t word = atomic_fetch_and_explicit(remote_of(page), ~(LIST_MASK | QUEUED), memory_order_acq_rel);
+  const uint64_t word =
+      atomic_fetch_and_explicit(remote_of(page), ~(LIST_MASK | QUEUED), memory_order_acq_rel);
   MI_ASSERT((word & QUEUED) != 0 && (word & OWNED) != 0);  // W2
   take_list(page, word);
 }
@@ -131,7 +137,9 @@ bool mii_page_is_queued(page_t* page) {
 }
 
 // W6: what is free or was never threaded.
-static uint32_t room_of(const page_t* page) { return mii_class_blocks(page->size_class) - page->out; }
+static uint32_t room_of(const page_t* page) {
+  return mii_class_blocks(page->size_class) - page->out;
+}
 
 // Queued first, by us: from then on no push signals, so nobody reads `owner` while we clear it (W3).
 bool mii_page_try_disown(page_t* page, bool* publish) {
@@ -145,8 +153,9 @@ bool mii_page_try_disown(page_t* page, bool* publish) {
     uint64_t seen = atomic_load_explicit(remote, memory_order_relaxed);
     *publish = room_of(page) >= claim_count(page);
     const uint64_t want = (seen & ~(LIST_MASK | OWNED | QUEUED)) | (*publish ? QUEUED : 0);
-    if (word_count(seen) == 0 && atomic_compare_exchange_strong_explicit(remote, &seen, want, memory_order_release,
-                                                                         memory_order_relaxed)) {
+    if (word_count(seen) == 0
+        && atomic_compare_exchange_strong_explicit(remote, &seen, want, memory_order_release,
+                                                   memory_order_relaxed)) {
       return true;
     }
   }

@@ -27,9 +27,10 @@ static uint32_t list_length(const page_t* page, const block_t* block) {
 bool mii_page_is_valid(page_t* page) {
   const slice_t slice = mii_page_slice(page);
   const uint32_t seen_frees = page->armed - page->needed;
-  return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT) &&
-         MI_HOLDS(page->capacity <= mii_class_blocks(page->size_class)) &&
-         MI_HOLDS(page->needed > 0 && page->needed <= page->armed)  // P3
-         && MI_HOLDS(page->out <= page->capacity) && MI_HOLDS(seen_frees <= page->out) &&
-         MI_HOLDS(list_length(page, page->local_free) == mii_page_free_count(page) + seen_frees);  // P2
+  return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT)
+         && MI_HOLDS(page->capacity <= mii_class_blocks(page->size_class))
+         && MI_HOLDS(page->needed > 0 && page->needed <= page->armed)  // P3
+         && MI_HOLDS(page->out <= page->capacity) && MI_HOLDS(seen_frees <= page->out)
+         && MI_HOLDS(list_length(page, page->local_free)
+                     == mii_page_free_count(page) + seen_frees);  // P2
 }

@@ -14,10 +14,10 @@
 
 // Fixed facts, read once before anything else.
 typedef struct platform_facts_s {
-  size_t os_page_size;    // bytes; a power of two
-  size_t memory_bytes;    // physical memory
-  size_t address_limit;   // bytes of address space the process may use; SIZE_MAX: no limit
-  bool is_privileged;     // a setuid program: the environment is not to be trusted
+  size_t os_page_size;   // bytes; a power of two
+  size_t memory_bytes;   // physical memory
+  size_t address_limit;  // bytes of address space the process may use; SIZE_MAX: no limit
+  bool is_privileged;    // a setuid program: the environment is not to be trusted
 } platform_facts_t;
 void mii_platform_facts(platform_facts_t* facts);
 
@@ -72,6 +72,9 @@ bool mii_platform_has_environment(void);
 // The value of the environment variable, or NULL. Letter case is ignored. The text may be gone after
 // the next setenv.
 const char* mii_platform_environment(const char* name);
+
+// The i-th entry of the environment, NAME=VALUE; NULL after the last.
+const char* mii_platform_environment_entry(size_t i);
 
 // A file descriptor for messages that stays open when the program closes its standard error; the
 // standard error itself if there is none.

@@ -17,8 +17,8 @@ typedef struct lock_s {
 
 // Returns at once; true if the lock is now ours. Acquire pairs with the release in mii_lock_give.
 static inline bool mii_lock_try(lock_t* lock) {
-  return atomic_load_explicit(&lock->taken, memory_order_relaxed) == 0 &&
-         atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire) == 0;
+  return atomic_load_explicit(&lock->taken, memory_order_relaxed) == 0
+         && atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire) == 0;
 }
 
 static inline void mii_lock_take(lock_t* lock) {

@@ -21,11 +21,16 @@ static const option_description_t table[] = {
 };
 enum { OPTION_COUNT = sizeof table / sizeof table[0] };
 
-typedef enum value_source_e { FROM_TABLE, FROM_DEFAULT, FROM_ENVIRONMENT, FROM_PROGRAM } value_source_t;
+typedef enum value_source_e {
+  FROM_TABLE,
+  FROM_DEFAULT,
+  FROM_ENVIRONMENT,
+  FROM_PROGRAM
+} value_source_t;
 
 static struct option_value_s {
-  _Atomic(long) value;     // atomic: relaxed, a number of its own
-  _Atomic(uint8_t) source; // atomic: relaxed, a value_source_t
+  _Atomic(long) value;      // atomic: relaxed, a number of its own
+  _Atomic(uint8_t) source;  // atomic: relaxed, a value_source_t
 } values[OPTION_COUNT];
 
 // The place of an option in the table, or OPTION_COUNT.
@@ -130,9 +135,41 @@ static void read_option(size_t place) {
     mii_warn("environment option mimalloc_%s has an invalid value: %s\n", option->name, text);
   }
   if (is_old) {
-    mii_warn("environment option mimalloc_%s is deprecated: use mimalloc_%s instead\n", option->old_name,
-             option->name);
+    mii_warn("environment option mimalloc_%s is deprecated: use mimalloc_%s instead\n",
+             option->old_name, option->name);
   }
+}
+
+// Does the entry set the variable MIMALLOC_<name>?
+static bool is_variable_of(const char* entry_name, const char* name) {
+  if (name == NULL) return false;
+  while (*name != '\0' && upper(*entry_name) == upper(*name)) entry_name++, name++;
+  return *name == '\0' && *entry_name == '=';
+}
+
+static bool is_known(const char* entry_name) {
+  for (size_t i = 0; i < OPTION_COUNT; i++) {
+    if (is_variable_of(entry_name, table[i].name) || is_variable_of(entry_name, table[i].old_name))
+      return true;
+  }
+  return false;
+}
+
+static void warn_of_unknown(const char* entry) {
+  static const char prefix[] = "MIMALLOC_";
+  const char* name = entry;
+  for (const char* p = prefix; *p != '\0'; p++, name++) {
+    if (upper(*name) != *p) return;
+  }
+  if (is_known(name)) return;
+  char shown[64];
+  size_t length = 0;
+  for (; name[length] != '\0' && name[length] != '=' && length < sizeof shown - 1; length++) {
+    shown[length] =
+        name[length] >= 'A' && name[length] <= 'Z' ? (char)(name[length] + 32) : name[length];
+  }
+  shown[length] = '\0';
+  mii_warn("environment option mimalloc_%s is not known\n", shown);
 }
 
 static bool is_read;  // lock: the caller's, only start.c calls
@@ -142,4 +179,7 @@ void mii_option_start(bool is_privileged) {
   is_read = true;
   // In the order of the table: what decides whether a warning is shown comes first.
   for (size_t i = 0; i < OPTION_COUNT; i++) read_option(i);
+  const char* entry;
+  for (size_t i = 0; (entry = mii_platform_environment_entry(i)) != NULL; i++)
+    warn_of_unknown(entry);
 }

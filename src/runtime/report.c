@@ -22,6 +22,23 @@ lock_t mii_report_lock;
 static callback_t output_callback;
 static callback_t error_callback;
 static int message_descriptor = 2;  // const after start
+static uintptr_t main_thread;       // const after start
+
+// What was written before the program registered its first output function, for that function to read.
+enum { EARLY_BYTES = 16 * 1024 };
+static char early_text[EARLY_BYTES];  // lock(mii_report_lock)
+static size_t early_length;           // lock(mii_report_lock)
+static bool early_is_over;            // lock(mii_report_lock)
+
+static void keep_early(const char* text) {
+  const size_t length = strlen(text);
+  mii_lock_take(&mii_report_lock);
+  if (!early_is_over && length < EARLY_BYTES - early_length) {
+    memcpy(early_text + early_length, text, length);
+    early_length += length;
+  }
+  mii_lock_give(&mii_report_lock);
+}
 
 static void set_callback(callback_t* callback, void (*fun)(void), void* arg) {
   mii_lock_take(&mii_report_lock);
@@ -38,11 +55,19 @@ static callback_t get_callback(const callback_t* callback) {
 
 void mii_report_set_output(mi_output_fun* out, void* arg) {
   set_callback(&output_callback, (void (*)(void))out, arg);
+  if (out == NULL) return;
+  mii_lock_take(&mii_report_lock);
+  const bool first = !early_is_over;
+  early_is_over = true;
+  mii_lock_give(&mii_report_lock);
+  if (first && early_length > 0) out(early_text, arg);  // nobody changes it any more
 }
 
 void mii_report_set_error(mi_error_fun* fun, void* arg) {
   set_callback(&error_callback, (void (*)(void))fun, arg);
 }
+
+void mii_report_set_main_thread(void) { main_thread = mii_platform_thread_id(); }
 
 void mii_report_keep_stderr(void) { message_descriptor = mii_platform_keep_stderr(); }
 
@@ -56,6 +81,7 @@ static void write_text(mi_output_fun* out, void* arg, const char* text) {
     out(text, arg);
   } else {
     mii_platform_write(message_descriptor, text, strlen(text));
+    keep_early(text);
   }
 }
 
@@ -82,7 +108,10 @@ static bool is_to_show(_Atomic(long)* shown, mi_option_t limit_option) {
 
 static void show(const char* kind, const char* format, va_list args) {
   char text[512];
-  const size_t prefix = mii_format(text, sizeof text, "mimalloc: %s: ", kind);
+  size_t prefix = mii_format(text, sizeof text, "mimalloc: %s: ", kind);
+  const uintptr_t thread = mii_platform_thread_id();
+  if (thread != main_thread)
+    prefix += mii_format(text + prefix, sizeof text - prefix, "thread 0x%zx: ", (size_t)thread);
   mii_format_list(text + prefix, sizeof text - prefix, format, args);
   write_text(NULL, NULL, text);
 }

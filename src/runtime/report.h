@@ -23,9 +23,13 @@ void mii_warn(const char* format, ...) MI_PRINTF(1, 2) MI_COLD;
 // Text for `out`, or for the registered output function if `out` is NULL.
 void mii_print(mi_output_fun* out, void* arg, const char* format, ...) MI_PRINTF(3, 4);
 
-// The program's functions; NULL restores ours.
+// The program's functions; NULL restores ours. The first output function gets what was written before
+// (the first 16 KiB).
 void mii_report_set_output(mi_output_fun* out, void* arg);
 void mii_report_set_error(mi_error_fun* fun, void* arg);
+
+// The running thread is the main one: messages name the others.
+void mii_report_set_main_thread(void);
 
 // Keep a copy of the standard error, for the statistics of programs that close it before they end.
 void mii_report_keep_stderr(void);

@@ -31,8 +31,8 @@ typedef struct hint_group_s {
 } hint_group_t;
 static_assert(sizeof(hint_group_t) == 128, "two cache lines");
 
-static hint_group_t* groups;   // const after start
-static uint32_t group_count;   // const after start
+static hint_group_t* groups;                                  // const after start
+static uint32_t group_count;                                  // const after start
 static _Atomic(uint64_t) summary[HINT_COUNT][SUMMARY_WORDS];  // atomic: this file
 
 bool mii_hint_start(uint32_t segment_max) {
@@ -91,7 +91,8 @@ uint32_t mii_hint_next(hint_t hint, uint32_t from) {
   uint32_t group = from / GROUP_SEGMENTS;
   while (group < group_count && (group = next_group(hint, group)) < group_count) {
     if (group != from / GROUP_SEGMENTS) mask = ~UINT64_C(0);
-    const uint64_t word = atomic_load_explicit(&groups[group].word[hint], memory_order_acquire) & mask;
+    const uint64_t word =
+        atomic_load_explicit(&groups[group].word[hint], memory_order_acquire) & mask;
     if (word != 0) return group * GROUP_SEGMENTS + mii_lowest_bit(word);
     group++;
   }

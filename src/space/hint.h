@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 typedef enum hint_e {
-  HINT_SLICES = 0,   // + k, k = 0..6: has 2^k free slices in a row
-  HINT_RUNS = 7,     // + k - 3, k = 3..8: is a run area with 2^k free units in a row
-  HINT_PURGE = 13,   // has memory to purge
+  HINT_SLICES = 0,  // + k, k = 0..6: has 2^k free slices in a row
+  HINT_RUNS = 7,    // + k - 3, k = 3..8: is a run area with 2^k free units in a row
+  HINT_PURGE = 13,  // has memory to purge
   HINT_COUNT = 14,
 } hint_t;
 
-enum { NO_SEGMENT = UINT32_MAX };
+static const uint32_t NO_SEGMENT = UINT32_MAX;
 
 // For segments below `segment_max`. False when out of memory.
 bool mii_hint_start(uint32_t segment_max);

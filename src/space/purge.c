@@ -15,15 +15,16 @@
 #include "space/segment.h"
 #include <stdatomic.h>
 
-static _Atomic(uint64_t) next_due = UINT64_MAX;  // atomic: relaxed; a hint, lowered by whoever frees
-static _Atomic(uint64_t) purge_calls;            // atomic: relaxed, a count of its own
-static _Atomic(uint64_t) purge_bytes;            // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) next_due =
+    UINT64_MAX;                        // atomic: relaxed; a hint, lowered by whoever frees
+static _Atomic(uint64_t) purge_calls;  // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) purge_bytes;  // atomic: relaxed, a count of its own
 
 void mii_purge_expect(uint64_t due) {
   uint64_t seen = atomic_load_explicit(&next_due, memory_order_relaxed);
-  while (due < seen && !atomic_compare_exchange_weak_explicit(&next_due, &seen, due, memory_order_relaxed,
-                                                              memory_order_relaxed)) {
-  }
+  while (due < seen
+         && !atomic_compare_exchange_weak_explicit(&next_due, &seen, due, memory_order_relaxed,
+                                                   memory_order_relaxed)) {}
 }
 
 bool mii_purge_memory(void* start, size_t size) {
@@ -55,7 +56,8 @@ void mii_purge_tick(uint64_t now) {
                                                memory_order_relaxed)) {
     return;
   }
-  for (uint32_t i = mii_hint_next(HINT_PURGE, 0); i != NO_SEGMENT; i = mii_hint_next(HINT_PURGE, i + 1)) {
+  for (uint32_t i = mii_hint_next(HINT_PURGE, 0); i != NO_SEGMENT;
+       i = mii_hint_next(HINT_PURGE, i + 1)) {
     if (due_of(i) <= now) {
       purge_segment(i);
     } else {

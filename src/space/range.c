@@ -17,12 +17,12 @@
 
 enum {
   GUARD_BYTES = SLICE_BYTES,
-  RANGE_SEGMENTS_MIN = 16,             // 64 MiB
-  STEP_SEGMENTS_MAX = 16,              // 64 MiB
-  PAGE_STEP = 64 * 1024,               // bytes of page records opened at a time: 128 MiB of slices
-  SEGMENT_STEP = 512 * 1024,           // bytes of segments opened at a time
+  RANGE_SEGMENTS_MIN = 16,    // 64 MiB
+  STEP_SEGMENTS_MAX = 16,     // 64 MiB
+  PAGE_STEP = 64 * 1024,      // bytes of page records opened at a time: 128 MiB of slices
+  SEGMENT_STEP = 512 * 1024,  // bytes of segments opened at a time
   META_STEP = 1024 * 1024,
-  META_PER_SEGMENT = 8 * 1024,         // address space only: a run area and its share of the rest
+  META_PER_SEGMENT = 8 * 1024,  // address space only: a run area and its share of the rest
 };
 static const size_t RANGE_BYTES_MAX = sizeof(void*) == 8 ? (size_t)1 << 40 : (size_t)1 << 30;
 
@@ -31,9 +31,9 @@ range_t mii_range;
 // One part of the reservation, opened from `start` towards higher or lower addresses.
 typedef struct part_s {
   uintptr_t start;
-  size_t size;      // reserved
-  size_t open;      // opened so far
-  size_t step;      // opened at least
+  size_t size;  // reserved
+  size_t open;  // opened so far
+  size_t step;  // opened at least
   bool downwards;
 } part_t;
 
@@ -110,7 +110,8 @@ static bool reserve(size_t segment_max) {
 
 static void place_parts(void) {
   const layout_t l = layout_of(mii_range.segment_max);
-  const uintptr_t lowest = (uintptr_t)reservation + GUARD_BYTES + l.meta + l.segments + GUARD_BYTES + l.pages;
+  const uintptr_t lowest =
+      (uintptr_t)reservation + GUARD_BYTES + l.meta + l.segments + GUARD_BYTES + l.pages;
   mii_range.base = mii_align_up(lowest, SEGMENT_BYTES);
   const uintptr_t middle = mii_range.base - l.pages - GUARD_BYTES - l.segments;
   page_part = (part_t){mii_range.base, l.pages, 0, PAGE_STEP, true};
@@ -122,7 +123,9 @@ static void place_parts(void) {
 
 // Record 0 lies at the base itself, in the slice that guards the others.
 static bool show_page_records(void) {
-  return mii_platform_show((void*)(page_part.start - page_part.size), page_part.size + mii_range.os_page_size) == 0;
+  return mii_platform_show((void*)(page_part.start - page_part.size),
+                           page_part.size + mii_range.os_page_size)
+         == 0;
 }
 
 bool mii_range_start(const platform_facts_t* facts) {
@@ -224,11 +227,12 @@ bool mii_range_is_valid(void) {
   mii_lock_take(&growth);
   const size_t slices = mii_slice_count();
   const size_t segments = slices / SEGMENT_SLICES;
-  const bool valid = MI_HOLDS(slices % SEGMENT_SLICES == 0) && MI_HOLDS(mii_range.base % SEGMENT_BYTES == 0) &&
-                     MI_HOLDS(segments <= mii_range.segment_max) &&
-                     MI_HOLDS(segments * sizeof(segment_t) <= segment_part.open) &&
-                     MI_HOLDS(slices * sizeof(page_t) <= page_part.open) &&
-                     MI_HOLDS(meta_used <= meta_part.open) && MI_HOLDS(meta_part.open <= meta_part.size);
+  const bool valid =
+      MI_HOLDS(slices % SEGMENT_SLICES == 0) && MI_HOLDS(mii_range.base % SEGMENT_BYTES == 0)
+      && MI_HOLDS(segments <= mii_range.segment_max)
+      && MI_HOLDS(segments * sizeof(segment_t) <= segment_part.open)
+      && MI_HOLDS(slices * sizeof(page_t) <= page_part.open)
+      && MI_HOLDS(meta_used <= meta_part.open) && MI_HOLDS(meta_part.open <= meta_part.size);
   mii_lock_give(&growth);
   return valid;
 }

@@ -20,13 +20,13 @@
 
 typedef struct range_s {
   // Read by every free().
-  uintptr_t base;                   // const after start: address of slice 0; 4 MiB aligned
-  size_t slice_max;                 // const after start: reserved slices; 0 before
+  uintptr_t base;    // const after start: address of slice 0; 4 MiB aligned
+  size_t slice_max;  // const after start: reserved slices; 0 before
   // Read by slow paths.
-  _Atomic(size_t) slice_count;      // atomic: opened slices; grows, release
-  segment_t* segments;              // const after start
-  uint32_t segment_max;             // const after start: as many are reserved
-  size_t os_page_size;              // const after start
+  _Atomic(size_t) slice_count;  // atomic: opened slices; grows, release
+  segment_t* segments;          // const after start
+  uint32_t segment_max;         // const after start: as many are reserved
+  size_t os_page_size;          // const after start
 } range_t;
 
 extern range_t mii_range;
@@ -83,9 +83,7 @@ static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)(mii_range.base + ((uintptr_t)slice << SLICE_SHIFT));
 }
 
-MI_INLINE page_t* mii_page_record(size_t slice) {
-  return (page_t*)(mii_range.base - (slice << 5));
-}
+MI_INLINE page_t* mii_page_record(size_t slice) { return (page_t*)(mii_range.base - (slice << 5)); }
 static_assert(sizeof(page_t) <= 32, "mii_page_record spaces the records by 32 bytes");
 
 static inline slice_t mii_page_slice(const page_t* page) {

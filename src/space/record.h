@@ -23,38 +23,39 @@ typedef enum slice_kind_e {
 // The hot part: 32 bytes, all that free() reads and writes. Lies in an array below the range that
 // grows downwards, so that its address is the range's base minus a multiple of the slice number.
 struct page_s {
-  _Atomic(uintptr_t) owner;  // atomic: the address of the owning theap, or 0. Only the owner sets and
-                             // clears its own, so a relaxed load is never wrong about `me`.
-  block_t* local_free;       // owner: blocks freed by the owner, not yet handed out again
-  uint32_t needed;           // owner: local frees until the owner looks; never 0 between calls
-  uint16_t armed;            // owner: what `needed` was when the frees were last counted
-  uint16_t out;              // owner: blocks with the user, in the theap's list, or in the remote word
-  uint16_t capacity;         // owner: blocks threaded so far; grows
-  uint8_t size_class;        // const
-  uint8_t state;             // owner: a page_state_t
-  _Atomic(uint8_t) kind;     // atomic: relaxed, a slice_kind_t
+  _Atomic(uintptr_t)
+      owner;              // atomic: the address of the owning theap, or 0. Only the owner sets and
+                          // clears its own, so a relaxed load is never wrong about `me`.
+  block_t* local_free;    // owner: blocks freed by the owner, not yet handed out again
+  uint32_t needed;        // owner: local frees until the owner looks; never 0 between calls
+  uint16_t armed;         // owner: what `needed` was when the frees were last counted
+  uint16_t out;           // owner: blocks with the user, in the theap's list, or in the remote word
+  uint16_t capacity;      // owner: blocks threaded so far; grows
+  uint8_t size_class;     // const
+  uint8_t state;          // owner: a page_state_t
+  _Atomic(uint8_t) kind;  // atomic: relaxed, a slice_kind_t
 };
 static_assert(sizeof(void*) != 8 || sizeof(page_t) == 32, "two records to a cache line");
 
 // The cold part: 64 bytes, so that the word that other threads write shares no line with the hot part.
 struct page_cold_s {
-  _Atomic(uint64_t) remote;        // atomic: page_remote.c
-  _Atomic(uint32_t) stack_link;    // atomic: the next page of a wake list or of the claimable pages
-  slice_t next;                    // owner: in the theap's list of sleepers (circular) or awake pages
-  slice_t prev;                    // owner: the same
-  uint32_t slice_count;            // const: extent of a huge block; changes only by its realloc
-  heap_t* heap;                    // const while the page lives
+  _Atomic(uint64_t) remote;      // atomic: page_remote.c
+  _Atomic(uint32_t) stack_link;  // atomic: the next page of a wake list or of the claimable pages
+  slice_t next;                  // owner: in the theap's list of sleepers (circular) or awake pages
+  slice_t prev;                  // owner: the same
+  uint32_t slice_count;          // const: extent of a huge block; changes only by its realloc
+  heap_t* heap;                  // const while the page lives
   uint64_t reserved[4];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 
 // A segment: bit i of a word speaks of slice i. First cache line.
 struct segment_s {
-  _Atomic(uint64_t) free;        // atomic: segment.c; 1 = nobody's, to be claimed
-  _Atomic(uint64_t) dirty;       // atomic: segment.c; 1 = may hold other bytes than zero
-  _Atomic(uint64_t) purgeable;   // atomic: segment.c; 1 = free and not yet given back to the system
-  _Atomic(uint64_t) purge_at;    // atomic: relaxed; in ms, when the oldest of them is due
-  _Atomic(run_area_t*) runs;     // atomic: run.c; the area whose units this segment holds, or NULL
+  _Atomic(uint64_t) free;       // atomic: segment.c; 1 = nobody's, to be claimed
+  _Atomic(uint64_t) dirty;      // atomic: segment.c; 1 = may hold other bytes than zero
+  _Atomic(uint64_t) purgeable;  // atomic: segment.c; 1 = free and not yet given back to the system
+  _Atomic(uint64_t) purge_at;   // atomic: relaxed; in ms, when the oldest of them is due
+  _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
   uint64_t reserved[3];
   page_cold_t cold[SEGMENT_SLICES];
 };

@@ -43,39 +43,45 @@
 
 enum {
   AREA_WORDS = AREA_UNITS / 64,
-  LIST_COUNT = 40,      // 0..6: runs of 1..7 units; then four per doubling
+  LIST_COUNT = 40,  // 0..6: runs of 1..7 units; then four per doubling
   NO_UNIT = 0xFFFF,
-  RUN_HINT_FIRST = 3,   // log2 of the runs with hints: 8 .. 256 units
+  RUN_HINT_FIRST = 3,  // log2 of the runs with hints: 8 .. 256 units
   RUN_HINT_LAST = 8,
-  AREA_TRIES = 8,       // areas looked at before a new one is made
-  LIST_TRIES = 8,       // free runs looked at in the one list that may hold shorter ones
+  AREA_TRIES = 8,  // areas looked at before a new one is made
+  LIST_TRIES = 8,  // free runs looked at in the one list that may hold shorter ones
 };
 
 struct run_area_s {
   lock_t lock;
-  _Atomic(uint32_t) pending;              // atomic: unit + 1 of the last run given back while locked
-  _Atomic(uint32_t) segment;              // lock(lock) to write; NO_SEGMENT: not in use
-  _Atomic(uint32_t) stack_link;           // atomic: handle_stack.h, areas not in use
-  run_area_t* next_made;                  // const: the list of all areas
-  uint32_t free_units;                    // lock(lock)
-  uint64_t filled;                        // lock(lock): bit i: list i is not empty
-  _Atomic(uint64_t) starts[AREA_WORDS];   // atomic: relaxed; each bit orders nothing else
-  uint64_t edges[AREA_WORDS];             // lock(lock)
-  uint64_t dirty[AREA_WORDS];             // lock(lock)
-  uint16_t head[LIST_COUNT];              // lock(lock)
-  uint16_t length[AREA_UNITS];            // lock(lock), or the user of the run
-  uint16_t next[AREA_UNITS];              // lock(lock)
-  uint16_t prev[AREA_UNITS];              // lock(lock)
+  _Atomic(uint32_t) pending;             // atomic: unit + 1 of the last run given back while locked
+  _Atomic(uint32_t) segment;             // lock(lock) to write; NO_SEGMENT: not in use
+  _Atomic(uint32_t) stack_link;          // atomic: handle_stack.h, areas not in use
+  run_area_t* next_made;                 // const: the list of all areas
+  uint32_t free_units;                   // lock(lock)
+  uint64_t filled;                       // lock(lock): bit i: list i is not empty
+  _Atomic(uint64_t) starts[AREA_WORDS];  // atomic: relaxed; each bit orders nothing else
+  uint64_t edges[AREA_WORDS];            // lock(lock)
+  uint64_t dirty[AREA_WORDS];            // lock(lock)
+  uint16_t head[LIST_COUNT];             // lock(lock)
+  uint16_t length[AREA_UNITS];           // lock(lock), or the user of the run
+  uint16_t next[AREA_UNITS];             // lock(lock)
+  uint16_t prev[AREA_UNITS];             // lock(lock)
 };
 
-static handle_stack_t unused_areas;          // atomic: handle_stack.h
-static _Atomic(run_area_t*) made_areas;      // atomic: release to add, acquire to walk
+static handle_stack_t unused_areas;      // atomic: handle_stack.h
+static _Atomic(run_area_t*) made_areas;  // atomic: release to add, acquire to walk
 
 // Bits over the units ----------------------------------------------------------------------------
 
-static bool get_bit(const uint64_t* words, uint32_t unit) { return (words[unit / 64] >> (unit % 64) & 1) != 0; }
-static void set_bit(uint64_t* words, uint32_t unit) { words[unit / 64] |= UINT64_C(1) << (unit % 64); }
-static void clear_bit(uint64_t* words, uint32_t unit) { words[unit / 64] &= ~(UINT64_C(1) << (unit % 64)); }
+static bool get_bit(const uint64_t* words, uint32_t unit) {
+  return (words[unit / 64] >> (unit % 64) & 1) != 0;
+}
+static void set_bit(uint64_t* words, uint32_t unit) {
+  words[unit / 64] |= UINT64_C(1) << (unit % 64);
+}
+static void clear_bit(uint64_t* words, uint32_t unit) {
+  words[unit / 64] &= ~(UINT64_C(1) << (unit % 64));
+}
 
 // Set or clear a span of bits; true if any was set before.
 static bool change_bits(uint64_t* words, uint32_t from, uint32_t count, bool on) {
@@ -169,18 +175,21 @@ static found_t search(const run_area_t* area, run_request_t want) {
 // Used runs --------------------------------------------------------------------------------------
 
 static bool is_start(run_area_t* area, uint32_t unit) {
-  return (atomic_load_explicit(&area->starts[unit / 64], memory_order_relaxed) >> (unit % 64) & 1) != 0;
+  return (atomic_load_explicit(&area->starts[unit / 64], memory_order_relaxed) >> (unit % 64) & 1)
+         != 0;
 }
 
 static void begin_run(run_area_t* area, uint32_t unit, uint32_t length) {
   area->length[unit] = (uint16_t)length;
-  atomic_fetch_or_explicit(&area->starts[unit / 64], UINT64_C(1) << (unit % 64), memory_order_relaxed);
+  atomic_fetch_or_explicit(&area->starts[unit / 64], UINT64_C(1) << (unit % 64),
+                           memory_order_relaxed);
 }
 
 // True for exactly one of those who try.
 static bool end_run(run_area_t* area, uint32_t unit) {
   const uint64_t bit = UINT64_C(1) << (unit % 64);
-  return (atomic_fetch_and_explicit(&area->starts[unit / 64], ~bit, memory_order_relaxed) & bit) != 0;
+  return (atomic_fetch_and_explicit(&area->starts[unit / 64], ~bit, memory_order_relaxed) & bit)
+         != 0;
 }
 
 static void cut_out(run_area_t* area, found_t found, uint32_t count) {
@@ -269,7 +278,8 @@ static run_area_t* new_area_struct(void) {
 }
 
 static void set_kinds(uint32_t segment, slice_kind_t kind) {
-  for (uint32_t i = 0; i < SEGMENT_SLICES; i++) mii_slice_set_kind(segment * SEGMENT_SLICES + i, kind);
+  for (uint32_t i = 0; i < SEGMENT_SLICES; i++)
+    mii_slice_set_kind(segment * SEGMENT_SLICES + i, kind);
 }
 
 // Lock held. One free run of all units.
@@ -379,8 +389,8 @@ static void push_pending(run_area_t* area, uint32_t unit) {
   uint32_t seen = atomic_load_explicit(&area->pending, memory_order_relaxed);
   do {
     area->next[unit] = (uint16_t)seen;
-  } while (!atomic_compare_exchange_weak_explicit(&area->pending, &seen, unit + 1, memory_order_acq_rel,
-                                                  memory_order_relaxed));
+  } while (!atomic_compare_exchange_weak_explicit(&area->pending, &seen, unit + 1,
+                                                  memory_order_acq_rel, memory_order_relaxed));
 }
 
 bool mii_run_give(void* p) {
@@ -404,7 +414,8 @@ size_t mii_run_bytes(const void* p) {
 // Lock held. Make the used run longer by `more` units of the free run behind it, if that is there.
 static bool extend_run(run_area_t* area, uint32_t unit, uint32_t length, uint32_t more) {
   const uint32_t behind = unit + length;
-  if (behind >= AREA_UNITS || !get_bit(area->edges, behind) || area->length[behind] < more) return false;
+  if (behind >= AREA_UNITS || !get_bit(area->edges, behind) || area->length[behind] < more)
+    return false;
   const uint32_t rest = remove_free(area, behind) - more;
   if (rest > 0) add_free(area, behind + more, rest);
   change_bits(area->dirty, behind, more, true);
@@ -465,7 +476,8 @@ void mii_run_purge(uint32_t segment) {
     retire_area(area, segment);
   } else {
     for (uint64_t lists = area->filled; lists != 0; lists &= lists - 1) {
-      for (uint16_t unit = area->head[mii_lowest_bit(lists)]; unit != NO_UNIT; unit = area->next[unit]) {
+      for (uint16_t unit = area->head[mii_lowest_bit(lists)]; unit != NO_UNIT;
+           unit = area->next[unit]) {
         purge_free_run(area, segment, unit);
       }
     }
@@ -483,7 +495,8 @@ static run_area_t* locked_areas;  // between lock_all and unlock_all, which one 
 // may be missing from the list, and is not unlocked then.
 void mii_run_lock_all(void) {
   locked_areas = atomic_load_explicit(&made_areas, memory_order_acquire);
-  for (run_area_t* area = locked_areas; area != NULL; area = area->next_made) mii_lock_take(&area->lock);
+  for (run_area_t* area = locked_areas; area != NULL; area = area->next_made)
+    mii_lock_take(&area->lock);
 }
 
 void mii_run_unlock_all(void) {
@@ -517,7 +530,8 @@ static bool lists_are_right(run_area_t* area) {
     uint16_t before = NO_UNIT;
     for (uint16_t unit = area->head[list]; unit != NO_UNIT; unit = area->next[unit]) {
       if (!MI_HOLDS(unit < AREA_UNITS && get_bit(area->edges, unit))) return false;
-      if (!MI_HOLDS(list_of(area->length[unit]) == list && area->prev[unit] == before)) return false;
+      if (!MI_HOLDS(list_of(area->length[unit]) == list && area->prev[unit] == before))
+        return false;
       free_units += area->length[unit];
       if (!MI_HOLDS(free_units <= AREA_UNITS)) return false;  // also ends a circular list
       before = unit;
@@ -534,7 +548,7 @@ bool mii_run_area_is_valid(uint32_t segment) {
     const bool has = (area->filled >> list_of(1u << k)) != 0;
     hints = hints && mii_hint_is_on((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment) == has;
   }
-  return units_add_up(area)          // R2
-         && lists_are_right(area)    // R3
-         && MI_HOLDS(hints);         // R5
+  return units_add_up(area)        // R2
+         && lists_are_right(area)  // R3
+         && MI_HOLDS(hints);       // R5
 }

@@ -27,8 +27,8 @@
 #include "space/range.h"
 
 enum {
-  SLICE_HINTS = 7,           // 1, 2, 4 .. 64 slices in a row
-  LOWER_HINT_TRIES = 8,      // segments tried whose hint does not promise enough
+  SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
+  LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
 };
 
 // The bits of one segment that a run of slices covers, and walking over the segments of a run.
@@ -52,7 +52,7 @@ static void write_hints(uint32_t index, uint64_t free) {
   uint64_t runs = free;
   for (uint32_t k = 0; k < SLICE_HINTS; k++) {
     mii_hint_set((hint_t)(HINT_SLICES + k), index, runs != 0);
-    runs &= runs >> (1u << k);
+    if (k + 1 < SLICE_HINTS) runs &= runs >> (1u << k);
   }
 }
 
@@ -173,15 +173,22 @@ static slice_t take_by_hint(uint32_t k, uint32_t tries, slice_request_t want, bo
   return 0;
 }
 
-// A run of at most a segment. With a count that is a power of two and no alignment the first segment
-// whose hint is on fits; otherwise try a few of those that might, then those that must.
+// The hint whose segments surely have room, however the free slices lie: at most that of a segment that
+// is free as a whole.
+static uint32_t sure_hint(slice_request_t want) {
+  const uint32_t slack = want.align > 1 ? want.align - 1 : 0;
+  return (uint32_t)mii_min(mii_log2_up(want.count + slack), SLICE_HINTS - 1);
+}
+
+// A run of at most a segment: try a few segments that might have room, then those that must.
 static slice_t take_small(slice_request_t want, bool* zero) {
-  const uint32_t k = mii_log2_up(want.count);
-  if (want.count != 1u << k) {
-    const slice_t slice = take_by_hint(k - 1, LOWER_HINT_TRIES, want, zero);
+  const uint32_t sure = sure_hint(want);
+  const uint32_t possible = mii_highest_bit(want.count);
+  if (possible < sure) {
+    const slice_t slice = take_by_hint(possible, LOWER_HINT_TRIES, want, zero);
     if (slice != 0) return slice;
   }
-  return take_by_hint(k, want.align <= 1 ? UINT32_MAX : LOWER_HINT_TRIES, want, zero);
+  return take_by_hint(sure, UINT32_MAX, want, zero);
 }
 
 // A run over several segments: first fit over the free words, which is a walk over the heap, but the
@@ -197,7 +204,8 @@ static slice_t take_large(slice_request_t want, bool* zero) {
     if (length == 0) run = begin;
     length += leading;
     const slice_t first = first_allowed(want, run);
-    if (first + want.count <= run + length && mii_segment_try_claim(first, want.count, zero)) return first;
+    if (first + want.count <= run + length && mii_segment_try_claim(first, want.count, zero))
+      return first;
     if (leading < SEGMENT_SLICES) {
       length = 63u - mii_highest_bit(~free);
       run = begin + SEGMENT_SLICES - length;
@@ -206,14 +214,18 @@ static slice_t take_large(slice_request_t want, bool* zero) {
   return 0;
 }
 
+// Does the request fit every free segment?
+static bool is_small(slice_request_t want) {
+  return want.align <= SEGMENT_SLICES && want.phase + want.count <= SEGMENT_SLICES;
+}
+
 static slice_t take_once(slice_request_t want, bool* zero) {
-  if (want.count <= SEGMENT_SLICES && want.align <= SEGMENT_SLICES) return take_small(want, zero);
-  return take_large(want, zero);
+  return is_small(want) ? take_small(want, zero) : take_large(want, zero);
 }
 
 static uint32_t segments_for(slice_request_t want) {
-  const size_t slices = want.count + (want.align > SEGMENT_SLICES ? want.align : (want.align > 1 ? want.align - 1 : 0));
-  return (uint32_t)mii_divide_up(slices, SEGMENT_SLICES);
+  const size_t slack = is_small(want) ? 0 : want.align;
+  return (uint32_t)mii_divide_up(want.count + slack, SEGMENT_SLICES);
 }
 
 slice_t mii_segment_take(slice_request_t want, bool* zero) {

@@ -30,6 +30,8 @@ const char* mii_platform_environment(const char* name) {
   return NULL;
 }
 
+const char* mii_platform_environment_entry(size_t i) { return environ != NULL ? environ[i] : NULL; }
+
 int mii_platform_keep_stderr(void) {
   const int before = errno;
   const int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);  // away from the program's own

@@ -1,0 +1,52 @@
+# shellcheck shell=bash disable=SC2034  # variables for the scripts
+# What the scripts share. Each gets MI_OUT, the folder with libmimalloc*.so; exit status 0 means
+# passed, 77 skipped, anything else failed. A test sources this file first:
+#
+#   $lib $variant     the library, and which: release, debug or secure
+#   $root $support    the project, and the folder of this file
+#   $work             an empty folder, the current one, removed at the end
+#   compile, with, fail, skip
+
+set -u
+support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$support/../../.." && pwd)
+out=$(cd "${MI_OUT:-$root/out/release}" && pwd) || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/mi-script.XXXXXX")
+cd "$work" || exit 1
+trap 'rm -rf "$work"' EXIT
+unset LD_PRELOAD
+
+fail() {
+  echo "FAIL: $*" >&2
+  exit 1
+}
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+
+lib=""
+for file in "$out"/libmimalloc*.so; do
+  [ -f "$file" ] && lib=$file
+done
+[ -n "$lib" ] || skip "no libmimalloc*.so in $out"
+case ${lib##*/} in
+  *-debug*) variant=debug ;;
+  *-secure*) variant=secure ;;
+  *) variant=release ;;
+esac
+
+# compile OUTPUT SOURCE [OPTION...]: a C file of support/, or a file elsewhere; .cpp goes to the C++
+# compiler. No built-in malloc: the compiler must not remove a malloc and free that belong together.
+compile() {
+  local output=$1 source=$2
+  shift 2
+  [ -f "$source" ] || source=$support/$source
+  case $source in
+    *.cpp) "${CXX:-g++}" -std=c++17 -O1 -fno-builtin -Wall -Wextra -pthread -I"$root/include" "$source" -o "$output" "$@" ;;
+    *) "${CC:-gcc}" -std=gnu11 -O1 -fno-builtin -Wall -Wextra -pthread -I"$root/include" "$source" -o "$output" "$@" ;;
+  esac || fail "cannot compile ${source##*/}"
+}
+
+# with COMMAND...: the command on our library. Options of the allocator from outside are not passed on.
+with() { env LD_PRELOAD="$lib" "$@"; }
