@@ -138,9 +138,11 @@ mi_decl_nodiscard mi_decl_export void* mi_realloc(void* p, size_t newsize)
 mi_decl_export void* mi_expand(void* p, size_t newsize)
     mi_attr_noexcept mi_attr_alloc_size(2);
 
-// Free block `p`; NULL does nothing. A pointer that is not a block of ours is never followed: in a
+// Free block `p`; NULL does nothing. A pointer into memory that is not ours is never followed: in a
 // library that overrides malloc it goes on to the next allocator, elsewhere it is reported (EINVAL)
-// and ignored. (C: free)
+// and ignored. So is a pointer into memory of ours that holds no block; the secure build notices all
+// pointers at which no block begins, and stops the program. A block that is freed twice is noticed if
+// it has more than 32 KiB. (C: free)
 mi_decl_export void mi_free(void* p) mi_attr_noexcept;
 
 // `mi_free`, only for a block of `mi_malloc_small`, `mi_zalloc_small`, or their `u` forms.
@@ -321,8 +323,8 @@ mi_decl_export void mi_cfree(void* p) mi_attr_noexcept;
 mi_decl_export void* mi__expand(void* p, size_t newsize)
     mi_attr_noexcept mi_attr_alloc_size(2);
 
-// `mi_usable_size`, and silently 0 for a pointer that is not ours. (macOS: malloc_size; glibc:
-// malloc_usable_size)
+// `mi_usable_size`, and silently 0 for a pointer that is not ours; a library that overrides malloc asks
+// the next allocator about it. (macOS: malloc_size; glibc: malloc_usable_size)
 mi_decl_nodiscard mi_decl_export size_t mi_malloc_size(const void* p)        mi_attr_noexcept;
 mi_decl_nodiscard mi_decl_export size_t mi_malloc_usable_size(const void* p) mi_attr_noexcept;
 
@@ -443,7 +445,7 @@ mi_decl_nodiscard mi_decl_export void* mi_new_reallocn(void* p, size_t newcount,
 // ---------------------------------------------------------------------------------------------
 
 // A user's function that frees what the program has put off. `force`: free all of it. `heartbeat`
-// counts up per thread and depends only on the allocations of the thread, not on time.
+// counts up per thread (going on from that of an ended thread whose memory it took over) and depends only on the allocations of the thread, not on time.
 typedef void (mi_cdecl mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
 
 // Have `deferred_free` called now and then, from allocations that cannot be served at once and from
@@ -463,8 +465,9 @@ mi_decl_export void mi_register_output(mi_output_fun* out, void* arg) mi_attr_no
 typedef void (mi_cdecl mi_error_fun)(int err, void* arg);
 
 // Have `fun` called once for each failure, after its message was printed (if
-// `mi_option_show_errors` or `mi_option_verbose` say so). It may return. Default: EFAULT stops a
-// secure or debug build, all other errors end in the result of the call.
+// `mi_option_show_errors` or `mi_option_verbose` say so). It may return. Default: a
+// pointer that is not what it should be stops a secure build, all other errors end in the result of the
+// call.
 mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
 
 // ---------------------------------------------------------------------------------------------

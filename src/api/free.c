@@ -90,5 +90,5 @@ void mi_free_aligned(void* p, size_t alignment) {
 }
 
 void mi_cfree(void* p) {
-  if (mii_block_is_ours(p)) mii_free(p);
+  if (mii_block_is_plausible(p)) mii_free(p);
 }

@@ -5,8 +5,8 @@
 // for our constructor, when libc is ready: then the environment can be read for sure, and libc may be
 // asked for a thread key, fork handlers, and the functions behind ours. All of these may allocate.
 //
-// Lock order, taken by fork in this order and given back in the reverse: the report's, the range's, the
-// run areas'.
+// Lock order, taken by fork in this order and given back in the reverse: ours here, the report's, the
+// range's, the run areas'.
 //
 // Tests: tests/api/lifecycle_test.c, tests/scripts/fork.sh
 #include "api/start.h"
@@ -58,6 +58,7 @@ bool mii_start(void) {
 // Fork -----------------------------------------------------------------------------------------------
 
 static void before_fork(void) {
+  mii_lock_take(&start_lock);
   mii_lock_take(&mii_report_lock);
   mii_range_lock();
   mii_run_lock_all();
@@ -67,6 +68,7 @@ static void after_fork(void) {
   mii_run_unlock_all();
   mii_range_unlock();
   mii_lock_give(&mii_report_lock);
+  mii_lock_give(&start_lock);
 }
 
 // Once libc is ready -----------------------------------------------------------------------------------
@@ -83,6 +85,7 @@ static void start_late_parts(void) {
   if (!is_first_late_start()) return;
   mii_report_set_main_thread();
   start_options();
+  mii_option_warn();
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork);
   mii_foreign_start();

@@ -67,7 +67,7 @@ static void review_some_sleepers(theap_t* theap) {
   }
 }
 
-static void housekeeping(theap_t* theap) {
+static MI_NOINLINE void housekeeping(theap_t* theap) {
   const uint64_t now = mii_platform_clock_ms();
   review_some_sleepers(theap);
   const long delay = mii_option_get(mi_option_purge_delay);
@@ -80,10 +80,12 @@ static void housekeeping(theap_t* theap) {
   mii_purge_tick(now);
 }
 
-static void beat(theap_t* theap) {
+static inline void beat(theap_t* theap) {
   theap->heartbeat++;
-  mii_deferred_free_call(theap, false);
-  if (theap->heartbeat % BEATS_PER_TICK == 0) housekeeping(theap);
+  if (MI_UNLIKELY(atomic_load_explicit(&deferred_fun, memory_order_relaxed) != NULL)) {
+    mii_deferred_free_call(theap, false);
+  }
+  if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_TICK == 0)) housekeeping(theap);
 }
 
 // The search for a page ----------------------------------------------------------------------------
@@ -115,7 +117,7 @@ static page_t* best_usable(theap_t* theap, uint32_t size_class) {
   return best;
 }
 
-static page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
+static MI_NOINLINE page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
   slice_t* const ring = &theap->pages[size_class].asleep;
   for (int i = 0; i < SLEEPERS_PER_REFILL && *ring != 0; i++) {
     page_t* const page = review_sleeper(theap, ring);
@@ -150,7 +152,9 @@ static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
 void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
   MI_ASSERT(theap->list[size_class] == NULL);
   beat(theap);
-  mii_theap_drain(theap);
+  if (MI_UNLIKELY(atomic_load_explicit(&theap->woken, memory_order_relaxed) != 0)) {
+    mii_theap_drain(theap);
+  }
   // The program's deferred free may have allocated, and the list be full again.
   if (theap->list[size_class] == NULL && !fill_list(theap, size_class)
       && !fill_list_under_pressure(theap, size_class)) {

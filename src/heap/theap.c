@@ -19,16 +19,18 @@ MI_TLS theap_t* mii_theap_mine = (theap_t*)&mii_theap_empty;
 
 static void ring_add_last(slice_t* ring, slice_t slice) {
   page_cold_t* const cold = mii_slice_cold(slice);
-  if (*ring == 0) {
+  const slice_t first = *ring;
+  if (first == 0) {
     cold->next = cold->prev = slice;
     *ring = slice;
     return;
   }
-  page_cold_t* const first = mii_slice_cold(*ring);
-  cold->next = *ring;
-  cold->prev = first->prev;
-  mii_slice_cold(first->prev)->next = slice;
-  first->prev = slice;
+  page_cold_t* const first_cold = mii_slice_cold(first);
+  const slice_t last = first_cold->prev;
+  first_cold->prev = slice;
+  cold->next = first;
+  cold->prev = last;
+  mii_slice_cold(last)->next = slice;
 }
 
 static void ring_add_first(slice_t* ring, slice_t slice) {
@@ -37,14 +39,12 @@ static void ring_add_first(slice_t* ring, slice_t slice) {
 }
 
 static void ring_remove(slice_t* ring, slice_t slice) {
-  page_cold_t* const cold = mii_slice_cold(slice);
-  if (cold->next == slice) {
-    *ring = 0;
-    return;
-  }
-  mii_slice_cold(cold->prev)->next = cold->next;
-  mii_slice_cold(cold->next)->prev = cold->prev;
-  if (*ring == slice) *ring = cold->next;
+  const page_cold_t* const cold = mii_slice_cold(slice);
+  const slice_t next = cold->next;
+  const slice_t prev = cold->prev;
+  mii_slice_cold(prev)->next = next;
+  mii_slice_cold(next)->prev = prev;
+  if (*ring == slice) *ring = next != slice ? next : 0;
 }
 
 // Where a page is ----------------------------------------------------------------------------------
@@ -53,12 +53,10 @@ static void ring_remove(slice_t* ring, slice_t slice) {
 static void unplace(theap_t* theap, page_t* page) {
   class_pages_t* const pages = &theap->pages[page->size_class];
   const slice_t slice = mii_page_slice(page);
-  switch ((page_state_t)page->state) {
-    case PAGE_ACTIVE: pages->active = 0; break;
-    case PAGE_ASLEEP: ring_remove(&pages->asleep, slice); break;
-    case PAGE_AWAKE: ring_remove(&pages->awake, slice); break;
-    case PAGE_NONE:
-    case PAGE_DISOWNED: break;
+  if (page->state == PAGE_ACTIVE) {
+    pages->active = 0;
+  } else if (page->state == PAGE_ASLEEP || page->state == PAGE_AWAKE) {
+    ring_remove(page->state == PAGE_AWAKE ? &pages->awake : &pages->asleep, slice);
   }
   page->state = PAGE_NONE;
 }
@@ -68,7 +66,7 @@ static void arm_for(page_t* page, uint32_t frees) {
   mii_page_arm(page, (uint32_t)mii_max(1, mii_min(frees, page->out)));
 }
 
-static void place_awake(theap_t* theap, page_t* page) {
+static inline void place_awake(theap_t* theap, page_t* page) {
   ring_add_first(&theap->pages[page->size_class].awake, mii_page_slice(page));
   page->state = PAGE_AWAKE;
   arm_for(page, page->out);

@@ -40,13 +40,12 @@ void mii_page_unmake(page_t* page) {
   mii_segment_give(slice, slices);
 }
 
-// How many blocks there are once the next 4 KiB are threaded.
+// How many blocks there are once the 4 KiB in which the next one ends are threaded.
 static uint32_t next_capacity(const page_t* page) {
   const uint32_t bytes = mii_page_block_bytes(page);
-  const uint32_t units = page->capacity * bytes / UNIT_BYTES + 1;
-  const uint32_t reached = units * UNIT_BYTES / bytes;
-  const uint32_t wanted = reached > page->capacity ? reached : page->capacity + 1u;
-  return (uint32_t)mii_min(wanted, mii_class_blocks(page->size_class));
+  const size_t end_of_next = (page->capacity + (size_t)1) * bytes;
+  const size_t reached = mii_align_up(end_of_next, UNIT_BYTES) / bytes;
+  return (uint32_t)mii_min(reached, mii_class_blocks(page->size_class));
 }
 
 uint32_t mii_page_extend(page_t* page, block_t** first) {

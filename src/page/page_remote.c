@@ -47,6 +47,9 @@ static_assert((1 << OFFSET_BITS) * OFFSET_UNIT >= MID_PAGE_SLICES * SLICE_BYTES,
               "offsets reach every block");
 static_assert((1 << OFFSET_BITS) > SLICE_BYTES / 8, "and count every block");
 
+static_assert(MI_REMOTE_COUNT == ((UINT64_C(1) << OFFSET_BITS) - 1) << COUNT_SHIFT,
+              "as in the header");
+
 static const uint64_t OFFSET_MASK = (UINT64_C(1) << OFFSET_BITS) - 1;
 static const uint64_t LIST_MASK = (UINT64_C(1) << OWNED_SHIFT) - 1;
 static const uint64_t OWNED = UINT64_C(1) << OWNED_SHIFT;
@@ -118,11 +121,8 @@ static void take_list(page_t* page, uint64_t word) {
   page->out = (uint16_t)(page->out - count);
 }
 
-// The early return may miss a push that is happening right now; the next collect sees it.
-void mii_page_collect_remote(page_t* page) {
-  _Atomic(uint64_t)* const remote = remote_of(page);
-  if (word_count(atomic_load_explicit(remote, memory_order_relaxed)) == 0) return;
-  take_list(page, atomic_fetch_and_explicit(remote, ~LIST_MASK, memory_order_acquire));
+void mii_page_take_remote(page_t* page) {
+  take_list(page, atomic_fetch_and_explicit(remote_of(page), ~LIST_MASK, memory_order_acquire));
 }
 
 void mii_page_unqueue(page_t* page) {

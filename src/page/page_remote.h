@@ -5,6 +5,9 @@
 
 #include "page/page.h"
 
+// The bits of the remote word that count its blocks; the rest of the layout is page_remote.c's.
+#define MI_REMOTE_COUNT (UINT64_C(0x3FFF) << 28)
+
 // What the thread that pushed has to do next.
 typedef enum push_event_e {
   PUSH_QUIET,       // nothing. The page may be gone by now: do not touch it, nor the blocks
@@ -15,8 +18,14 @@ typedef enum push_event_e {
 // Give a list of `count` blocks of the page back from a thread that does not own it.
 push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, uint32_t count);
 
-// Owner: move the remotely freed blocks to local_free, and off `out`.
-void mii_page_collect_remote(page_t* page);
+// Owner: move the remotely freed blocks to local_free, and off `out`. May miss a push that is happening
+// right now; the next collect sees it.
+void mii_page_take_remote(page_t* page);
+static inline void mii_page_collect_remote(page_t* page) {
+  const _Atomic(uint64_t)* const remote = &mii_slice_cold(mii_page_slice(page))->remote;
+  const uint64_t word = atomic_load_explicit(remote, memory_order_relaxed);
+  if (MI_UNLIKELY((word & MI_REMOTE_COUNT) != 0)) mii_page_take_remote(page);
+}
 
 // Owner, which has taken the page off its wake list: the same, and from now on pushes may queue the
 // page again.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// lock.h - the two kinds of exclusion we use
+// lock.h - a lock for rare paths
 //
-// A lock is held for a few instructions or a system call, on rare paths only: nobody takes one in
-// the fast paths. Where several could be held, the order is that of the ranks; debug builds check it.
+// It is held for a few instructions or a system call, never while the program is called back. Nobody
+// takes one in the fast paths. Where several are held, the order is that of start.c.
 #ifndef MI_LOCK_H
 #define MI_LOCK_H
 

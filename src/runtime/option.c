@@ -121,20 +121,33 @@ static const char* environment_of(const char* option_name) {
   return mii_platform_environment(name);
 }
 
-static void read_option(size_t place) {
-  const option_description_t* const option = &table[place];
-  const char* text = environment_of(option->name);
-  const bool is_old = text == NULL && option->old_name != NULL;
-  if (is_old) text = environment_of(option->old_name);
-  if (text == NULL || source_of(place) == FROM_PROGRAM) return;
+typedef struct reading_s {
+  const char* text;  // NULL: not in the environment
+  bool is_old_name;
+} reading_t;
 
+static reading_t look_up(const option_description_t* option) {
+  const char* const text = environment_of(option->name);
+  if (text != NULL || option->old_name == NULL) return (reading_t){text, false};
+  return (reading_t){environment_of(option->old_name), true};
+}
+
+static void read_option(size_t place) {
+  const reading_t reading = look_up(&table[place]);
   long value;
-  if (mii_option_parse(text, &value)) {
-    store(place, value, FROM_ENVIRONMENT);
-  } else {
-    mii_warn("environment option mimalloc_%s has an invalid value: %s\n", option->name, text);
+  if (reading.text == NULL || source_of(place) == FROM_PROGRAM) return;
+  if (mii_option_parse(reading.text, &value)) store(place, value, FROM_ENVIRONMENT);
+}
+
+static void warn_of_option(const option_description_t* option) {
+  const reading_t reading = look_up(option);
+  long value;
+  if (reading.text == NULL) return;
+  if (!mii_option_parse(reading.text, &value)) {
+    mii_warn("environment option mimalloc_%s has an invalid value: %s\n", option->name,
+             reading.text);
   }
-  if (is_old) {
+  if (reading.is_old_name) {
     mii_warn("environment option mimalloc_%s is deprecated: use mimalloc_%s instead\n",
              option->old_name, option->name);
   }
@@ -177,8 +190,12 @@ static bool is_read;  // lock: the caller's, only start.c calls
 void mii_option_start(bool is_privileged) {
   if (is_privileged || is_read || !mii_platform_has_environment()) return;
   is_read = true;
-  // In the order of the table: what decides whether a warning is shown comes first.
   for (size_t i = 0; i < OPTION_COUNT; i++) read_option(i);
+}
+
+void mii_option_warn(void) {
+  if (!is_read) return;
+  for (size_t i = 0; i < OPTION_COUNT; i++) warn_of_option(&table[i]);
   const char* entry;
   for (size_t i = 0; (entry = mii_platform_environment_entry(i)) != NULL; i++)
     warn_of_unknown(entry);

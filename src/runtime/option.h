@@ -18,6 +18,9 @@ typedef struct option_description_s {
 // caller makes sure that no two threads are in it.
 void mii_option_start(bool is_privileged);
 
+// Warn of what in the environment was not understood. Once, when the program may be called back.
+void mii_option_warn(void);
+
 // 0 for a number that is no option of ours.
 long mii_option_get(mi_option_t option);
 bool mii_option_is_on(mi_option_t option);

@@ -37,11 +37,13 @@ bool mii_purge_memory(void* start, size_t size) {
   return true;
 }
 
+bool mii_purge_is_eager(void) { return mii_option_get(mi_option_purge_delay) == 0; }
+
 // The hint goes off before we look, so memory that becomes free meanwhile sets it again.
 static void purge_segment(uint32_t index) {
   mii_hint_set(HINT_PURGE, index, false);
   mii_segment_purge(index);
-  mii_run_purge(index);
+  if (!mii_run_purge(index)) mii_segment_note_purgeable(index);  // busy: later
 }
 
 static uint64_t due_of(uint32_t index) {

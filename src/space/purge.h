@@ -13,6 +13,9 @@ void mii_purge_expect(uint64_t due);
 // Purge what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick(uint64_t now);
 
+// Is memory to be purged as soon as it is free?
+bool mii_purge_is_eager(void);
+
 // Purge all that is free, due or not. Any thread.
 void mii_purge_all(void);
 

@@ -92,8 +92,9 @@ static inline slice_t mii_page_slice(const page_t* page) {
 
 static inline segment_t* mii_segment(uint32_t index) { return &mii_range.segments[index]; }
 
+// &mii_segment(slice / 64)->cold[slice % 64], without the multiplication: a segment is 65 lines.
 static inline page_cold_t* mii_slice_cold(slice_t slice) {
-  return &mii_segment(slice / SEGMENT_SLICES)->cold[slice % SEGMENT_SLICES];
+  return (page_cold_t*)mii_range.segments + ((size_t)slice + slice / SEGMENT_SLICES + 1);
 }
 
 static inline slice_kind_t mii_slice_kind(size_t slice) {

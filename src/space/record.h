@@ -45,7 +45,7 @@ struct page_cold_s {
   slice_t prev;                  // owner: the same
   uint32_t slice_count;          // const: extent of a huge block; changes only by its realloc
   heap_t* heap;                  // const while the page lives
-  uint64_t reserved[4];
+  uint8_t reserved[64 - sizeof(uint64_t) - 4 * sizeof(uint32_t) - sizeof(void*)];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 
@@ -56,9 +56,9 @@ struct segment_s {
   _Atomic(uint64_t) purgeable;  // atomic: segment.c; 1 = free and not yet given back to the system
   _Atomic(uint64_t) purge_at;   // atomic: relaxed; in ms, when the oldest of them is due
   _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
-  uint64_t reserved[3];
+  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*)];
   page_cold_t cold[SEGMENT_SLICES];
 };
-static_assert(sizeof(void*) != 8 || offsetof(segment_t, cold) == 64, "the words fill one line");
+static_assert(sizeof(segment_t) == 65 * sizeof(page_cold_t), "mii_slice_cold() counts on it");
 
 #endif

@@ -402,6 +402,7 @@ bool mii_run_give(void* p) {
     take_pending(area);
     unlock(area);
   }
+  if (mii_purge_is_eager()) mii_run_purge(segment_of(p));
   return true;
 }
 
@@ -469,22 +470,28 @@ static void purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit) {
   }
 }
 
-void mii_run_purge(uint32_t segment) {
-  run_area_t* const area = try_lock_area(segment);
-  if (area == NULL) return;
-  if (area->free_units == AREA_UNITS) {
-    retire_area(area, segment);
-  } else {
-    for (uint64_t lists = area->filled; lists != 0; lists &= lists - 1) {
-      for (uint16_t unit = area->head[mii_lowest_bit(lists)]; unit != NO_UNIT;
-           unit = area->next[unit]) {
-        purge_free_run(area, segment, unit);
-      }
+static void purge_free_runs(run_area_t* area, uint32_t segment) {
+  for (uint64_t lists = area->filled; lists != 0; lists &= lists - 1) {
+    for (uint16_t unit = area->head[mii_lowest_bit(lists)]; unit != NO_UNIT;
+         unit = area->next[unit]) {
+      purge_free_run(area, segment, unit);
     }
   }
-  const bool retired = atomic_load_explicit(&area->segment, memory_order_relaxed) == NO_SEGMENT;
+}
+
+bool mii_run_purge(uint32_t segment) {
+  if (atomic_load_explicit(&mii_segment(segment)->runs, memory_order_relaxed) == NULL) return true;
+  run_area_t* const area = try_lock_area(segment);
+  if (area == NULL) return false;
+  const bool retire = area->free_units == AREA_UNITS;
+  if (retire) {
+    retire_area(area, segment);
+  } else {
+    purge_free_runs(area, segment);
+  }
   unlock(area);
-  if (retired) mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);
+  if (retire) mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);
+  return true;
 }
 
 // Fork ---------------------------------------------------------------------------------------------

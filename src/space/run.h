@@ -29,8 +29,9 @@ size_t mii_run_bytes(const void* p);
 // use. Any thread that may free the block.
 bool mii_run_resize(void* p, uint32_t count);
 
-// Give free units of the segment back to the system, if it is a run area.
-void mii_run_purge(uint32_t segment);
+// Give free units of the segment back to the system, if it is a run area. False if somebody else is
+// busy with it.
+bool mii_run_purge(uint32_t segment);
 
 // Live runs of the segment, if it is a run area.
 typedef struct run_count_s {

@@ -257,6 +257,7 @@ void mii_segment_give(slice_t first, uint32_t count) {
     atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
     release_bits(part);
     mii_segment_note_purgeable(part.index);
+    if (mii_purge_is_eager()) mii_segment_purge(part.index);
     first += part.count;
     count -= part.count;
   }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// fake_space.c - start, check and torture space/
+#include "support/unit_test.h"
+#include "support/fake_platform.h"
+#include "support/fake_space.h"
+#include "space/hint.h"
+#include "space/range.h"
+#include "space/run.h"
+#include "space/segment.h"
+
+void fake_space_start(void) {
+  platform_facts_t facts;
+  mii_platform_facts(&facts);
+  CHECK(mii_range_start(&facts));
+  CHECK(mii_hint_start(mii_range.segment_max));
+}
+
+bool fake_space_is_valid(void) {
+  if (!mii_range_is_valid()) return false;
+  for (uint32_t i = 0; i < mii_segment_count(); i++) {
+    if (!mii_segment_is_valid(i) || !mii_run_area_is_valid(i)) return false;
+  }
+  return true;
+}
+
+// Faults -----------------------------------------------------------------------------------------
+
+enum { NOT_REACHED = 42, FAULTS_MAX = 10000 };
+
+typedef struct trial_s {
+  fake_call_t call;
+  uint32_t n;
+  bool and_later;
+  void (*scenario)(void);
+} trial_t;
+
+static void try_fault(void* arg) {
+  const trial_t* const trial = (const trial_t*)arg;
+  if (trial->and_later) {
+    fake_fail_from(trial->call, trial->n);
+  } else {
+    fake_fail_nth(trial->call, trial->n);
+  }
+  trial->scenario();
+  if (fake_failures() == 0) _exit(NOT_REACHED);
+}
+
+static uint32_t try_until_not_reached(trial_t trial) {
+  for (trial.n = 1; trial.n < FAULTS_MAX; trial.n++) {
+    const int status = status_of_child(try_fault, &trial);
+    if (status == NOT_REACHED) return trial.n - 1;
+    if (status != 0) {
+      fprintf(stderr, "with fault %u of call %d%s: status %d\n", trial.n, (int)trial.call,
+              trial.and_later ? " and all later ones" : "", status);
+      CHECK(status == 0);
+    }
+  }
+  unit_test_fail(__FILE__, __LINE__, "the scenario does not end");
+}
+
+uint32_t fake_try_every_fault(int fake_call, void (*scenario)(void)) {
+  trial_t trial = {.call = (fake_call_t)fake_call, .scenario = scenario};
+  const uint32_t once = try_until_not_reached(trial);
+  trial.and_later = true;
+  return once + try_until_not_reached(trial);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// The states of memory, as platform.h promises them.
+#include "support/unit_test.h"
+#include "platform/platform.h"
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+enum { ERRNO_BEFORE = 4242 };
+
+static size_t os_page;
+
+static uint8_t* reserve(size_t size) {
+  platform_facts_t facts;
+  mii_platform_facts(&facts);
+  os_page = facts.os_page_size;
+  void* p = NULL;
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_reserve(size, &p), 0);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(p != NULL && (uintptr_t)p % os_page == 0);
+  return (uint8_t*)p;
+}
+
+static void open_all(uint8_t* p, size_t size) {
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_open(p, size), 0);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
+static void read_at(void* p) { (void)*(volatile uint8_t*)p; }
+static void write_at(void* p) { *(volatile uint8_t*)p = 1; }
+
+TEST(reserved_memory_cannot_be_touched) {
+  uint8_t* const p = reserve(MiB);
+  CHECK(stops_the_process(read_at, p));
+  CHECK(stops_the_process(write_at, p + MiB - 1));
+}
+
+TEST(opened_memory_is_zero_and_can_be_written) {
+  uint8_t* const p = reserve(MiB);
+  open_all(p, MiB / 2);
+  CHECK(is_zero(p, MiB / 2));
+  memset(p, 0xAB, MiB / 2);
+  CHECK(is_all(p, MiB / 2, 0xAB));
+  CHECK(stops_the_process(read_at, p + MiB / 2));
+}
+
+TEST(opening_again_changes_nothing) {
+  uint8_t* const p = reserve(MiB);
+  open_all(p + os_page, os_page);
+  memset(p + os_page, 0xAB, os_page);
+  open_all(p, 4 * os_page);
+  CHECK(is_all(p + os_page, os_page, 0xAB));
+  CHECK(is_zero(p, os_page));
+  CHECK(is_zero(p + 2 * os_page, 2 * os_page));
+}
+
+TEST(shown_memory_reads_as_zero_and_cannot_be_written_before_it_is_opened) {
+  uint8_t* const p = reserve(MiB);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_show(p, MiB), 0);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(is_zero(p, MiB));
+  CHECK(stops_the_process(write_at, p));
+  open_all(p, os_page);
+  memset(p, 0xAB, os_page);
+  CHECK(is_zero(p + os_page, MiB - os_page));
+  CHECK(stops_the_process(write_at, p + os_page));
+}
+
+TEST(purged_memory_is_zero_again_and_still_open) {
+  uint8_t* const p = reserve(MiB);
+  open_all(p, MiB);
+  memset(p, 0xAB, MiB);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_purge(p + os_page, MiB - 2 * os_page), 0);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(is_all(p, os_page, 0xAB));
+  CHECK(is_all(p + MiB - os_page, os_page, 0xAB));
+  unsigned char resident = 1;
+  CHECK_EQ(mincore(p + os_page, os_page, &resident), 0);
+  CHECK_EQ(resident & 1, 0);
+  CHECK(is_zero(p + os_page, MiB - 2 * os_page));
+  memset(p, 0xCD, MiB);
+}
+
+TEST(released_memory_is_gone) {
+  uint8_t* const p = reserve(MiB);
+  open_all(p, os_page);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_release(p, MiB), 0);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(stops_the_process(read_at, p));
+  CHECK(stops_the_process(read_at, p + MiB - 1));
+}
+
+TEST(reserving_costs_nothing) {
+  for (int i = 0; i < 8; i++) {
+    uint8_t* const p = reserve((size_t)1 << 36);
+    CHECK_EQ(mii_platform_release(p, (size_t)1 << 36), 0);
+  }
+}
+
+TEST(what_the_system_refuses_is_told_by_its_code) {
+  void* p = &p;
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_reserve((size_t)1 << 60, &p), ENOMEM);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK_EQ(p, &p);
+
+  uint8_t* const gone = reserve(MiB);
+  CHECK_EQ(mii_platform_release(gone, MiB), 0);
+  CHECK_EQ(mii_platform_open(gone, MiB), ENOMEM);
+  CHECK_EQ(mii_platform_show(gone, MiB), ENOMEM);
+  CHECK_EQ(mii_platform_purge(gone, MiB), ENOMEM);
+  CHECK_EQ(mii_platform_release(gone + 1, MiB), EINVAL);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
+TEST(an_address_limit_is_told_and_refuses) {
+  const struct rlimit limit = {GiB, GiB};
+  if (setrlimit(RLIMIT_AS, &limit) != 0) return;
+  platform_facts_t facts;
+  mii_platform_facts(&facts);
+  CHECK_EQ(facts.address_limit, GiB);
+  void* p;
+  CHECK_EQ(mii_platform_reserve(GiB, &p), ENOMEM);
+}
+
+UNIT_TEST_MAIN

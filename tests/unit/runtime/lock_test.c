@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "support/unit_test.h"
+#include "runtime/lock.h"
+#include "support/fake_platform.h"
+#include <pthread.h>
+
+static lock_t lock;
+
+TEST(a_lock_is_taken_once_until_it_is_given) {
+  CHECK(mii_lock_try(&lock));
+  CHECK(!mii_lock_try(&lock));
+  mii_lock_give(&lock);
+  mii_lock_take(&lock);
+  CHECK(!mii_lock_try(&lock));
+  mii_lock_give(&lock);
+  CHECK(mii_lock_try(&lock));
+}
+
+static void give_it(void* arg) {
+  (void)arg;
+  if (fake_calls(FAKE_YIELD) == 3) mii_lock_give(&lock);
+}
+
+TEST(who_waits_lets_others_run) {
+  mii_lock_take(&lock);
+  fake_on_call(FAKE_YIELD, give_it, NULL);
+  mii_lock_take(&lock);  // the hook gives it in the fourth yield
+  CHECK_EQ(fake_calls(FAKE_YIELD), 4);
+  CHECK(!mii_lock_try(&lock));
+}
+
+TEST(who_does_not_wait_does_not_yield) {
+  for (int i = 0; i < 1000; i++) {
+    mii_lock_take(&lock);
+    mii_lock_give(&lock);
+  }
+  CHECK_EQ(fake_calls(FAKE_YIELD), 0);
+}
+
+static void give_lock(void* arg) { mii_lock_give((lock_t*)arg); }
+
+TEST(giving_what_is_not_taken_is_noticed_in_debug_builds) {
+  CHECK_EQ(stops_the_process(give_lock, &lock), MI_ASSERT_LEVEL >= 1);
+}
+
+enum { THREADS = 4, ROUNDS = 20000 };
+static uint32_t plain_count;
+
+static void* count_up(void* arg) {
+  for (int i = 0; i < ROUNDS; i++) {
+    if (i % 3 != 0 || !mii_lock_try(&lock)) mii_lock_take(&lock);
+    plain_count++;
+    mii_lock_give(&lock);
+  }
+  return arg;
+}
+
+TEST(threads_exclude_each_other) {
+  pthread_t threads[THREADS];
+  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, count_up, NULL);
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  CHECK_EQ(plain_count, THREADS * ROUNDS);
+}
+
+UNIT_TEST_MAIN
