@@ -339,6 +339,12 @@ static run_area_t* area_of(const void* p) {
   return atomic_load_explicit(&mii_segment(segment_of(p))->runs, memory_order_acquire);
 }
 
+// The hint of the areas that may have that many units in a row. Areas with less than 8 in a row have
+// none: they are found for requests of less than 8 units only as long as they are somebody's last one.
+static uint32_t possible_hint(uint32_t count) {
+  return (uint32_t)mii_max(RUN_HINT_FIRST, mii_highest_bit(count));
+}
+
 static void* take_in(uint32_t segment, run_request_t want, bool* zero) {
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return NULL;
@@ -355,10 +361,11 @@ static void* take_in(uint32_t segment, run_request_t want, bool* zero) {
 }
 
 // The lowest areas first, so that the high ones empty out.
-static void* take_run_by_hint(uint32_t k, run_request_t want, uint32_t* segment, bool* zero) {
+static void* take_run_by_hint(uint32_t k, uint32_t tries, run_request_t want, uint32_t* segment,
+                              bool* zero) {
   const hint_t hint = (hint_t)(HINT_RUNS + k - RUN_HINT_FIRST);
   uint32_t index = mii_hint_next(hint, 0);
-  for (int i = 0; i < AREA_TRIES && index != NO_SEGMENT; i++) {
+  for (; tries > 0 && index != NO_SEGMENT; tries--) {
     void* const p = take_in(index, want, zero);
     if (p != NULL) {
       *segment = index;
@@ -369,15 +376,23 @@ static void* take_run_by_hint(uint32_t k, run_request_t want, uint32_t* segment,
   return NULL;
 }
 
+// A few areas that may have a run of about this length, then a few that must.
+static void* take_from_areas(run_request_t want, uint32_t* segment, bool* zero) {
+  const uint32_t possible = possible_hint(want.count);
+  const uint32_t sure = (uint32_t)mii_max(RUN_HINT_FIRST, mii_log2_up(want.count));
+  void* p = *segment != 0 ? take_in(*segment, want, zero) : NULL;
+  if (p == NULL && possible < sure) p = take_run_by_hint(possible, AREA_TRIES, want, segment, zero);
+  if (p == NULL) p = take_run_by_hint(sure, AREA_TRIES, want, segment, zero);
+  return p;
+}
+
 void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
   MI_ASSERT(want.count > 0 && want.count <= RUN_UNITS_MAX && want.align <= AREA_UNITS);
-  void* p = *segment != 0 ? take_in(*segment, want, zero) : NULL;
-  if (p != NULL) return p;
-  const uint32_t k = (uint32_t)mii_max(RUN_HINT_FIRST, mii_log2_up(want.count));
-  p = take_run_by_hint(k, want, segment, zero);
+  void* p = take_from_areas(want, segment, zero);
   for (int i = 0; i < AREA_TRIES && p == NULL; i++) {
     const uint32_t made = make_area();
-    if (made == NO_SEGMENT) return NULL;
+    // No room for another: any area will do.
+    if (made == NO_SEGMENT) return take_run_by_hint(possible_hint(want.count), UINT32_MAX, want, segment, zero);
     p = take_in(made, want, zero);  // unless others were faster
     *segment = made;
   }
