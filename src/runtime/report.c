@@ -34,7 +34,7 @@ static void keep_early(const char* text) {
   const size_t length = strlen(text);
   mii_lock_take(&mii_report_lock);
   if (!early_is_over && length < EARLY_BYTES - early_length) {
-    memcpy(early_text + early_length, text, length);
+    memcpy(early_text + early_length, text, length + 1);
     early_length += length;
   }
   mii_lock_give(&mii_report_lock);
@@ -142,10 +142,14 @@ void mii_error(int code, const char* format, ...) {
   va_end(args);
 }
 
+static void stop_if_secure(bool handled) {
+  if (MI_CFG_SECURE && !handled) abort();
+}
+
 void mii_misuse(int code, const char* format, ...) {
   va_list args;
   va_start(args, format);
   const bool handled = report_error(code, MI_CFG_SECURE, format, args);
   va_end(args);
-  if (MI_CFG_SECURE && !handled) abort();
+  stop_if_secure(handled);
 }

@@ -84,7 +84,7 @@ static layout_t layout_of(size_t segment_max) {
   l.pages = mii_align_up(segment_max * SEGMENT_SLICES * sizeof(page_t), SLICE_BYTES);
   l.slices = segment_max * SEGMENT_BYTES;
   // The last summand is room to align the base.
-  l.total = 2 * GUARD_BYTES + l.meta + l.segments + l.pages + l.slices + SEGMENT_BYTES;
+  l.total = l.meta + l.segments + GUARD_BYTES + l.pages + l.slices + GUARD_BYTES + SEGMENT_BYTES;
   return l;
 }
 

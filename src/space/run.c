@@ -392,7 +392,8 @@ void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
   for (int i = 0; i < AREA_TRIES && p == NULL; i++) {
     const uint32_t made = make_area();
     // No room for another: any area will do.
-    if (made == NO_SEGMENT) return take_run_by_hint(possible_hint(want.count), UINT32_MAX, want, segment, zero);
+    if (made == NO_SEGMENT)
+      return take_run_by_hint(possible_hint(want.count), UINT32_MAX, want, segment, zero);
     p = take_in(made, want, zero);  // unless others were faster
     *segment = made;
   }

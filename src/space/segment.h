@@ -23,13 +23,13 @@ bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero);
 // Release claimed slices; their memory is purged when it has been free for a while. Any thread.
 void mii_segment_give(slice_t first, uint32_t count);
 
-// Give free memory of the segment back to the system. Any thread.
-void mii_segment_purge(uint32_t segment);
+// Give free memory of segment `index` back to the system. Any thread.
+void mii_segment_purge(uint32_t index);
 
 // Note that the segment has memory to purge, from now on if it had none.
-void mii_segment_note_purgeable(uint32_t segment);
+void mii_segment_note_purgeable(uint32_t index);
 
 // No thread changes the segment meanwhile.
-bool mii_segment_is_valid(uint32_t segment);
+bool mii_segment_is_valid(uint32_t index);
 
 #endif

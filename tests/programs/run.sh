@@ -24,7 +24,7 @@ shift $(($# > 0))
 export level root data=$here/data LC_ALL=C.UTF-8 TZ=UTC
 unset LD_PRELOAD PYTHONMALLOC PYTHONPATH PYTHONHOME CFLAGS CXXFLAGS
 case $lib in *-debug.so) export MIMALLOC_SHOW_ERRORS=0 ;; esac  # on by default there
-seconds=$([ "$level" = quick ] && echo 90 || echo 300)  # for one run of one case
+seconds=$([ "$level" = quick ] && echo 90 || echo 600)  # for one run of one case
 passed=0 failed=0 skipped=0
 groups=()  # process groups that may be alive
 work=$(mktemp -d "${TMPDIR:-/tmp}/mi-programs.XXXXXX")

@@ -97,7 +97,7 @@ static void* live(void* arg) {
   const uint32_t number = (uint32_t)(uintptr_t)arg;
   life_t life = {.chance = {mix(run_seed * 1000003 + number)}, .id = (uint8_t)(1 + number % 254)};
   if (one_in(&life.chance, 4)) {
-    const uintptr_t rounds = 1 + draw_below(&life.chance, 3);
+    const uintptr_t rounds = 1 + draw_below(&life.chance, LATE_ROUNDS);
     pthread_setspecific(late_key, (void*)((uintptr_t)number << 2 | rounds));
   }
   if (one_in(&life.chance, 16)) mi_thread_set_in_threadpool();
