@@ -5,6 +5,7 @@ SHELL := /bin/bash
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
+export PROG
 
 setup = @tools/setup.sh
 
@@ -19,7 +20,7 @@ run:                    ## run a real program on the allocator; PROG="..." for y
 	$(setup) build run
 	@cmake --preset release >/dev/null
 	@cmake --build --preset release --target mimalloc
-	@tools/run.sh $(PROG)
+	@tools/run.sh $${PROG:+"$$PROG"}
 
 test:                   ## what to run before a commit: release + debug, lint, tests, programs
 	$(setup) build test programs

@@ -49,6 +49,7 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
 }
 
 static void* take_huge(block_request_t want, bool* zero) {
+  mii_purge_tick(mii_platform_clock_ms());
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
@@ -84,7 +85,7 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
     const uint32_t size_class = mii_size_class_aligned(want.size, want.alignment);
     if (size_class < CLASS_COUNT) return take_from_page(theap, size_class);
   }
-  mii_purge_tick(mii_platform_clock_ms());
+  mii_theap_beat(theap);
   void* const p = take_unpaged(theap, want, zero);
   return p != NULL ? p : take_unpaged_under_pressure(theap, want, zero);
 }

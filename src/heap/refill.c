@@ -88,6 +88,11 @@ static inline void beat(theap_t* theap) {
   if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_TICK == 0)) housekeeping(theap);
 }
 
+void mii_theap_beat(theap_t* theap) {
+  beat(theap);
+  mii_theap_drain(theap);
+}
+
 // The search for a page ----------------------------------------------------------------------------
 
 // The fullest of a few, so that the others may become empty; then the lowest.

@@ -53,6 +53,10 @@ MI_INLINE uintptr_t mii_theap_tag(const theap_t* theap) { return (uintptr_t)thea
 // when out of memory.
 void* mii_theap_refill(theap_t* theap, uint32_t size_class);
 
+// A request that no list can serve: one more beat, which may be followed by deferred free and
+// housekeeping.
+void mii_theap_beat(theap_t* theap);
+
 // A page of the theap needs a look: mii_page_push_local said so.
 void mii_theap_wake(theap_t* theap, page_t* page);
 

@@ -58,6 +58,8 @@ struct run_area_s {
   _Atomic(uint32_t) stack_link;          // atomic: handle_stack.h, areas not in use
   run_area_t* next_made;                 // const: the list of all areas
   uint32_t free_units;                   // lock(lock)
+  uint32_t hinted_from;                  // lock(lock): the hints are right while the last list that is
+  uint32_t hinted_to;                    // lock(lock): filled lies between these, the second excluded
   uint64_t filled;                       // lock(lock): bit i: list i is not empty
   _Atomic(uint64_t) starts[AREA_WORDS];  // atomic: relaxed; each bit orders nothing else
   uint64_t edges[AREA_WORDS];            // lock(lock)
@@ -215,10 +217,20 @@ static void join_free(run_area_t* area, uint32_t unit, uint32_t length) {
 
 // Hints, and the lock ------------------------------------------------------------------------------
 
+// The hints are those of the longest free run: they change only when that passes a power of two.
 static void write_area_hints(run_area_t* area, uint32_t segment) {
+  const uint32_t longest = area->filled != 0 ? mii_highest_bit(area->filled) : 0;
+  if (longest >= area->hinted_from && longest < area->hinted_to) return;
+  area->hinted_from = 0;
+  area->hinted_to = UINT32_MAX;
   for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {
-    const bool has = (area->filled >> list_of(1u << k)) != 0;
-    mii_hint_set((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment, has);
+    const uint32_t list = list_of(1u << k);
+    mii_hint_set((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment, longest >= list);
+    if (longest >= list) {
+      area->hinted_from = list;
+    } else if (area->hinted_to == UINT32_MAX) {
+      area->hinted_to = list;
+    }
   }
 }
 
@@ -286,6 +298,7 @@ static void set_kinds(uint32_t segment, slice_kind_t kind) {
 static void clear_map(run_area_t* area, bool zero) {
   area->free_units = 0;
   area->filled = 0;
+  area->hinted_from = area->hinted_to = 0;  // whatever they were, it was for another segment
   for (uint32_t i = 0; i < AREA_WORDS; i++) {
     atomic_store_explicit(&area->starts[i], 0, memory_order_relaxed);
     area->edges[i] = 0;
@@ -360,11 +373,11 @@ static void* take_in(uint32_t segment, run_request_t want, bool* zero) {
   return p;
 }
 
-// The lowest areas first, so that the high ones empty out.
-static void* take_run_by_hint(uint32_t k, uint32_t tries, run_request_t want, uint32_t* segment,
-                              bool* zero) {
+// The lowest areas from `from` on.
+static void* take_run_by_hint(uint32_t k, uint32_t from, uint32_t tries, run_request_t want,
+                              uint32_t* segment, bool* zero) {
   const hint_t hint = (hint_t)(HINT_RUNS + k - RUN_HINT_FIRST);
-  uint32_t index = mii_hint_next(hint, 0);
+  uint32_t index = mii_hint_next(hint, from);
   for (; tries > 0 && index != NO_SEGMENT; tries--) {
     void* const p = take_in(index, want, zero);
     if (p != NULL) {
@@ -376,13 +389,18 @@ static void* take_run_by_hint(uint32_t k, uint32_t tries, run_request_t want, ui
   return NULL;
 }
 
-// A few areas that may have a run of about this length, then a few that must.
+// The area that served us last; a few that may have a run of about this length, going on from there,
+// because the ones below have just turned us away; the lowest that must have one.
 static void* take_from_areas(run_request_t want, uint32_t* segment, bool* zero) {
   const uint32_t possible = possible_hint(want.count);
   const uint32_t sure = (uint32_t)mii_max(RUN_HINT_FIRST, mii_log2_up(want.count));
-  void* p = *segment != 0 ? take_in(*segment, want, zero) : NULL;
-  if (p == NULL && possible < sure) p = take_run_by_hint(possible, AREA_TRIES, want, segment, zero);
-  if (p == NULL) p = take_run_by_hint(sure, AREA_TRIES, want, segment, zero);
+  const uint32_t last = *segment;
+  void* p = last != 0 ? take_in(last, want, zero) : NULL;
+  if (p == NULL && possible < sure) {
+    p = take_run_by_hint(possible, last + 1, AREA_TRIES, want, segment, zero);
+    if (p == NULL) p = take_run_by_hint(possible, 0, AREA_TRIES, want, segment, zero);
+  }
+  if (p == NULL) p = take_run_by_hint(sure, 0, AREA_TRIES, want, segment, zero);
   return p;
 }
 
@@ -393,7 +411,7 @@ void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
     const uint32_t made = make_area();
     // No room for another: any area will do.
     if (made == NO_SEGMENT)
-      return take_run_by_hint(possible_hint(want.count), UINT32_MAX, want, segment, zero);
+      return take_run_by_hint(possible_hint(want.count), 0, UINT32_MAX, want, segment, zero);
     p = take_in(made, want, zero);  // unless others were faster
     *segment = made;
   }
@@ -409,14 +427,22 @@ static void push_pending(run_area_t* area, uint32_t unit) {
                                                   memory_order_acq_rel, memory_order_relaxed));
 }
 
+static void give_locked(run_area_t* area, uint32_t segment, uint32_t unit) {
+  join_free(area, unit, area->length[unit]);
+  write_area_hints(area, segment);
+  mii_segment_note_purgeable(segment);
+}
+
 bool mii_run_give(void* p) {
   const uint32_t unit = unit_of(p);
   run_area_t* const area = area_of(p);
   if (area == NULL || !end_run(area, unit)) return false;
-  push_pending(area, unit);
   if (mii_lock_try(&area->lock)) {
-    take_pending(area);
+    give_locked(area, segment_of(p), unit);
     unlock(area);
+  } else {
+    push_pending(area, unit);
+    if (mii_lock_try(&area->lock)) unlock(area);  // it was given back before it could see our push
   }
   if (mii_purge_is_eager()) mii_run_purge(segment_of(p));
   return true;

@@ -48,12 +48,17 @@ static part_of_run_t first_part(slice_t first, uint32_t count) {
 
 // Hints ------------------------------------------------------------------------------------------
 
-static void write_hints(uint32_t index, uint64_t free) {
-  uint64_t runs = free;
-  for (uint32_t k = 0; k < SLICE_HINTS; k++) {
-    mii_hint_set((hint_t)(HINT_SLICES + k), index, runs != 0);
-    if (k + 1 < SLICE_HINTS) runs &= runs >> (1u << k);
+// How many of the hints are on: k + 1 for the longest 2^k free slices in a row.
+static uint32_t hint_level(uint64_t free) {
+  uint32_t level = 0;
+  for (uint64_t runs = free; runs != 0; runs &= runs >> (1u << (level - 1))) {
+    if (++level == SLICE_HINTS) break;
   }
+  return level;
+}
+
+static void write_hints(uint32_t index, uint32_t level) {
+  for (uint32_t k = 0; k < SLICE_HINTS; k++) mii_hint_set((hint_t)(HINT_SLICES + k), index, k < level);
 }
 
 // Bring the hints in line with `free`. The last to look finds its own writes confirmed (S5): if the
@@ -62,11 +67,17 @@ static void refresh_hints(uint32_t index) {
   segment_t* const segment = mii_segment(index);
   uint64_t seen = atomic_load_explicit(&segment->free, memory_order_seq_cst);
   for (;;) {
-    write_hints(index, seen);
+    write_hints(index, hint_level(seen));
     const uint64_t now = atomic_load_explicit(&segment->free, memory_order_seq_cst);
     if (now == seen) return;
     seen = now;
   }
+}
+
+// We changed the word from `before` to `after`. A change that leaves the level as it is needs no look:
+// the one that last changed the level is followed by its author's.
+static void changed_free(uint32_t index, uint64_t before, uint64_t after) {
+  if (hint_level(before) != hint_level(after)) refresh_hints(index);
 }
 
 // Claims -----------------------------------------------------------------------------------------
@@ -80,8 +91,8 @@ static bool own_bits(segment_t* segment, uint64_t mask) {
 }
 
 static void release_bits(part_of_run_t part) {
-  atomic_fetch_or_explicit(&part.segment->free, part.mask, memory_order_seq_cst);
-  refresh_hints(part.index);
+  const uint64_t before = atomic_fetch_or_explicit(&part.segment->free, part.mask, memory_order_seq_cst);
+  changed_free(part.index, before, before | part.mask);
 }
 
 // Make the bits ours, all or none.
@@ -91,7 +102,7 @@ static bool claim_bits(part_of_run_t part) {
     if ((seen & part.mask) != part.mask) return false;
   } while (!atomic_compare_exchange_weak_explicit(&part.segment->free, &seen, seen & ~part.mask,
                                                   memory_order_seq_cst, memory_order_relaxed));
-  refresh_hints(part.index);
+  changed_free(part.index, seen, seen & ~part.mask);
   return true;
 }
 
@@ -157,7 +168,7 @@ static slice_t take_in_segment(uint32_t index, slice_request_t want, bool* zero)
     mask = mii_bit_span(from, want.count);
   } while (!atomic_compare_exchange_weak_explicit(&segment->free, &seen, seen & ~mask,
                                                   memory_order_seq_cst, memory_order_relaxed));
-  refresh_hints(index);
+  changed_free(index, seen, seen & ~mask);
   *zero = own_bits(segment, mask);
   return index * SEGMENT_SLICES + from;
 }
@@ -288,7 +299,7 @@ void mii_segment_purge(uint32_t index) {
   const uint64_t before = atomic_fetch_and_explicit(&segment->free, ~wanted, memory_order_seq_cst);
   const uint64_t mine = before & wanted;
   if (mine == 0) return;
-  refresh_hints(index);
+  changed_free(index, before, before & ~wanted);
   purge_bits(index, mine);
   release_bits((part_of_run_t){segment, index, mine, 0});
 }

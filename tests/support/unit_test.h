@@ -54,7 +54,22 @@
 
 enum { UNIT_TEST_FAILED = 99 };
 
+// From here on messages are thrown away, except those of failed checks: for tests that break things.
+static int hushed_stderr = -1;
+
+MAYBE_UNUSED static void hush(void) {
+  fflush(stderr);
+  hushed_stderr = dup(STDERR_FILENO);
+  if (freopen("/dev/null", "w", stderr) == NULL) _exit(UNIT_TEST_FAILED);
+}
+
+MAYBE_UNUSED static void speak_again(void) {
+  fflush(stderr);
+  if (hushed_stderr >= 0) dup2(hushed_stderr, STDERR_FILENO);
+}
+
 _Noreturn MAYBE_UNUSED static void unit_test_fail(const char* file, int line, const char* what) {
+  speak_again();
   fprintf(stderr, "%s:%d: failed: %s\n", file, line, what);
   fflush(NULL);
   _exit(UNIT_TEST_FAILED);
@@ -63,6 +78,7 @@ _Noreturn MAYBE_UNUSED static void unit_test_fail(const char* file, int line, co
 MAYBE_UNUSED static void unit_test_equal(const char* file, int line, const char* what, uint64_t a,
                                          uint64_t b) {
   if (a == b) return;
+  speak_again();
   fprintf(stderr, "%s:%d: %llu (0x%llx) and %llu (0x%llx)\n", file, line, (unsigned long long)a,
           (unsigned long long)a, (unsigned long long)b, (unsigned long long)b);
   unit_test_fail(file, line, what);
@@ -71,6 +87,7 @@ MAYBE_UNUSED static void unit_test_equal(const char* file, int line, const char*
 MAYBE_UNUSED static void unit_test_text(const char* file, int line, const char* what,
                                         const char* text, const char* expected, bool part) {
   if (part ? strstr(text, expected) != NULL : strcmp(text, expected) == 0) return;
+  speak_again();
   fprintf(stderr, "%s:%d: \"%s\" %s \"%s\"\n", file, line, text, part ? "lacks" : "is not",
           expected);
   unit_test_fail(file, line, what);

@@ -9,6 +9,7 @@ enum { NO_SUCH_OPTION = 1000 };
 static void start_with_warnings(void) {
   mii_option_set(mi_option_show_errors, 1);
   mii_option_start(false);
+  mii_option_warn();
 }
 
 // Parsing ----------------------------------------------------------------------------------------
@@ -173,6 +174,8 @@ TEST(a_privileged_process_ignores_the_environment) {
   fake_set_environment("MIMALLOC_VERBOSE", "1");
   fake_set_environment("MIMALLOC_NONSENSE", "1");
   mii_option_start(true);
+  mii_option_set(mi_option_show_errors, 1);
+  mii_option_warn();
   CHECK_EQ(mii_option_get(mi_option_purge_delay), 1000);
   CHECK_EQ(mii_option_get(mi_option_verbose), 0);
   CHECK_TEXT(fake_output(), "");
@@ -206,6 +209,23 @@ TEST(warnings_about_the_environment_can_be_switched_off_by_it) {
   fake_set_environment("MIMALLOC_PURGE_DELAY", "soon");
   fake_set_environment("MIMALLOC_SHOW_ERRORS", "0");
   mii_option_start(false);
+  mii_option_warn();
+  CHECK_TEXT(fake_output(), "");
+}
+
+TEST(warnings_about_the_environment_can_be_switched_on_by_it) {
+  fake_set_environment("MIMALLOC_SHOW_ERRORS", "yes");
+  fake_set_environment("MIMALLOC_PURGE_DELAY", "soon");
+  mii_option_start(false);
+  CHECK_TEXT(fake_output(), "");  // the program cannot be called back yet
+  mii_option_warn();
+  CHECK_HAS_TEXT(fake_output(), "invalid value");
+}
+
+TEST(nothing_is_warned_of_before_the_environment_is_read) {
+  fake_set_environment("MIMALLOC_NONSENSE", "1");
+  mii_option_set(mi_option_show_errors, 1);
+  mii_option_warn();
   CHECK_TEXT(fake_output(), "");
 }
 

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MIT
+#include "support/unit_test.h"
+#include "space/purge.h"
+#include "runtime/option.h"
+#include "space/hint.h"
+#include "space/huge.h"
+#include "space/range.h"
+#include "space/run.h"
+#include "support/fake_platform.h"
+#include "support/fake_space.h"
+
+enum { RANGE_SEGMENTS = 16, DELAY = 100, BEGIN = 5000 };
+
+static void start(long delay) {
+  fake_facts.memory_bytes = (size_t)RANGE_SEGMENTS * SEGMENT_BYTES / 16;
+  fake_space_start();
+  mii_option_set(mi_option_purge_delay, delay);
+  fake_set_clock(BEGIN);
+}
+
+static slice_t take(uint32_t slices) {
+  bool zero;
+  const slice_t slice = mii_segment_take((slice_request_t){.count = slices}, &zero);
+  CHECK(slice != 0);
+  memset(mii_slice_start(slice), 0xAB, (size_t)slices * SLICE_BYTES);
+  return slice;
+}
+
+static uint8_t* take_run(uint32_t units) {
+  uint32_t segment = 0;
+  bool zero;
+  uint8_t* const p = (uint8_t*)mii_run_take((run_request_t){.count = units}, &segment, &zero);
+  CHECK(p != NULL);
+  memset(p, 0xAB, (size_t)units * UNIT_BYTES);
+  return p;
+}
+
+static size_t purged_by_tick(uint64_t now) {
+  const size_t before = fake_bytes(FAKE_PURGE);
+  fake_set_clock(now);
+  mii_purge_tick(now);
+  CHECK(fake_space_is_valid());
+  return fake_bytes(FAKE_PURGE) - before;
+}
+
+static size_t purged_by_all(void) {
+  const size_t before = fake_bytes(FAKE_PURGE);
+  mii_purge_all();
+  CHECK(fake_space_is_valid());
+  return fake_bytes(FAKE_PURGE) - before;
+}
+
+// When -------------------------------------------------------------------------------------------
+
+TEST(memory_is_purged_when_its_delay_is_over) {
+  start(DELAY);
+  const slice_t a = take(8);
+  mii_segment_give(a, 4);
+  CHECK_EQ(purged_by_tick(BEGIN), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY - 1), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 4 * SLICE_BYTES);
+  CHECK(is_zero(mii_slice_start(a), 4 * SLICE_BYTES));
+  CHECK(is_all(mii_slice_start(a + 4), 4 * SLICE_BYTES, 0xAB));
+  CHECK_EQ(purged_by_tick(BEGIN + 10 * DELAY), 0);
+}
+
+TEST(memory_that_is_taken_again_meanwhile_stays_warm) {
+  start(DELAY);
+  const slice_t a = take(8);
+  mii_segment_give(a, 8);
+  CHECK_EQ(take(8), a);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 0);
+  CHECK(is_all(mii_slice_start(a), 8 * SLICE_BYTES, 0xAB));
+}
+
+TEST(each_segment_has_its_own_time) {
+  start(DELAY);
+  const slice_t a = take(63);
+  const slice_t b = take(64);
+  const slice_t c = take(64);
+  mii_segment_give(a, 1);
+  fake_advance_clock(30);
+  mii_segment_give(b, 2);
+  fake_advance_clock(30);
+  mii_segment_give(c, 3);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 1 * SLICE_BYTES);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY + 29), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY + 30), 2 * SLICE_BYTES);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY + 1000), 3 * SLICE_BYTES);
+}
+
+TEST(what_is_freed_after_a_purge_waits_again) {
+  start(DELAY);
+  const slice_t a = take(8);
+  mii_segment_give(a, 1);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), SLICE_BYTES);
+  fake_set_clock(BEGIN + 2 * DELAY);
+  mii_segment_give(a + 1, 1);
+  CHECK_EQ(purged_by_tick(BEGIN + 3 * DELAY - 1), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + 3 * DELAY), SLICE_BYTES);
+}
+
+TEST(with_delay_0_memory_goes_back_at_once) {
+  start(0);
+  const slice_t a = take(8);
+  mii_segment_give(a, 8);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 8 * SLICE_BYTES);
+  CHECK(fake_space_is_valid());
+  CHECK_EQ(purged_by_tick(BEGIN), 0);
+}
+
+TEST(with_delay_0_the_end_of_a_shrunk_run_goes_back_with_the_next_tick) {
+  start(0);
+  uint8_t* const p = take_run(20);
+  CHECK(mii_run_resize(p, 5));
+  const size_t at_once = fake_bytes(FAKE_PURGE);
+  CHECK_EQ(at_once + purged_by_tick(BEGIN), 15 * UNIT_BYTES);
+}
+
+TEST(with_delay_minus_1_memory_is_kept_until_it_is_asked_for) {
+  start(-1);
+  const slice_t a = take(8);
+  uint8_t* const p = take_run(20);
+  take_run(1);
+  mii_segment_give(a, 8);
+  mii_run_give(p);
+  CHECK_EQ(purged_by_tick(BEGIN + 1000000), 0);
+  CHECK_EQ(purged_by_tick(UINT64_MAX - 1), 0);
+  CHECK_EQ(purged_by_all(), 8 * SLICE_BYTES + 20 * UNIT_BYTES);
+}
+
+TEST(a_delay_that_is_set_later_counts_from_then) {
+  start(-1);
+  const slice_t a = take(8);
+  mii_segment_give(a, 4);
+  mii_option_set(mi_option_purge_delay, DELAY);
+  mii_segment_give(a + 4, 1);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 5 * SLICE_BYTES);
+}
+
+TEST(an_expected_time_makes_the_next_tick_look) {
+  start(DELAY);
+  const slice_t a = take(8);
+  mii_segment_give(a, 1);
+  mii_purge_expect(BEGIN + 10);
+  mii_purge_expect(BEGIN + 50);             // does not make it later
+  CHECK_EQ(purged_by_tick(BEGIN + 10), 0);  // nothing is due, and what will be is not forgotten
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), SLICE_BYTES);
+}
+
+// What -------------------------------------------------------------------------------------------
+
+TEST(all_that_is_free_is_purged_due_or_not) {
+  start(DELAY);
+  const slice_t a = take(63);
+  const slice_t b = take(64);
+  uint8_t* const p = take_run(20);
+  take_run(10);
+  mii_segment_give(a + 3, 5);
+  mii_segment_give(b + 10, 6);
+  mii_run_give(p);
+  CHECK_EQ(purged_by_all(), 11 * SLICE_BYTES + 20 * UNIT_BYTES);
+  CHECK_EQ(purged_by_all(), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 0);
+}
+
+TEST(free_units_of_runs_are_purged_and_others_are_not) {
+  start(DELAY);
+  uint8_t* const p = take_run(20);
+  uint8_t* const q = take_run(10);
+  mii_run_give(p);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY - 1), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 20 * UNIT_BYTES);
+  CHECK(is_zero(p, 20 * UNIT_BYTES));
+  CHECK(is_all(q, 10 * UNIT_BYTES, 0xAB));
+  CHECK_EQ(purged_by_tick(BEGIN + 10 * DELAY), 0);
+}
+
+TEST(an_area_without_runs_is_a_free_segment_in_the_end) {
+  start(DELAY);
+  uint8_t* const p = take_run(20);
+  const slice_t slice = (slice_t)mii_slice_of(p);
+  mii_run_give(p);
+  purged_by_tick(BEGIN + DELAY);
+  CHECK_EQ(mii_slice_kind(slice), SLICE_FREE);
+  purged_by_tick(BEGIN + 2 * DELAY);
+  purged_by_tick(BEGIN + 3 * DELAY);
+  CHECK_EQ(mii_segment(slice / 64)->free, ~UINT64_C(0));
+  CHECK_EQ(mii_segment(slice / 64)->dirty, 0);
+  CHECK_EQ(fake_touched_bytes(p, SEGMENT_BYTES), 0);
+}
+
+PENDING_TEST(one_call_gives_back_areas_without_runs_too) {
+  start(DELAY);
+  uint8_t* const p = take_run(20);
+  mii_run_give(p);
+  purged_by_all();
+  CHECK_EQ(fake_touched_bytes(p, SEGMENT_BYTES), 0);
+}
+
+TEST(purges_are_counted) {
+  start(DELAY);
+  const slice_t a = take(20);
+  mii_segment_give(a + 1, 3);
+  mii_segment_give(a + 10, 4);
+  mii_purge_all();
+  const purge_count_t count = mii_purge_count();
+  CHECK_EQ(count.calls, 2);
+  CHECK_EQ(count.bytes, 7 * SLICE_BYTES);
+}
+
+TEST(a_refused_purge_is_not_counted_and_the_memory_stays_dirty) {
+  start(DELAY);
+  const slice_t a = take(20);
+  mii_segment_give(a, 3);
+  fake_fail_from(FAKE_PURGE, 1);
+  CHECK(!mii_purge_memory(mii_slice_start(a), SLICE_BYTES));
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 0);
+  CHECK_EQ(mii_purge_count().calls, 0);
+  CHECK_EQ(mii_purge_count().bytes, 0);
+  fake_fail_never();
+  bool zero;
+  CHECK_EQ(mii_segment_take((slice_request_t){.count = 3}, &zero), a);
+  CHECK(!zero);
+}
+
+TEST(only_whole_pages_of_the_system_go_back) {
+  fake_facts.os_page_size = 16 * KiB;
+  start(DELAY);
+  uint8_t* const p = mii_slice_start(take(4));
+  CHECK(mii_purge_memory(p + 4 * KiB, 40 * KiB));
+  CHECK_EQ(fake_latest(FAKE_PURGE).address, p + 16 * KiB);
+  CHECK_EQ(fake_latest(FAKE_PURGE).size, 16 * KiB);
+  CHECK(is_all(p, 16 * KiB, 0xAB));
+  CHECK(is_all(p + 32 * KiB, 16 * KiB, 0xAB));
+  CHECK(!mii_purge_memory(p + 4 * KiB, 24 * KiB));
+  CHECK(!mii_purge_memory(p + 4 * KiB, 4 * KiB));
+  CHECK(!mii_purge_memory(p + 16 * KiB, 0));
+  CHECK_EQ(fake_calls(FAKE_PURGE), 1);
+  CHECK_EQ(mii_purge_count().bytes, 16 * KiB);
+}
+
+TEST(slices_and_runs_go_back_on_64_kib_pages) {
+  fake_facts.os_page_size = 64 * KiB;
+  start(DELAY);
+  const slice_t a = take(20);
+  mii_segment_give(a + 1, 3);
+  take_run(1);
+  uint8_t* const p = take_run(40);
+  take_run(1);
+  mii_run_give(p);  // units 1 .. 40
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 3 * SLICE_BYTES + 64 * KiB);
+}
+
+// Meanwhile --------------------------------------------------------------------------------------
+
+static slice_t given_meanwhile;
+
+static void give_meanwhile(void* arg) {
+  (void)arg;
+  fake_on_call(FAKE_PURGE, NULL, NULL);
+  mii_segment_give(given_meanwhile, 2);
+  mii_purge_tick(BEGIN + DELAY);  // somebody else is at it
+}
+
+TEST(what_is_freed_during_a_purge_is_purged_later) {
+  start(DELAY);
+  const slice_t a = take(20);
+  given_meanwhile = a + 10;
+  mii_segment_give(a, 3);
+  fake_on_call(FAKE_PURGE, give_meanwhile, NULL);
+  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 3 * SLICE_BYTES);
+  CHECK_EQ(purged_by_tick(BEGIN + 2 * DELAY - 1), 0);
+  CHECK_EQ(purged_by_tick(BEGIN + 2 * DELAY), 2 * SLICE_BYTES);
+}
+
+TEST(an_area_that_is_busy_is_purged_later) {
+  start(DELAY);
+  uint8_t* const p = take_run(20);
+  take_run(1);
+  mii_run_give(p);
+  mii_run_lock_all();
+  fake_set_clock(BEGIN + DELAY);
+  mii_purge_tick(BEGIN + DELAY);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+  mii_run_unlock_all();
+  CHECK_EQ(purged_by_tick(BEGIN + 2 * DELAY), 20 * UNIT_BYTES);
+}
+
+// A claim of several segments that fails holds the slices of the first for a moment.
+static bool tried;
+
+static void give_and_tick_meanwhile(void* arg) {
+  (void)arg;
+  fake_on_call(FAKE_CLOCK, NULL, NULL);
+  tried = true;
+  mii_purge_tick(BEGIN + 10 * DELAY);
+}
+
+TEST(a_tick_between_freeing_and_noting_loses_nothing) {
+  start(DELAY);
+  const slice_t a = take(20);
+  fake_on_call(FAKE_CLOCK, give_and_tick_meanwhile, NULL);
+  mii_segment_give(a, 3);
+  CHECK(tried);
+  CHECK_EQ(purged_by_tick(BEGIN + 20 * DELAY), 3 * SLICE_BYTES);
+}
+
+// Faults -----------------------------------------------------------------------------------------
+
+static void purge_now_and_then(void) {
+  fake_facts.memory_bytes = (size_t)RANGE_SEGMENTS * SEGMENT_BYTES / 16;
+  mii_option_set(mi_option_purge_delay, DELAY);
+  if (!mii_range_start(&fake_facts)) return;
+  if (!mii_hint_start(mii_range.segment_max)) return;
+  random_t random = {13};
+  slice_t slices[8] = {0};
+  uint8_t* runs[8] = {NULL};
+  for (uint64_t n = 0; n < 60; n++) {
+    const uint32_t i = random_below(&random, 8);
+    uint32_t segment = 0;
+    bool zero;
+    if (slices[i] != 0) mii_segment_give(slices[i], 4 * (i + 1));
+    slices[i] =
+        slices[i] != 0 ? 0 : mii_segment_take((slice_request_t){.count = 4 * (i + 1)}, &zero);
+    if (slices[i] != 0) memset(mii_slice_start(slices[i]), 0xAB, SLICE_BYTES);
+    if (runs[i] != NULL) CHECK(mii_run_give(runs[i]));
+    runs[i] = runs[i] != NULL
+                  ? NULL
+                  : (uint8_t*)mii_run_take((run_request_t){.count = 20 * (i + 1)}, &segment, &zero);
+    fake_set_clock(n * 40);
+    mii_purge_tick(n * 40);
+    CHECK(fake_space_is_valid());
+  }
+  fake_fail_never();
+  for (uint32_t i = 0; i < 8; i++) {
+    if (slices[i] != 0) mii_segment_give(slices[i], 4 * (i + 1));
+    if (runs[i] != NULL) CHECK(mii_run_give(runs[i]));
+  }
+  mii_purge_all();
+  mii_purge_all();
+  CHECK(fake_space_is_valid());
+}
+
+TEST(every_fault_leaves_memory_that_can_be_used) {
+  CHECK(fake_try_every_fault(FAKE_PURGE, purge_now_and_then) > 10);
+  CHECK(fake_try_every_fault(FAKE_OPEN, purge_now_and_then) > 2);
+}
+
+UNIT_TEST_MAIN
