@@ -14,6 +14,7 @@
 #include "platform/posix/process.c"
 #include "platform/posix/thread.c"
 
+#include "runtime/lock.c"
 #include "runtime/option.c"
 #include "runtime/report.c"
 

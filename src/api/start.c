@@ -41,43 +41,45 @@ static bool start_memory(void) {
 static void start_options(void) {
   platform_facts_t facts;
   mii_platform_facts(&facts);
-  mii_lock_take(&start_lock);
+  mii_lock_enter(&start_lock);
   mii_option_start(facts.is_privileged);
-  mii_lock_give(&start_lock);
+  mii_lock_leave(&start_lock);
 }
 
 bool mii_start(void) {
   if (atomic_load_explicit(&memory_is_ready, memory_order_acquire)) return true;
-  mii_lock_take(&start_lock);
+  mii_lock_enter(&start_lock);
   const bool ready = atomic_load_explicit(&memory_is_ready, memory_order_relaxed) || start_memory();
   atomic_store_explicit(&memory_is_ready, ready, memory_order_release);
-  mii_lock_give(&start_lock);
+  mii_lock_leave(&start_lock);
   return ready;
 }
 
 // Fork -----------------------------------------------------------------------------------------------
 
 static void before_fork(void) {
-  mii_lock_take(&start_lock);
-  mii_lock_take(&mii_report_lock);
+  mii_lock_enter(&start_lock);
+  mii_lock_enter(&mii_report_lock);
   mii_range_lock();
   mii_run_lock_all();
+  atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
 }
 
 static void after_fork(void) {
+  atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
   mii_run_unlock_all();
   mii_range_unlock();
-  mii_lock_give(&mii_report_lock);
-  mii_lock_give(&start_lock);
+  mii_lock_leave(&mii_report_lock);
+  mii_lock_leave(&start_lock);
 }
 
 // Once libc is ready -----------------------------------------------------------------------------------
 
 static bool is_first_late_start(void) {
-  mii_lock_take(&start_lock);
+  mii_lock_enter(&start_lock);
   const bool first = !late_parts_started;
   late_parts_started = true;
-  mii_lock_give(&start_lock);
+  mii_lock_leave(&start_lock);
   return first;
 }
 

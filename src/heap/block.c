@@ -7,6 +7,7 @@
 //
 // Tests: tests/unit/heap/block_test.c
 #include "heap/block.h"
+#include "heap/thread.h"
 #include "base/assert.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
@@ -69,6 +70,7 @@ static void* take_unpaged(theap_t* theap, block_request_t want, bool* zero) {
 // Memory is short: what waits for somebody to look at it is given back first.
 static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, bool* zero) {
   mii_theap_collect(theap);
+  mii_thread_pool_dissolve_all();
   mii_heap_trim(theap->heap);
   mii_purge_all();
   return take_unpaged(theap, want, zero);

@@ -49,18 +49,14 @@ static bool unmake_if_empty(page_t* page) {
   return true;
 }
 
-enum { TRIM_PAGES_MAX = 16 };
-
+// Take all first, so that every page is looked at; who wants one meanwhile makes a new page.
 void mii_heap_trim(heap_t* heap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    page_t* kept[TRIM_PAGES_MAX];
-    uint32_t kept_count = 0;
-    while (kept_count < TRIM_PAGES_MAX) {
-      const slice_t slice = mii_stack_pop(&heap->claimable[c], page_link);
-      if (slice == 0) break;
+    slice_t slice = mii_stack_take_all(&heap->claimable[c]);
+    while (slice != 0) {
       page_t* const page = mii_page_record(slice);
-      if (!unmake_if_empty(page)) kept[kept_count++] = page;
+      slice = atomic_load_explicit(page_link(slice), memory_order_relaxed);
+      if (!unmake_if_empty(page)) mii_heap_publish(page);
     }
-    while (kept_count > 0) mii_heap_publish(kept[--kept_count]);
   }
 }

@@ -22,7 +22,7 @@ void mii_heap_publish(page_t* page);
 // Claim a page of the class for `owner`, in state PAGE_NONE and counted. NULL if there is none.
 page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner);
 
-// Give back the empty ones among the claimable pages; looks at a bounded number of each class.
+// Give back the empty ones among the claimable pages.
 void mii_heap_trim(heap_t* heap);
 
 // Let go of a page that the caller owns and that is on no list. False if it is queued: then the caller

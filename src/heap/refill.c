@@ -19,7 +19,8 @@ enum {
   BEATS_PER_TICK = 64,      // refills between two looks at the clock
   CANDIDATES_MAX = 4,       // awake pages compared
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
-  SLEEPERS_PER_TICK = 8,    // looked at per tick, over the classes in turn
+  LOOKS_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
+  LOOKS_PER_SWEEP = 128,    // and once per purge delay
 };
 
 // Deferred free ------------------------------------------------------------------------------------
@@ -35,7 +36,8 @@ void mii_deferred_free_set(mi_deferred_free_fun* fun, void* arg) {
 
 void mii_deferred_free_call(theap_t* theap, bool force) {
   mi_deferred_free_fun* const fun = atomic_load_explicit(&deferred_fun, memory_order_acquire);
-  if (fun == NULL || theap->in_deferred_free) return;
+  // A borrowed theap (thread.h) cannot tell whether its borrower is in the function already.
+  if (fun == NULL || theap->in_deferred_free || theap != mii_theap_mine) return;
   theap->in_deferred_free = true;
   fun(force, theap->heartbeat, atomic_load_explicit(&deferred_arg, memory_order_relaxed));
   theap->in_deferred_free = false;
@@ -55,13 +57,22 @@ static page_t* review_sleeper(theap_t* theap, slice_t* ring) {
   return NULL;
 }
 
-// Frees can add up unseen: a few here, a few by other threads, none of them enough for a signal.
-static void review_some_sleepers(theap_t* theap) {
-  for (uint32_t c = 0, looks = 0; c < CLASS_COUNT && looks < SLEEPERS_PER_TICK; c++) {
-    slice_t* const ring = &theap->pages[theap->sweep_class].asleep;
-    if (*ring != 0) {
-      review_sleeper(theap, ring);
-      looks++;
+// Frees can add up unseen: a few here, a few by other threads, none of them enough for a signal. Asleep
+// pages wake up when anything is free, awake ones end when all is.
+static void review_some_pages(theap_t* theap, uint32_t looks) {
+  for (uint32_t c = 0; c < CLASS_COUNT && looks > 0; c++) {
+    class_pages_t* const pages = &theap->pages[theap->sweep_class];
+    if (pages->asleep != 0) {  // the first becomes the last
+      page_t* const page = mii_page_record(pages->asleep);
+      pages->asleep = mii_slice_cold(pages->asleep)->next;
+      mii_theap_review_if_free(theap, page, 1);
+      looks--;
+    }
+    if (pages->awake != 0) {  // the last, which is woken longest, becomes the first
+      pages->awake = mii_slice_cold(pages->awake)->prev;
+      page_t* const page = mii_page_record(pages->awake);
+      mii_theap_review_if_free(theap, page, page->capacity);
+      looks--;
     }
     theap->sweep_class = (theap->sweep_class + 1) % CLASS_COUNT;
   }
@@ -69,10 +80,11 @@ static void review_some_sleepers(theap_t* theap) {
 
 static MI_NOINLINE void housekeeping(theap_t* theap) {
   const uint64_t now = mii_platform_clock_ms();
-  review_some_sleepers(theap);
+  review_some_pages(theap, LOOKS_PER_TICK);
   const long delay = mii_option_get(mi_option_purge_delay);
   if (delay >= 0 && now >= theap->next_sweep_ms) {
     theap->next_sweep_ms = now + (uint64_t)delay;
+    review_some_pages(theap, LOOKS_PER_SWEEP);
     mii_theap_give_kept(theap);
     mii_thread_pool_tick(now, (uint64_t)delay);
     mii_heap_trim(theap->heap);
@@ -131,10 +143,8 @@ static MI_NOINLINE page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
   return NULL;
 }
 
-static bool activate(theap_t* theap, page_t* page) {
-  if (page == NULL) return false;
-  mii_theap_activate(theap, page);
-  return true;
+static inline bool activate(theap_t* theap, page_t* page) {
+  return page != NULL && mii_theap_activate(theap, page);
 }
 
 static bool fill_list(theap_t* theap, uint32_t size_class) {

@@ -4,8 +4,8 @@
 //   T1  every owned page is active, or on the ring of its class and state
 //   T2  list[c] holds blocks of one page of class c, which the theap owns; they count as out there
 //   T3  the blocks of list[c] are not in any page's local_free
-//   T4  an empty page is not owned, but for the active page and at most one other per small class, kept
-//       because the class was in use lately, and for queued ones (W3)
+//   T4  a page that was seen to be empty is not owned, but for the active page and at most one other per
+//       small class, kept because the class was in use lately, and for queued ones (W3)
 //
 // Tests: tests/unit/heap/theap_test.c
 #include "heap/theap.h"
@@ -144,7 +144,7 @@ static void replace_active(theap_t* theap, slice_t slice) {
   // What is already free counts towards waking up.
   const uint32_t wake_count = mii_class_wake_count(page->size_class);
   const uint32_t free_count = mii_page_free_count(page);
-  if (free_count >= wake_count) {
+  if (free_count >= wake_count || page->out == 0) {
     place_usable(theap, page);
   } else {
     place_asleep(theap, page);
@@ -161,7 +161,7 @@ static void become_active(theap_t* theap, page_t* page) {
   if (before != 0) replace_active(theap, before);
 }
 
-void mii_theap_activate(theap_t* theap, page_t* page) {
+bool mii_theap_activate(theap_t* theap, page_t* page) {
   count_frees(page);
   if (page->state != PAGE_ACTIVE) become_active(theap, page);
   block_t* first = page->local_free;
@@ -169,8 +169,10 @@ void mii_theap_activate(theap_t* theap, page_t* page) {
   page->local_free = NULL;
   page->out = page->capacity;
   if (count == 0) count = mii_page_extend(page, &first);
-  hand_out(theap, page, first, count);
   arm_for(page, mii_class_wake_count(page->size_class));
+  if (count == 0) return false;
+  hand_out(theap, page, first, count);
+  return true;
 }
 
 bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
@@ -254,14 +256,19 @@ static void visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap
   }
 }
 
-// An empty active page is kept like an awake one (T4): its list is empty, too.
-static void collect_page(theap_t* theap, page_t* page) {
+void mii_theap_review_if_free(theap_t* theap, page_t* page, uint32_t free_min) {
   count_frees(page);
-  if (page->out == 0 || mii_page_free_count(page) > 0) mii_theap_review(theap, page);
+  if (mii_page_free_count(page) >= free_min) {
+    mii_theap_review(theap, page);
+  } else if (page->state == PAGE_AWAKE) {
+    arm_for(page, page->out);  // what other threads freed is not awaited any more
+  }
 }
 
+static void collect_page(theap_t* theap, page_t* page) { mii_theap_review_if_free(theap, page, 1); }
+
 static void give_if_empty(theap_t* theap, page_t* page) {
-  mii_page_count_local(page);
+  count_frees(page);
   if (page->out != 0 || mii_page_is_queued(page)) return;
   unplace(theap, page);
   mii_page_unmake(page);
@@ -288,8 +295,13 @@ static void release_page(theap_t* theap, page_t* page) {
   count_frees(page);
   unplace(theap, page);
   if (mii_heap_try_release(page)) return;
-  place_awake(theap, page);
   theap->is_bare = false;
+  if (mii_page_free_count(page) > 0) {
+    place_awake(theap, page);
+  } else {
+    place_asleep(theap, page);
+    arm_for(page, mii_class_wake_count(page->size_class));
+  }
 }
 
 bool mii_theap_dissolve(theap_t* theap) {

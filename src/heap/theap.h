@@ -80,14 +80,17 @@ bool mii_theap_is_valid(theap_t* theap);
 // Used by refill.c -------------------------------------------------------------------------------
 
 // Put the free blocks of an owned page into the (empty) list of its class; it becomes the active page.
-// The page is complete or has a free block.
-void mii_theap_activate(theap_t* theap, page_t* page);
+// False if the page is complete and has no free block, so the list is still empty.
+bool mii_theap_activate(theap_t* theap, page_t* page);
 
 // Thread more blocks of the active page into the (empty) list. False if there is none or it is complete.
 bool mii_theap_extend(theap_t* theap, uint32_t size_class);
 
 // Look at a page of a ring again: count its frees, and put it where it belongs. False if it is gone.
 bool mii_theap_review(theap_t* theap, page_t* page);
+
+// Count the page's frees, and review it if at least `free_min` blocks are free.
+void mii_theap_review_if_free(theap_t* theap, page_t* page, uint32_t free_min);
 
 // Take the pages that other threads have queued.
 void mii_theap_drain(theap_t* theap);

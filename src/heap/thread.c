@@ -19,7 +19,8 @@
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
 
-static handle_stack_t pool;            // atomic: handle_stack.h
+static handle_stack_t pool;            // atomic: handle_stack.h; theaps with pages
+static handle_stack_t bare_pool;       // atomic: handle_stack.h; theaps without
 static _Atomic(theap_t*) made;         // atomic: release to add, acquire to walk
 static _Atomic(uint64_t) started;      // atomic: relaxed, a count of its own
 static _Atomic(uint64_t) ended;        // atomic: relaxed, a count of its own
@@ -29,10 +30,13 @@ static handle_link_t* theap_link(uint32_t handle) {
   return &((theap_t*)mii_meta_pointer(handle))->stack_link;
 }
 
-static void pool_push(theap_t* theap) { mii_stack_push(&pool, mii_meta_handle(theap), theap_link); }
+static void pool_push(theap_t* theap) {
+  mii_stack_push(theap->is_bare ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
+}
 
 static theap_t* pool_pop(void) {
-  const uint32_t handle = mii_stack_pop(&pool, theap_link);
+  uint32_t handle = mii_stack_pop(&pool, theap_link);
+  if (handle == 0) handle = mii_stack_pop(&bare_pool, theap_link);
   return handle != 0 ? mii_meta_pointer(handle) : NULL;
 }
 
@@ -117,33 +121,20 @@ uint64_t mii_thread_ended_count(void) { return atomic_load_explicit(&ended, memo
 
 // The pool -----------------------------------------------------------------------------------------
 
-enum { TICK_THEAPS_MAX = 8 };
-
 static bool is_due(const theap_t* theap, uint64_t now, uint64_t delay) {
-  return !theap->is_bare && now >= theap->pooled_at_ms + delay;
+  return now >= theap->pooled_at_ms + delay;
 }
 
-// The pool is a stack, so the ones that waited longest are below: look at a few, and put them back in
-// their order.
+// Take all first, so that every one is looked at however many there are; a thread that starts meanwhile
+// makes a new theap.
 void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
-  theap_t* seen[TICK_THEAPS_MAX];
-  uint32_t count = 0;
-  while (count < TICK_THEAPS_MAX) {
-    theap_t* const theap = pool_pop();
-    if (theap == NULL) break;
-    if (is_due(theap, now, delay)) mii_theap_dissolve(theap);
-    seen[count++] = theap;
-  }
-  while (count > 0) pool_push(seen[--count]);
-}
-
-void mii_thread_pool_dissolve_all(void) {
-  // Take all first: what we push back must not come up again.
   uint32_t handle = mii_stack_take_all(&pool);
   while (handle != 0) {
     theap_t* const theap = mii_meta_pointer(handle);
     handle = atomic_load_explicit(&theap->stack_link, memory_order_relaxed);
-    if (!theap->is_bare) mii_theap_dissolve(theap);
+    if (is_due(theap, now, delay)) mii_theap_dissolve(theap);
     pool_push(theap);
   }
 }
+
+void mii_thread_pool_dissolve_all(void) { mii_thread_pool_tick(UINT64_MAX, 0); }

@@ -30,7 +30,7 @@ typedef enum value_source_e {
 
 static struct option_value_s {
   _Atomic(long) value;      // atomic: relaxed, a number of its own
-  _Atomic(uint8_t) source;  // atomic: relaxed, a value_source_t
+  _Atomic(uint8_t) source;  // atomic: a value_source_t; release after the value, acquire before it
 } values[OPTION_COUNT];
 
 // The place of an option in the table, or OPTION_COUNT.
@@ -42,11 +42,11 @@ static size_t place_of(mi_option_t option) {
 
 static void store(size_t place, long value, value_source_t source) {
   atomic_store_explicit(&values[place].value, value, memory_order_relaxed);
-  atomic_store_explicit(&values[place].source, (uint8_t)source, memory_order_relaxed);
+  atomic_store_explicit(&values[place].source, (uint8_t)source, memory_order_release);
 }
 
 static value_source_t source_of(size_t place) {
-  return (value_source_t)atomic_load_explicit(&values[place].source, memory_order_relaxed);
+  return (value_source_t)atomic_load_explicit(&values[place].source, memory_order_acquire);
 }
 
 long mii_option_get(mi_option_t option) {

@@ -32,34 +32,34 @@ static bool early_is_over;            // lock(mii_report_lock)
 
 static void keep_early(const char* text) {
   const size_t length = strlen(text);
-  mii_lock_take(&mii_report_lock);
+  mii_lock_enter(&mii_report_lock);
   if (!early_is_over && length < EARLY_BYTES - early_length) {
     memcpy(early_text + early_length, text, length + 1);
     early_length += length;
   }
-  mii_lock_give(&mii_report_lock);
+  mii_lock_leave(&mii_report_lock);
 }
 
 static void set_callback(callback_t* callback, void (*fun)(void), void* arg) {
-  mii_lock_take(&mii_report_lock);
+  mii_lock_enter(&mii_report_lock);
   *callback = (callback_t){fun, arg};
-  mii_lock_give(&mii_report_lock);
+  mii_lock_leave(&mii_report_lock);
 }
 
 static callback_t get_callback(const callback_t* callback) {
-  mii_lock_take(&mii_report_lock);
+  mii_lock_enter(&mii_report_lock);
   const callback_t copy = *callback;
-  mii_lock_give(&mii_report_lock);
+  mii_lock_leave(&mii_report_lock);
   return copy;
 }
 
 void mii_report_set_output(mi_output_fun* out, void* arg) {
   set_callback(&output_callback, (void (*)(void))out, arg);
   if (out == NULL) return;
-  mii_lock_take(&mii_report_lock);
+  mii_lock_enter(&mii_report_lock);
   const bool first = !early_is_over;
   early_is_over = true;
-  mii_lock_give(&mii_report_lock);
+  mii_lock_leave(&mii_report_lock);
   if (first && early_length > 0) out(early_text, arg);  // nobody changes it any more
 }
 

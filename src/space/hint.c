@@ -79,7 +79,7 @@ void mii_hint_set(hint_t hint, uint32_t segment, bool on) {
 static uint32_t next_group(hint_t hint, uint32_t from) {
   uint64_t mask = ~UINT64_C(0) << (from % 64);
   for (uint32_t i = from / 64; i < mii_divide_up(group_count, 64); i++) {
-    const uint64_t word = atomic_load_explicit(&summary[hint][i], memory_order_acquire) & mask;
+    const uint64_t word = atomic_load_explicit(&summary[hint][i], memory_order_seq_cst) & mask;
     if (word != 0) return i * 64 + mii_lowest_bit(word);
     mask = ~UINT64_C(0);
   }
@@ -92,7 +92,7 @@ uint32_t mii_hint_next(hint_t hint, uint32_t from) {
   while (group < group_count && (group = next_group(hint, group)) < group_count) {
     if (group != from / GROUP_SEGMENTS) mask = ~UINT64_C(0);
     const uint64_t word =
-        atomic_load_explicit(&groups[group].word[hint], memory_order_acquire) & mask;
+        atomic_load_explicit(&groups[group].word[hint], memory_order_seq_cst) & mask;
     if (word != 0) return group * GROUP_SEGMENTS + mii_lowest_bit(word);
     group++;
   }

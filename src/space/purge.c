@@ -16,15 +16,33 @@
 #include <stdatomic.h>
 
 static _Atomic(uint64_t) next_due =
-    UINT64_MAX;                        // atomic: relaxed; a hint, lowered by whoever frees
-static _Atomic(uint64_t) purge_calls;  // atomic: relaxed, a count of its own
-static _Atomic(uint64_t) purge_bytes;  // atomic: relaxed, a count of its own
+    UINT64_MAX;                         // atomic: relaxed; a hint, lowered by whoever frees
+static _Atomic(uint32_t) purges_begun;  // atomic: seq_cst, with the words that purges change
+static _Atomic(uint32_t) purges_ended;  // atomic: seq_cst, the same
+static _Atomic(uint64_t) purge_calls;   // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) purge_bytes;   // atomic: relaxed, a count of its own
 
+// The hint is on before this. seq_cst, like the hint: the tick that takes next_due away looks at the hints
+// afterwards, so either it sees the hint or we see what it left.
 void mii_purge_expect(uint64_t due) {
-  uint64_t seen = atomic_load_explicit(&next_due, memory_order_relaxed);
+  uint64_t seen = atomic_load_explicit(&next_due, memory_order_seq_cst);
   while (due < seen
-         && !atomic_compare_exchange_weak_explicit(&next_due, &seen, due, memory_order_relaxed,
-                                                   memory_order_relaxed)) {}
+         && !atomic_compare_exchange_weak_explicit(&next_due, &seen, due, memory_order_seq_cst,
+                                                   memory_order_seq_cst)) {}
+}
+
+// Memory that is held by a purge is neither free nor in use. Only who would otherwise run out of memory
+// cares.
+void mii_purge_begin(void) { atomic_fetch_add_explicit(&purges_begun, 1, memory_order_seq_cst); }
+void mii_purge_end(void) { atomic_fetch_add_explicit(&purges_ended, 1, memory_order_seq_cst); }
+
+uint32_t mii_purge_epoch(void) { return atomic_load_explicit(&purges_ended, memory_order_seq_cst); }
+
+bool mii_purge_may_have_hidden(uint32_t before) {
+  const uint32_t begun = atomic_load_explicit(&purges_begun, memory_order_seq_cst);
+  if (begun == before) return false;
+  mii_platform_yield();
+  return true;
 }
 
 bool mii_purge_memory(void* start, size_t size) {
@@ -54,7 +72,7 @@ void mii_purge_tick(uint64_t now) {
   uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
   if (now < due) return;
   // One thread takes the work; what is not due yet is expected again.
-  if (!atomic_compare_exchange_strong_explicit(&next_due, &due, UINT64_MAX, memory_order_relaxed,
+  if (!atomic_compare_exchange_strong_explicit(&next_due, &due, UINT64_MAX, memory_order_seq_cst,
                                                memory_order_relaxed)) {
     return;
   }

@@ -26,7 +26,11 @@ enum {
 };
 static const size_t RANGE_BYTES_MAX = sizeof(void*) == 8 ? (size_t)1 << 40 : (size_t)1 << 30;
 
-range_t mii_range;
+// Before the start every pointer is far from the base, whatever the other fields say.
+#define MI_RANGE_NONE \
+  { .base = (uintptr_t)1 << (sizeof(uintptr_t) * 8 - 1) }
+
+range_t mii_range = MI_RANGE_NONE;
 
 // One part of the reservation, opened from `start` towards higher or lower addresses.
 typedef struct part_s {
@@ -144,7 +148,7 @@ bool mii_range_start(const platform_facts_t* facts) {
 void mii_range_stop(void) {
   if (reservation != NULL) mii_platform_release(reservation, reservation_bytes);
   reservation = NULL;
-  mii_range = (range_t){0};
+  mii_range = (range_t)MI_RANGE_NONE;
 }
 
 // Growth -----------------------------------------------------------------------------------------
@@ -183,11 +187,11 @@ static bool grow_from(uint32_t open, uint32_t wanted) {
 
 bool mii_range_grow(uint32_t segment_count) {
   const uint32_t seen = mii_segment_count();
-  mii_lock_take(&growth);
+  mii_lock_enter(&growth);
   const uint32_t open = mii_segment_count();
   // Somebody grew while we waited: let the caller look again before we open more.
   const bool done = open >= seen + segment_count || grow_from(open, segment_count);
-  mii_lock_give(&growth);
+  mii_lock_leave(&growth);
   return done;
 }
 
@@ -197,13 +201,13 @@ enum { META_ALIGN = 64 };
 
 void* mii_meta_take(size_t size) {
   size = mii_align_up(size, META_ALIGN);
-  mii_lock_take(&growth);
+  mii_lock_enter(&growth);
   void* p = NULL;
   if (part_open(&meta_part, meta_used + size)) {
     meta_used += size;
     p = (void*)(meta_part.start - meta_used);
   }
-  mii_lock_give(&growth);
+  mii_lock_leave(&growth);
   return p;
 }
 
@@ -219,12 +223,12 @@ size_t mii_range_reserved_bytes(void) { return reservation_bytes; }
 
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
 
-void mii_range_lock(void) { mii_lock_take(&growth); }
-void mii_range_unlock(void) { mii_lock_give(&growth); }
+void mii_range_lock(void) { mii_lock_enter(&growth); }
+void mii_range_unlock(void) { mii_lock_leave(&growth); }
 
 // Takes the lock: not for a caller that holds it.
 bool mii_range_is_valid(void) {
-  mii_lock_take(&growth);
+  mii_lock_enter(&growth);
   const size_t slices = mii_slice_count();
   const size_t segments = slices / SEGMENT_SLICES;
   const bool valid =
@@ -233,6 +237,6 @@ bool mii_range_is_valid(void) {
       && MI_HOLDS(segments * sizeof(segment_t) <= segment_part.open)
       && MI_HOLDS(slices * sizeof(page_t) <= page_part.open)
       && MI_HOLDS(meta_used <= meta_part.open) && MI_HOLDS(meta_part.open <= meta_part.size);
-  mii_lock_give(&growth);
+  mii_lock_leave(&growth);
   return valid;
 }

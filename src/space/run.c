@@ -53,14 +53,14 @@ enum {
 
 struct run_area_s {
   lock_t lock;
-  _Atomic(uint32_t) pending;             // atomic: unit + 1 of the last run given back while locked
-  _Atomic(uint32_t) segment;             // lock(lock) to write; NO_SEGMENT: not in use
-  _Atomic(uint32_t) stack_link;          // atomic: handle_stack.h, areas not in use
-  run_area_t* next_made;                 // const: the list of all areas
-  uint32_t free_units;                   // lock(lock)
-  uint32_t hinted_from;                  // lock(lock): the hints are right while the last list that is
-  uint32_t hinted_to;                    // lock(lock): filled lies between these, the second excluded
-  uint64_t filled;                       // lock(lock): bit i: list i is not empty
+  _Atomic(uint32_t) pending;     // atomic: unit + 1 of the last run given back while locked
+  _Atomic(uint32_t) segment;     // lock(lock) to write; NO_SEGMENT: not in use
+  _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, areas not in use
+  run_area_t* next_made;         // const: the list of all areas
+  uint32_t free_units;           // lock(lock)
+  uint32_t hinted_from;          // lock(lock): the hints are right while the last list that is
+  uint32_t hinted_to;            // lock(lock): filled lies between these, the second excluded
+  uint64_t filled;               // lock(lock): bit i: list i is not empty
   _Atomic(uint64_t) starts[AREA_WORDS];  // atomic: relaxed; each bit orders nothing else
   uint64_t edges[AREA_WORDS];            // lock(lock)
   uint64_t dirty[AREA_WORDS];            // lock(lock)
@@ -275,17 +275,22 @@ static handle_link_t* area_link(uint32_t handle) {
   return &((run_area_t*)mii_meta_pointer(handle))->stack_link;
 }
 
+// Locked.
 static run_area_t* new_area_struct(void) {
   const uint32_t handle = mii_stack_pop(&unused_areas, area_link);
-  if (handle != 0) return mii_meta_pointer(handle);
+  if (handle != 0) {
+    run_area_t* const unused = mii_meta_pointer(handle);
+    if (mii_lock_try(&unused->lock)) return unused;
+    mii_stack_push(&unused_areas, handle, area_link);  // a fork holds it, or who finds it retired
+  }
   run_area_t* const area = mii_meta_take(sizeof *area);
   if (area == NULL) return NULL;
   atomic_store_explicit(&area->segment, NO_SEGMENT, memory_order_relaxed);
-  run_area_t* first = atomic_load_explicit(&made_areas, memory_order_relaxed);
-  do {
-    area->next_made = first;
-  } while (!atomic_compare_exchange_weak_explicit(&made_areas, &first, area, memory_order_release,
-                                                  memory_order_relaxed));
+  mii_range_lock();  // so that fork, which holds it, sees every area
+  area->next_made = atomic_load_explicit(&made_areas, memory_order_relaxed);
+  atomic_store_explicit(&made_areas, area, memory_order_release);
+  mii_range_unlock();
+  mii_lock_wait(&area->lock);
   return area;
 }
 
@@ -315,11 +320,11 @@ static uint32_t make_area(void) {
   bool zero;
   const slice_t slice = mii_segment_take((slice_request_t){.count = SEGMENT_SLICES}, &zero);
   if (slice == 0) {
+    unlock(area);
     mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);
     return NO_SEGMENT;
   }
   const uint32_t segment = slice / SEGMENT_SLICES;
-  mii_lock_take(&area->lock);  // at most somebody who finds out that it was retired
   clear_map(area, zero);
   atomic_store_explicit(&area->segment, segment, memory_order_relaxed);
   set_kinds(segment, SLICE_RUN);
@@ -404,18 +409,27 @@ static void* take_from_areas(run_request_t want, uint32_t* segment, bool* zero) 
   return p;
 }
 
-void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
-  MI_ASSERT(want.count > 0 && want.count <= RUN_UNITS_MAX && want.align <= AREA_UNITS);
+static void* take_or_make_area(run_request_t want, uint32_t* segment, bool* zero) {
   void* p = take_from_areas(want, segment, zero);
   for (int i = 0; i < AREA_TRIES && p == NULL; i++) {
     const uint32_t made = make_area();
     // No room for another: any area will do.
-    if (made == NO_SEGMENT)
+    if (made == NO_SEGMENT) {
       return take_run_by_hint(possible_hint(want.count), 0, UINT32_MAX, want, segment, zero);
+    }
     p = take_in(made, want, zero);  // unless others were faster
     *segment = made;
   }
   return p;
+}
+
+void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
+  MI_ASSERT(want.count > 0 && want.count <= RUN_UNITS_MAX && want.align <= AREA_UNITS);
+  for (int tries = 0;; tries++) {
+    const uint32_t epoch = mii_purge_epoch();
+    void* const p = take_or_make_area(want, segment, zero);
+    if (p != NULL || tries == PURGE_TRIES || !mii_purge_may_have_hidden(epoch)) return p;
+  }
 }
 
 // Leave the run to whoever holds the lock.
@@ -525,6 +539,7 @@ bool mii_run_purge(uint32_t segment) {
   if (atomic_load_explicit(&mii_segment(segment)->runs, memory_order_relaxed) == NULL) return true;
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return false;
+  mii_purge_begin();
   const bool retire = area->free_units == AREA_UNITS;
   if (retire) {
     retire_area(area, segment);
@@ -532,6 +547,7 @@ bool mii_run_purge(uint32_t segment) {
     purge_free_runs(area, segment);
   }
   unlock(area);
+  mii_purge_end();
   if (retire) mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);
   return true;
 }
@@ -540,12 +556,12 @@ bool mii_run_purge(uint32_t segment) {
 
 static run_area_t* locked_areas;  // between lock_all and unlock_all, which one thread calls
 
-// The caller holds the range's lock, so no area struct is made meanwhile; one that was made just before
-// may be missing from the list, and is not unlocked then.
+// The caller holds the range's lock, so no area joins the list meanwhile. Those that do before the second
+// call, made by the forking thread itself, are not on ours.
 void mii_run_lock_all(void) {
   locked_areas = atomic_load_explicit(&made_areas, memory_order_acquire);
   for (run_area_t* area = locked_areas; area != NULL; area = area->next_made)
-    mii_lock_take(&area->lock);
+    mii_lock_wait(&area->lock);
 }
 
 void mii_run_unlock_all(void) {

@@ -29,6 +29,7 @@
 enum {
   SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
   LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
+
 };
 
 // The bits of one segment that a run of slices covers, and walking over the segments of a run.
@@ -58,7 +59,8 @@ static uint32_t hint_level(uint64_t free) {
 }
 
 static void write_hints(uint32_t index, uint32_t level) {
-  for (uint32_t k = 0; k < SLICE_HINTS; k++) mii_hint_set((hint_t)(HINT_SLICES + k), index, k < level);
+  for (uint32_t k = 0; k < SLICE_HINTS; k++)
+    mii_hint_set((hint_t)(HINT_SLICES + k), index, k < level);
 }
 
 // Bring the hints in line with `free`. The last to look finds its own writes confirmed (S5): if the
@@ -91,7 +93,8 @@ static bool own_bits(segment_t* segment, uint64_t mask) {
 }
 
 static void release_bits(part_of_run_t part) {
-  const uint64_t before = atomic_fetch_or_explicit(&part.segment->free, part.mask, memory_order_seq_cst);
+  const uint64_t before =
+      atomic_fetch_or_explicit(&part.segment->free, part.mask, memory_order_seq_cst);
   changed_free(part.index, before, before | part.mask);
 }
 
@@ -110,6 +113,10 @@ static void release_unowned(slice_t first, uint32_t count) {
   while (count > 0) {
     const part_of_run_t part = first_part(first, count);
     release_bits(part);
+    // A purge that passed meanwhile took its hint away and could not have them.
+    if ((atomic_load_explicit(&part.segment->purgeable, memory_order_seq_cst) & part.mask) != 0) {
+      mii_segment_note_purgeable(part.index);
+    }
     first += part.count;
     count -= part.count;
   }
@@ -239,14 +246,22 @@ static uint32_t segments_for(slice_request_t want) {
   return (uint32_t)mii_divide_up(want.count + slack, SEGMENT_SLICES);
 }
 
-slice_t mii_segment_take(slice_request_t want, bool* zero) {
-  MI_ASSERT(want.count > 0 && (want.align & (want.align - 1)) == 0);
+static slice_t take_or_grow(slice_request_t want, bool* zero) {
   for (;;) {
     const uint32_t segments = mii_segment_count();
     const slice_t slice = take_once(want, zero);
     if (slice != 0) return slice;
     if (!mii_range_grow(segments_for(want))) return 0;
     for (uint32_t i = segments; i < mii_segment_count(); i++) refresh_hints(i);
+  }
+}
+
+slice_t mii_segment_take(slice_request_t want, bool* zero) {
+  MI_ASSERT(want.count > 0 && (want.align & (want.align - 1)) == 0);
+  for (int tries = 0;; tries++) {
+    const uint32_t epoch = mii_purge_epoch();
+    const slice_t slice = take_or_grow(want, zero);
+    if (slice != 0 || tries == PURGE_TRIES || !mii_purge_may_have_hidden(epoch)) return slice;
   }
 }
 
@@ -258,8 +273,8 @@ void mii_segment_note_purgeable(uint32_t index) {
   if (delay < 0) return;
   const uint64_t due = mii_platform_clock_ms() + (uint64_t)delay;
   atomic_store_explicit(&mii_segment(index)->purge_at, due, memory_order_relaxed);
-  mii_purge_expect(due);
   mii_hint_set(HINT_PURGE, index, true);
+  mii_purge_expect(due);
 }
 
 void mii_segment_give(slice_t first, uint32_t count) {
@@ -274,34 +289,40 @@ void mii_segment_give(slice_t first, uint32_t count) {
   }
 }
 
-// The bits are ours. Give their memory back, a run at a time.
-static void purge_bits(uint32_t index, uint64_t mask) {
-  segment_t* const segment = mii_segment(index);
-  atomic_fetch_and_explicit(&segment->purgeable, ~mask, memory_order_relaxed);
-  while (mask != 0) {
-    const uint32_t from = mii_lowest_bit(mask);
-    const uint64_t rest = ~(mask >> from);
-    const uint32_t count = rest == 0 ? SEGMENT_SLICES : mii_lowest_bit(rest);
-    const uint64_t run = mii_bit_span(from, count);
-    const slice_t first = index * SEGMENT_SLICES + from;
-    if (mii_purge_memory(mii_slice_start(first), (size_t)count * SLICE_BYTES)) {
-      atomic_fetch_and_explicit(&segment->dirty, ~run, memory_order_relaxed);
-    }
-    mask &= ~run;
+// The bits are ours, a run of slices.
+static void purge_run(part_of_run_t run) {
+  const slice_t first = run.index * SEGMENT_SLICES + mii_lowest_bit(run.mask);
+  atomic_fetch_and_explicit(&run.segment->purgeable, ~run.mask, memory_order_relaxed);
+  if (mii_purge_memory(mii_slice_start(first), (size_t)run.count * SLICE_BYTES)) {
+    atomic_fetch_and_explicit(&run.segment->dirty, ~run.mask, memory_order_relaxed);
   }
 }
 
-// Purging claims like an allocation: nobody can be given the memory meanwhile.
+static uint32_t lowest_run(uint64_t mask) {
+  const uint64_t rest = ~(mask >> mii_lowest_bit(mask));
+  return rest == 0 ? SEGMENT_SLICES : mii_lowest_bit(rest);
+}
+
+// Purging claims like an allocation, a run at a time: nobody can be given the memory meanwhile.
 void mii_segment_purge(uint32_t index) {
   segment_t* const segment = mii_segment(index);
-  const uint64_t wanted = atomic_load_explicit(&segment->purgeable, memory_order_seq_cst);
+  uint64_t wanted = atomic_load_explicit(&segment->purgeable, memory_order_seq_cst);
   if (wanted == 0) return;
-  const uint64_t before = atomic_fetch_and_explicit(&segment->free, ~wanted, memory_order_seq_cst);
-  const uint64_t mine = before & wanted;
-  if (mine == 0) return;
-  changed_free(index, before, before & ~wanted);
-  purge_bits(index, mine);
-  release_bits((part_of_run_t){segment, index, mine, 0});
+  mii_purge_begin();
+  while (wanted != 0) {
+    const uint32_t count = lowest_run(wanted);
+    const uint64_t mask = mii_bit_span(mii_lowest_bit(wanted), count);
+    const part_of_run_t run = {segment, index, mask, count};
+    if (claim_bits(run)) {
+      purge_run(run);
+      release_bits(run);
+    } else {
+      mii_hint_set(HINT_PURGE, index, true);  // somebody took a part of it: look again later
+      mii_purge_expect(atomic_load_explicit(&segment->purge_at, memory_order_relaxed));
+    }
+    wanted &= ~mask;
+  }
+  mii_purge_end();
 }
 
 bool mii_segment_is_valid(uint32_t index) {

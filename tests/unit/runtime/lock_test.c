@@ -10,7 +10,7 @@ TEST(a_lock_is_taken_once_until_it_is_given) {
   CHECK(mii_lock_try(&lock));
   CHECK(!mii_lock_try(&lock));
   mii_lock_give(&lock);
-  mii_lock_take(&lock);
+  mii_lock_wait(&lock);
   CHECK(!mii_lock_try(&lock));
   mii_lock_give(&lock);
   CHECK(mii_lock_try(&lock));
@@ -22,16 +22,16 @@ static void give_it(void* arg) {
 }
 
 TEST(who_waits_lets_others_run) {
-  mii_lock_take(&lock);
+  mii_lock_wait(&lock);
   fake_on_call(FAKE_YIELD, give_it, NULL);
-  mii_lock_take(&lock);  // the hook gives it in the fourth yield
+  mii_lock_wait(&lock);  // the hook gives it in the fourth yield
   CHECK_EQ(fake_calls(FAKE_YIELD), 4);
   CHECK(!mii_lock_try(&lock));
 }
 
 TEST(who_does_not_wait_does_not_yield) {
   for (int i = 0; i < 1000; i++) {
-    mii_lock_take(&lock);
+    mii_lock_wait(&lock);
     mii_lock_give(&lock);
   }
   CHECK_EQ(fake_calls(FAKE_YIELD), 0);
@@ -43,12 +43,46 @@ TEST(giving_what_is_not_taken_is_noticed_in_debug_builds) {
   CHECK_EQ(stops_the_process(give_lock, &lock), MI_ASSERT_LEVEL >= 1);
 }
 
+TEST(entering_is_waiting_and_leaving_is_giving) {
+  mii_lock_enter(&lock);
+  CHECK(!mii_lock_try(&lock));
+  mii_lock_leave(&lock);
+  mii_lock_wait(&lock);
+  fake_on_call(FAKE_YIELD, give_it, NULL);
+  mii_lock_enter(&lock);
+  CHECK_EQ(fake_calls(FAKE_YIELD), 4);
+}
+
+static void* try_to_enter(void* arg) {
+  CHECK(!mii_lock_is_mine_by_fork());
+  mii_lock_enter(&lock);
+  mii_lock_leave(&lock);
+  return arg;
+}
+
+TEST(for_the_forking_thread_its_locks_are_no_locks) {
+  CHECK(!mii_lock_is_mine_by_fork());
+  mii_lock_wait(&lock);
+  mii_lock_forker = mii_platform_thread_id();
+  CHECK(mii_lock_is_mine_by_fork());
+  mii_lock_enter(&lock);
+  mii_lock_enter(&lock);
+  mii_lock_leave(&lock);
+  CHECK(!mii_lock_try(&lock));  // still taken, for the others
+  pthread_t thread;
+  pthread_create(&thread, NULL, try_to_enter, NULL);
+  mii_lock_forker = 0;
+  mii_lock_leave(&lock);
+  pthread_join(thread, NULL);
+  CHECK(mii_lock_try(&lock));
+}
+
 enum { THREADS = 4, ROUNDS = 20000 };
 static uint32_t plain_count;
 
 static void* count_up(void* arg) {
   for (int i = 0; i < ROUNDS; i++) {
-    if (i % 3 != 0 || !mii_lock_try(&lock)) mii_lock_take(&lock);
+    if (i % 3 != 0 || !mii_lock_try(&lock)) mii_lock_wait(&lock);
     plain_count++;
     mii_lock_give(&lock);
   }
