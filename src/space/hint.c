@@ -35,14 +35,19 @@ static hint_group_t* groups;                                  // const after sta
 static uint32_t group_count;                                  // const after start
 static _Atomic(uint64_t) summary[HINT_COUNT][SUMMARY_WORDS];  // atomic: this file
 
+// Writes only what is not zero already: the first start leaves the memory untouched.
+static void clear_word(_Atomic(uint64_t)* word) {
+  if (atomic_load_explicit(word, memory_order_relaxed) != 0) {
+    atomic_store_explicit(word, 0, memory_order_relaxed);
+  }
+}
+
 bool mii_hint_start(uint32_t segment_max) {
   MI_ASSERT(segment_max <= SUMMARY_WORDS * 64u * GROUP_SEGMENTS);
   group_count = (uint32_t)mii_divide_up(segment_max, GROUP_SEGMENTS);
   groups = mii_meta_take(group_count * sizeof(hint_group_t));
   for (int hint = 0; hint < HINT_COUNT; hint++) {
-    for (int i = 0; i < SUMMARY_WORDS; i++) {
-      atomic_store_explicit(&summary[hint][i], 0, memory_order_relaxed);
-    }
+    for (int i = 0; i < SUMMARY_WORDS; i++) clear_word(&summary[hint][i]);
   }
   return groups != NULL;
 }

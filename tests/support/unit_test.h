@@ -41,6 +41,19 @@
 #define GiB             (1024 * MiB)
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+// A data race ends the process, so that it is noticed also in a child.
+#if defined(__SANITIZE_THREAD__)
+#define UNIT_TEST_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNIT_TEST_TSAN 1
+#endif
+#endif
+#if defined(UNIT_TEST_TSAN)
+const char* __tsan_default_options(void);
+__attribute__((weak)) const char* __tsan_default_options(void) { return "halt_on_error=1"; }
+#endif
+
 // --- checks: end the process with a message ---
 
 #define CHECK(c) ((c) ? (void)0 : unit_test_fail(__FILE__, __LINE__, #c))

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/time.h>
+#include <time.h>
 
 enum { ERRNO_BEFORE = 4242 };
 
@@ -75,9 +77,15 @@ typedef struct reader_s {
 
 static char expected_at(size_t i) { return (char)('a' + i % 23); }
 
+static void wait_ms(long ms) {
+  const struct timespec pause = {0, ms * 1000000};
+  nanosleep(&pause, NULL);
+}
+
 static void* read_all(void* arg) {
   reader_t* const reader = (reader_t*)arg;
   char text[5000];
+  wait_ms(10);  // let the writer wait for room
   for (ssize_t n; (n = read(reader->descriptor, text, sizeof text)) > 0;) {
     for (ssize_t i = 0; i < n; i++) {
       reader->correct = reader->correct && text[i] == expected_at(reader->received++);
@@ -86,7 +94,7 @@ static void* read_all(void* arg) {
   return NULL;
 }
 
-TEST(texts_of_any_length_are_written_completely) {
+static void write_long_text(void) {
   const size_t length = MiB + 17;  // more than a pipe holds
   char* const text = (char*)malloc(length);
   for (size_t i = 0; i < length; i++) text[i] = expected_at(i);
@@ -94,7 +102,12 @@ TEST(texts_of_any_length_are_written_completely) {
   CHECK_EQ(pipe(ends), 0);
   reader_t reader = {ends[0], 0, true};
   pthread_t thread;
+  sigset_t alarm, before;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &alarm, &before);  // for the writer only
   CHECK_EQ(pthread_create(&thread, NULL, read_all, &reader), 0);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
   errno = ERRNO_BEFORE;
   mii_platform_write(ends[1], text, length);
   mii_platform_write(ends[1], text, 0);
@@ -104,6 +117,21 @@ TEST(texts_of_any_length_are_written_completely) {
   CHECK(reader.correct);
   CHECK_EQ(reader.received, length);
   free(text);
+}
+
+TEST(texts_of_any_length_are_written_completely) { write_long_text(); }
+
+static void do_nothing(int signal_number) { (void)signal_number; }
+
+// A signal ends a write early, or before its first byte.
+TEST(signals_do_not_cut_texts) {
+  struct sigaction action = {.sa_handler = do_nothing};  // without SA_RESTART
+  CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+  const struct itimerval every_2_ms = {{0, 2000}, {0, 2000}};
+  CHECK_EQ(setitimer(ITIMER_REAL, &every_2_ms, NULL), 0);
+  write_long_text();
+  const struct itimerval never = {{0, 0}, {0, 0}};
+  setitimer(ITIMER_REAL, &never, NULL);
 }
 
 TEST(writing_to_nowhere_does_no_harm) {

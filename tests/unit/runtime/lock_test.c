@@ -3,6 +3,7 @@
 #include "runtime/lock.h"
 #include "support/fake_platform.h"
 #include <pthread.h>
+#include <time.h>
 
 static lock_t lock;
 
@@ -53,8 +54,11 @@ TEST(entering_is_waiting_and_leaving_is_giving) {
   CHECK_EQ(fake_calls(FAKE_YIELD), 4);
 }
 
+static _Atomic(bool) has_asked;
+
 static void* try_to_enter(void* arg) {
   CHECK(!mii_lock_is_mine_by_fork());
+  has_asked = true;
   mii_lock_enter(&lock);
   mii_lock_leave(&lock);
   return arg;
@@ -71,29 +75,49 @@ TEST(for_the_forking_thread_its_locks_are_no_locks) {
   CHECK(!mii_lock_try(&lock));  // still taken, for the others
   pthread_t thread;
   pthread_create(&thread, NULL, try_to_enter, NULL);
+  while (!has_asked) mii_platform_yield();
   mii_lock_forker = 0;
   mii_lock_leave(&lock);
   pthread_join(thread, NULL);
   CHECK(mii_lock_try(&lock));
 }
 
-enum { THREADS = 4, ROUNDS = 20000 };
-static uint32_t plain_count;
+enum { THREADS = 4, DURATION_MS = 200 };
+static uint64_t plain_count, inside;  // the lock's
+static pthread_barrier_t barrier;
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void* count_up(void* arg) {
-  for (int i = 0; i < ROUNDS; i++) {
-    if (i % 3 != 0 || !mii_lock_try(&lock)) mii_lock_wait(&lock);
+  pthread_barrier_wait(&barrier);
+  const uint64_t end = now_ms() + DURATION_MS;
+  uint64_t own_count = 0;
+  for (; own_count % 256 != 0 || now_ms() < end; own_count++) {
+    if (own_count % 3 != 0 || !mii_lock_try(&lock)) mii_lock_wait(&lock);
+    CHECK_EQ(inside++, 0);
     plain_count++;
+    CHECK_EQ(--inside, 0);
     mii_lock_give(&lock);
   }
-  return arg;
+  *(uint64_t*)arg = own_count;
+  return NULL;
 }
 
 TEST(threads_exclude_each_other) {
   pthread_t threads[THREADS];
-  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, count_up, NULL);
-  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-  CHECK_EQ(plain_count, THREADS * ROUNDS);
+  uint64_t counts[THREADS];
+  pthread_barrier_init(&barrier, NULL, THREADS);
+  for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, count_up, &counts[i]);
+  uint64_t total = 0;
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    total += counts[i];
+  }
+  CHECK_EQ(plain_count, total);
 }
 
 UNIT_TEST_MAIN

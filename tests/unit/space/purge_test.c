@@ -8,6 +8,9 @@
 #include "space/run.h"
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 enum { RANGE_SEGMENTS = 16, DELAY = 100, BEGIN = 5000 };
 
@@ -303,6 +306,90 @@ TEST(a_tick_between_freeing_and_noting_loses_nothing) {
   mii_segment_give(a, 3);
   CHECK(tried);
   CHECK_EQ(purged_by_tick(BEGIN + 20 * DELAY), 3 * SLICE_BYTES);
+}
+
+// Memory that a purge holds is free for who waits a moment.
+static _Atomic(bool) purge_is_running;
+
+static void purge_until_somebody_waits(void* arg) {
+  (void)arg;
+  purge_is_running = true;
+  while (fake_calls(FAKE_YIELD) == 0) sched_yield();
+}
+
+static void* purge_segment_0(void* arg) {
+  mii_segment_purge(0);
+  return arg;
+}
+
+static void* purge_area(void* p) {
+  CHECK(mii_run_purge((uint32_t)(mii_slice_of(p) / SEGMENT_SLICES)));
+  return NULL;
+}
+
+static pthread_t start_purge(void* (*purge)(void* arg), void* arg) {
+  pthread_t thread;
+  fake_on_call(FAKE_PURGE, purge_until_somebody_waits, NULL);
+  CHECK_EQ(pthread_create(&thread, NULL, purge, arg), 0);
+  while (!purge_is_running) sched_yield();
+  return thread;
+}
+
+TEST(slices_that_a_purge_holds_are_waited_for_when_nothing_else_is_free) {
+  start(DELAY);
+  take(RANGE_SEGMENTS * 64 - 1);
+  mii_segment_give(10, 3);
+  const pthread_t thread = start_purge(purge_segment_0, NULL);
+  CHECK_EQ(take(3), 10);
+  pthread_join(thread, NULL);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(runs_that_a_purge_holds_are_waited_for_when_nothing_else_is_free) {
+  start(DELAY);
+  uint8_t* const p = take_run(256);
+  take((RANGE_SEGMENTS - 2) * 64);
+  take(63);
+  for (int i = 0; i < 3; i++) take_run(256);
+  CHECK(mii_run_give(p));
+  const pthread_t thread = start_purge(purge_area, p);
+  CHECK_EQ(take_run(256), p);
+  pthread_join(thread, NULL);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(only_a_purge_at_the_time_makes_a_search_uncertain) {
+  start(DELAY);
+  CHECK(!mii_purge_may_have_hidden(mii_purge_epoch()));
+  mii_purge_begin();
+  const uint32_t during = mii_purge_epoch();
+  CHECK(mii_purge_may_have_hidden(during));
+  mii_purge_begin();
+  mii_purge_end();
+  CHECK(mii_purge_may_have_hidden(mii_purge_epoch()));
+  mii_purge_end();
+  CHECK(mii_purge_may_have_hidden(during));  // it ended meanwhile
+  const uint32_t after = mii_purge_epoch();
+  CHECK(!mii_purge_may_have_hidden(after));
+  mii_purge_begin();
+  mii_purge_end();
+  CHECK(mii_purge_may_have_hidden(after));  // one came and went
+}
+
+static void end_memory(void* slices) {
+  bool zero;
+  CHECK_EQ(mii_segment_take((slice_request_t){.count = *(uint32_t*)slices}, &zero), 0);
+}
+
+TEST(a_purge_that_does_not_end_is_not_waited_for_for_ever) {
+  start(DELAY);
+  uint32_t count = 3;
+  take(RANGE_SEGMENTS * 64 - 1);
+  mii_segment_give(10, 3);
+  fake_on_call(FAKE_PURGE, end_memory, &count);
+  mii_segment_purge(0);
+  CHECK(fake_calls(FAKE_YIELD) > 1);
+  CHECK(fake_space_is_valid());
 }
 
 // Faults -----------------------------------------------------------------------------------------

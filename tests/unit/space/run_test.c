@@ -603,13 +603,19 @@ static run_area_t* some_area(void) {
   return area;
 }
 
-#define CHECK_BROKEN(area, field, value)                \
-  do {                                                  \
-    const uint64_t before = (uint64_t)(area)->field;    \
-    (area)->field = (__typeof__((area)->field))(value); \
-    CHECK(!mii_run_area_is_valid((area)->segment));     \
-    (area)->field = (__typeof__((area)->field))before;  \
-    CHECK(mii_run_area_is_valid((area)->segment));      \
+static void put_integer(void* field, size_t size, uint64_t value) {
+  if (size == sizeof(uint64_t)) *(uint64_t*)field = value;
+  if (size == sizeof(uint32_t)) *(uint32_t*)field = (uint32_t)value;
+  if (size == sizeof(uint16_t)) *(uint16_t*)field = (uint16_t)value;
+}
+
+#define CHECK_BROKEN(area, field, value)                                \
+  do {                                                                  \
+    const uint64_t before = (area)->field;                              \
+    put_integer((void*)&(area)->field, sizeof((area)->field), (value)); \
+    CHECK(!mii_run_area_is_valid((area)->segment));                     \
+    put_integer((void*)&(area)->field, sizeof((area)->field), before);  \
+    CHECK(mii_run_area_is_valid((area)->segment));                      \
   } while (0)
 
 TEST(the_validator_sees_units_that_do_not_add_up) {

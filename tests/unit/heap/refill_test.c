@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: MIT
+#include "support/unit_test.h"
+#include "unit/heap/heap_world.h"
+
+static void* blocks[10 * PER_PAGE];
+
+static void** of_page(uint32_t i) { return &blocks[i * PER_PAGE]; }
+
+static page_t* record_of(uint32_t i) { return page_of(of_page(i)[PER_PAGE - 1]); }
+
+// Where the next refill finds its blocks.
+static page_t* next_page(theap_t* theap) {
+  CHECK(theap->list[CLASS] == NULL);
+  return page_of(take(theap, SIZE));
+}
+
+// A page with room that nobody owns, from a thread that is gone. Its last block is live.
+static page_t* leave_claimable_page(void) {
+  theap_t* const mine = mii_theap_mine;
+  theap_t* const other = new_thread();
+  static void* left[PER_PAGE];
+  take_pages(other, left, 1);
+  give_many(left, PER_PAGE - 1);
+  run_as(mine);
+  CHECK(mii_theap_dissolve(other));
+  return page_of(left[PER_PAGE - 1]);
+}
+
+// The order of preference ---------------------------------------------------------------------------
+
+TEST(an_awake_page_comes_before_extending_the_active_one) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 1);
+  take_many(theap, SIZE, of_page(1), PER_STEP);  // the active page has more to thread
+  give_many(of_page(0), WAKE);
+  CHECK(next_page(theap) == record_of(0));
+  CHECK_EQ(state_of(of_page(1)[0]), PAGE_ASLEEP);
+}
+
+TEST(extending_the_active_page_comes_before_sleepers) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 1);
+  take_many(theap, SIZE, of_page(1), PER_STEP);
+  give_many(of_page(0), WAKE - 1);
+  CHECK(next_page(theap) == page_of(of_page(1)[0]));
+  CHECK_EQ(state_of(of_page(0)[40]), PAGE_ASLEEP);
+}
+
+TEST(a_sleeper_comes_before_a_page_of_nobody) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  give(of_page(0)[7]);
+  page_t* const claimable = leave_claimable_page();
+  CHECK(next_page(theap) == record_of(0));
+  CHECK_EQ(mii_page_owner(claimable), 0);
+}
+
+TEST(a_page_of_nobody_comes_before_a_new_one) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  page_t* const claimable = leave_claimable_page();
+  const uint32_t pages = page_count();
+  CHECK(next_page(theap) == claimable);
+  CHECK_EQ(mii_page_owner(claimable), mii_theap_tag(theap));
+  CHECK_EQ(claimable->state, PAGE_ACTIVE);
+  CHECK_EQ(list_length_of(theap, CLASS), PER_PAGE - 2);
+  CHECK_EQ(page_count(), pages);
+  CHECK(all_is_valid());
+}
+
+TEST(a_new_page_comes_last) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  page_t* const page = next_page(theap);
+  CHECK(page != record_of(0) && page != record_of(1));
+  CHECK_EQ(page_count(), 3);
+}
+
+TEST(a_sleeper_that_can_be_extended_comes_before_a_new_page) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 1);
+  take_many(theap, SIZE, of_page(1), PER_STEP);
+  give_many(of_page(0), WAKE);
+  take_many(theap, SIZE, of_page(0), WAKE);  // the other one fell asleep incomplete
+  CHECK_EQ(page_of(of_page(1)[0])->capacity, PER_STEP);
+  CHECK(next_page(theap) == page_of(of_page(1)[0]));
+  CHECK_EQ(page_of(of_page(1)[0])->capacity, 2 * PER_STEP);
+  CHECK_EQ(page_count(), 2);
+}
+
+TEST(other_classes_are_left_alone) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 3);
+  give_many(of_page(0), 40);
+  leave_claimable_page();
+  const uint32_t pages = page_count();
+  take(theap, SIZE + 1);
+  CHECK_EQ(page_count(), pages + 1);
+  CHECK_EQ(page_of(of_page(0)[50])->out, PER_PAGE - 40 + 24);  // 24 not counted yet
+  CHECK(all_is_valid());
+}
+
+// The best of a few -----------------------------------------------------------------------------------
+
+TEST(of_the_awake_pages_the_fullest_is_taken) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 4);
+  give_many(of_page(0), 30);
+  give_many(of_page(1), 20);
+  give_many(of_page(2), 25);
+  mii_theap_collect(theap);  // counts them all
+  CHECK(next_page(theap) == record_of(1));
+}
+
+TEST(of_equally_full_pages_the_lowest_is_taken) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 4);
+  give_many(of_page(2), WAKE);
+  give_many(of_page(0), WAKE);
+  give_many(of_page(1), WAKE);
+  page_t* lowest = record_of(0);
+  for (uint32_t i = 1; i < 3; i++) {
+    if (mii_page_slice(record_of(i)) < mii_page_slice(lowest)) lowest = record_of(i);
+  }
+  CHECK(next_page(theap) == lowest);
+}
+
+TEST(no_more_than_four_awake_pages_are_compared) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 6);
+  give_many(of_page(0), WAKE);  // the fullest, but woken longest ago
+  for (uint32_t i = 1; i < 5; i++) give_many(of_page(i), WAKE + 4);
+  mii_theap_collect(theap);
+  // Collecting turns the ring around: look at what it is now.
+  slice_t slice = theap->pages[CLASS].awake;
+  page_t* best = NULL;
+  for (int i = 0; i < 4; i++, slice = mii_slice_cold(slice)->next) {
+    page_t* const page = mii_page_record(slice);
+    const bool better = best == NULL || page->out > best->out
+                        || (page->out == best->out && mii_page_slice(page) < mii_page_slice(best));
+    if (better) best = page;
+  }
+  CHECK_EQ(ring_length(theap->pages[CLASS].awake), 5);
+  CHECK(next_page(theap) == best);
+}
+
+TEST(the_fullest_page_is_not_found_behind_four_others) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 6);
+  give_many(of_page(0), WAKE);
+  for (uint32_t i = 1; i < 5; i++) give_remotely(of_page(i), WAKE + 4);
+  mii_theap_drain(theap);
+  CHECK_EQ(mii_slice_cold(theap->pages[CLASS].awake)->prev, mii_page_slice(record_of(0)));
+  CHECK(next_page(theap) != record_of(0));
+}
+
+TEST(the_active_page_is_one_of_the_candidates) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 3);
+  give_many(of_page(0), 30);
+  mii_theap_collect(theap);
+  give_many(of_page(2), 20);
+  CHECK(next_page(theap) == record_of(2));
+  CHECK_EQ(state_of(of_page(2)[50]), PAGE_ACTIVE);
+  CHECK_EQ(list_length_of(theap, CLASS), 19);
+  CHECK(all_is_valid());
+}
+
+TEST(an_active_page_with_too_little_free_is_no_candidate) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 1);
+  give_many(blocks, WAKE - 1);
+  CHECK(next_page(theap) != record_of(0));
+}
+
+TEST(two_sleepers_are_looked_at_in_turn) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 5);
+  const slice_t first = theap->pages[CLASS].asleep;
+  const slice_t third = mii_slice_cold(mii_slice_cold(first)->next)->next;
+  void* block = mii_slice_start(third);
+  give_remotely(&block, 1);  // unseen
+  page_t* const made = next_page(theap);
+  CHECK_EQ(page_count(), 6);
+  CHECK_EQ(theap->pages[CLASS].asleep, third);
+  take_many(theap, SIZE, of_page(5), PER_PAGE - 1);
+  CHECK(page_of(of_page(5)[PER_PAGE - 2]) == made);
+  CHECK(next_page(theap) == mii_page_record(third));
+  CHECK_EQ(page_count(), 6);
+}
+
+TEST(an_empty_sleeper_is_used_before_a_new_page_is_made) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  for (uint32_t i = 0; i < PER_PAGE; i++) begin_push(of_page(0)[i]);  // the one that tells is slow
+  CHECK(next_page(theap) == page_of(of_page(0)[0]));
+  CHECK_EQ(list_length_of(theap, CLASS), PER_PAGE - 1);
+  CHECK_EQ(page_count(), 2);
+}
+
+// Whole lists -----------------------------------------------------------------------------------------
+
+TEST(a_refill_hands_out_all_that_is_free_in_the_page) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  give_many(of_page(0), 30);
+  give_remotely(of_page(0) + 30, 10);
+  page_t* const page = next_page(theap);
+  CHECK(page == record_of(0));
+  CHECK_EQ(list_length_of(theap, CLASS), 39);
+  CHECK_EQ(page->out, PER_PAGE);
+  CHECK(page->local_free == NULL);
+  CHECK_EQ(theap->blocks_handed, 2 * PER_PAGE + 40);
+  CHECK(all_is_valid());
+}
+
+TEST(a_refill_takes_what_other_threads_have_queued) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 4);
+  give_remotely(of_page(2), WAKE);
+  CHECK(next_page(theap) == record_of(2));
+  CHECK_EQ(atomic_load(&theap->woken), 0);
+}
+
+// The heartbeat and deferred free -----------------------------------------------------------------------
+
+typedef struct beats_s {
+  theap_t* theap;
+  uint32_t calls;
+  uint32_t depth;
+  uint32_t depth_max;
+  bool force;
+  unsigned long long heartbeat;
+  void* arg;
+  size_t allocate;  // so many bytes in each call
+  void* last;
+} beats_t;
+
+static beats_t beats;
+
+static void on_beat(bool force, unsigned long long heartbeat, void* arg) {
+  beats.calls++;
+  beats.force = force;
+  beats.heartbeat = heartbeat;
+  beats.arg = arg;
+  beats.depth++;
+  if (beats.depth > beats.depth_max) beats.depth_max = beats.depth;
+  if (beats.allocate > 0) beats.last = take(mii_theap_mine, beats.allocate);
+  beats.depth--;
+}
+
+static theap_t* start_beats(void) {
+  theap_t* const theap = start_heap();
+  beats = (beats_t){.theap = theap};
+  mii_deferred_free_set(on_beat, &beats);
+  return theap;
+}
+
+TEST(every_refill_is_a_heartbeat) {
+  theap_t* const theap = start_beats();
+  for (uint32_t i = 1; i <= 20; i++) {
+    take_many(theap, SIZE, blocks, PER_STEP);
+    CHECK_EQ(theap->heartbeat, i);
+    CHECK_EQ(beats.calls, i);
+    CHECK_EQ(beats.heartbeat, i);
+    CHECK(!beats.force);
+    CHECK(beats.arg == &beats);
+  }
+}
+
+TEST(a_request_that_no_list_serves_is_a_heartbeat) {
+  theap_t* const theap = start_beats();
+  take(theap, 40 * KiB);
+  take(theap, 2 * MiB);
+  CHECK_EQ(beats.calls, 2);
+  CHECK_EQ(theap->heartbeat, 2);
+}
+
+TEST(a_heartbeat_comes_at_the_latest_after_a_page_of_allocations) {
+  theap_t* const theap = start_beats();
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    const uint32_t before = beats.calls;
+    for (uint32_t i = 0; i <= mii_class_blocks(c); i++) take(theap, mii_class_bytes(c));
+    CHECK(beats.calls > before);
+  }
+}
+
+TEST(deferred_free_is_not_called_from_within_itself) {
+  start_beats();
+  beats.allocate = MID_SIZE;  // every one is a refill
+  take(beats.theap, SIZE);
+  CHECK_EQ(beats.calls, 1);
+  CHECK_EQ(beats.depth_max, 1);
+  for (uint32_t i = 0; i < 100; i++) take(beats.theap, MID_SIZE);
+  CHECK_EQ(beats.depth_max, 1);
+  CHECK(all_is_valid());
+}
+
+TEST(deferred_free_may_fill_the_list_that_was_empty) {
+  theap_t* const theap = start_beats();
+  beats.allocate = SIZE;
+  void* const p = take(theap, SIZE);
+  CHECK(p != beats.last && page_of(p) == page_of(beats.last));
+  CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 2);
+  CHECK_EQ(page_count(), 1);
+  CHECK_EQ(theap->heartbeat, 2);
+  CHECK(all_is_valid());
+}
+
+static void free_all_blocks(bool force, unsigned long long heartbeat, void* arg) {
+  (void)force, (void)heartbeat, (void)arg;
+  give_many(blocks, PER_PAGE);
+  mii_deferred_free_set(NULL, NULL);
+}
+
+TEST(what_deferred_free_frees_is_used_at_once) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  mii_deferred_free_set(free_all_blocks, NULL);
+  CHECK(page_of(take(theap, SIZE)) == page_of(blocks[0]));
+  CHECK_EQ(page_count(), 2);
+  CHECK(all_is_valid());
+}
+
+TEST(deferred_free_can_be_stopped) {
+  theap_t* const theap = start_beats();
+  take(theap, SIZE);
+  mii_deferred_free_set(NULL, NULL);
+  take(theap, 8);
+  CHECK_EQ(beats.calls, 1);
+  CHECK_EQ(theap->heartbeat, 2);
+}
+
+TEST(deferred_free_can_be_forced) {
+  theap_t* const theap = start_beats();
+  mii_deferred_free_call(theap, true);
+  CHECK_EQ(beats.calls, 1);
+  CHECK(beats.force);
+  mii_deferred_free_call(theap, false);
+  CHECK(!beats.force);
+}
+
+TEST(deferred_free_is_not_called_after_the_end_of_a_thread) {
+  start_beats();
+  beats.allocate = SIZE;
+  mii_thread_end(true);
+  theap_t* const borrowed = mii_thread_enter();
+  CHECK(borrowed != mii_theap_mine);
+  take(borrowed, 8);
+  CHECK_EQ(beats.calls, 0);
+  mii_thread_leave(borrowed);
+}
+
+// Housekeeping ------------------------------------------------------------------------------------------
+
+enum { BEATS_PER_TICK = 64 };
+
+static void beat_until_tick(theap_t* theap) {
+  do { mii_theap_beat(theap); } while (theap->heartbeat % BEATS_PER_TICK != 0);
+}
+
+TEST(the_clock_is_read_every_64_beats) {
+  theap_t* const theap = start_heap();
+  const size_t before = fake_calls(FAKE_CLOCK);
+  for (uint32_t i = 1; i < BEATS_PER_TICK; i++) mii_theap_beat(theap);
+  CHECK_EQ(fake_calls(FAKE_CLOCK), before);
+  mii_theap_beat(theap);
+  CHECK_EQ(fake_calls(FAKE_CLOCK), before + 1);
+  beat_until_tick(theap);
+  CHECK_EQ(fake_calls(FAKE_CLOCK), before + 2);
+}
+
+TEST(kept_pages_go_back_after_the_purge_delay) {
+  mii_option_set(mi_option_purge_delay, 100);
+  theap_t* const theap = start_heap();
+  beat_until_tick(theap);  // the first sweep
+  take_pages(theap, blocks, 2);
+  give_many(blocks, 2 * PER_PAGE);
+  CHECK_EQ(page_count(), 2);
+  fake_advance_clock(99);
+  beat_until_tick(theap);
+  CHECK_EQ(page_count(), 2);
+  fake_advance_clock(1);
+  beat_until_tick(theap);
+  CHECK_EQ(page_count(), 0);
+  CHECK(all_is_valid());
+}
+
+TEST(freed_memory_is_purged_after_the_purge_delay) {
+  mii_option_set(mi_option_purge_delay, 100);
+  theap_t* const theap = start_heap();
+  void* const p = take(theap, 2 * MiB);
+  memset(p, 1, 2 * MiB);
+  give(p);
+  fake_advance_clock(99);
+  beat_until_tick(theap);
+  CHECK_EQ(fake_calls(FAKE_PURGE), 0);
+  fake_advance_clock(1);
+  beat_until_tick(theap);
+  CHECK_EQ(fake_touched_bytes(p, 2 * MiB), 0);
+}
+
+TEST(with_a_negative_delay_nothing_is_swept) {
+  mii_option_set(mi_option_purge_delay, -1);
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  give_many(blocks, 2 * PER_PAGE);
+  give(take(theap, 2 * MiB));
+  fake_advance_clock(1000000);
+  for (uint32_t i = 0; i < 5; i++) beat_until_tick(theap);
+  CHECK_EQ(page_count(), 2);
+  CHECK_EQ(fake_calls(FAKE_PURGE), 0);
+}
+
+TEST(the_sweep_dissolves_theaps_that_waited_and_trims_the_heap) {
+  mii_option_set(mi_option_purge_delay, 100);
+  start_heap();
+  theap_t* const old = mii_theap_mine;
+  take_pages(old, blocks, 3);
+  mii_thread_end(false);
+  theap_t* const other = new_thread();
+  CHECK(other == old);
+  theap_t* const second = new_thread();
+  run_as(other);
+  mii_thread_end(false);
+  run_as(second);
+  beat_until_tick(second);
+  fake_advance_clock(100);
+  beat_until_tick(second);
+  CHECK_EQ(mii_page_owner(record_of(0)), 0);
+  give_many(blocks, 3 * PER_PAGE);
+  CHECK_EQ(page_count(), 3);  // of nobody, and empty
+  fake_advance_clock(100);
+  beat_until_tick(second);
+  CHECK_EQ(page_count(), 0);
+  CHECK(all_is_valid());
+}
+
+// 15 blocks by the owner and 15 by others wake nobody.
+static void free_unseen(uint32_t i) {
+  give_many(of_page(i), WAKE - 1);
+  give_remotely(of_page(i) + WAKE, WAKE - 1);
+  CHECK_EQ(state_of(of_page(i)[40]), PAGE_ASLEEP);
+}
+
+TEST(frees_that_add_up_unseen_are_found_by_housekeeping) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 4);
+  for (uint32_t i = 0; i < 3; i++) free_unseen(i);
+  for (uint32_t i = 0; i < 8; i++) beat_until_tick(theap);
+  for (uint32_t i = 0; i < 3; i++) CHECK_EQ(state_of(of_page(i)[40]), PAGE_AWAKE);
+  CHECK(all_is_valid());
+}
+
+// Once the sleepers behind an incomplete one were never looked at.
+TEST(a_sleeper_that_can_be_extended_hides_no_other) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  take_many(theap, SIZE, of_page(2), PER_STEP);
+  give_many(of_page(0), WAKE);
+  take_many(theap, SIZE, of_page(0), WAKE);
+  CHECK(!mii_page_is_complete(page_of(of_page(2)[0])));
+  CHECK_EQ(state_of(of_page(2)[0]), PAGE_ASLEEP);
+  free_unseen(1);
+  for (uint32_t i = 0; i < 8; i++) beat_until_tick(theap);
+  CHECK_EQ(state_of(of_page(1)[40]), PAGE_AWAKE);
+  CHECK(all_is_valid());
+}
+
+TEST(housekeeping_looks_at_the_classes_in_turn) {
+  theap_t* const theap = start_heap();
+  static void* all[CLASS_COUNT][PER_PAGE];
+  // Two pages of each of many classes; one block of the first is freed unseen.
+  uint32_t classes = 0;
+  for (uint32_t c = CLASS; c < CLASS_COUNT; c++, classes++) {
+    const uint32_t count = mii_class_blocks(c);
+    take_many(theap, mii_class_bytes(c), all[c], count);
+    take(theap, mii_class_bytes(c));
+    if (mii_class_wake_count(c) == 1) continue;
+    give_remotely(&all[c][0], 1);
+    CHECK_EQ(state_of(all[c][1]), PAGE_ASLEEP);
+  }
+  for (uint32_t i = 0; i < 2 * classes / 8 + 2; i++) beat_until_tick(theap);
+  for (uint32_t c = CLASS; c < CLASS_COUNT; c++) {
+    if (mii_class_wake_count(c) > 1) CHECK_EQ(state_of(all[c][1]), PAGE_AWAKE);
+  }
+  CHECK(all_is_valid());
+}
+
+TEST(an_awake_page_that_others_emptied_unseen_ends) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 3);
+  give_many(of_page(0), WAKE);
+  give_many(of_page(1), PER_PAGE - 10);  // awake, as is page 0
+  give_remotely(of_page(1) + PER_PAGE - 10, 10);
+  CHECK_EQ(state_of(of_page(1)[0]), PAGE_AWAKE);
+  for (uint32_t i = 0; i < 8; i++) beat_until_tick(theap);
+  CHECK(is_gone(of_page(1)[0]));
+  CHECK(all_is_valid());
+}
+
+// Memory is short ---------------------------------------------------------------------------------------
+
+// All slices that are open, and no more: as many pages of the class as there are slices.
+static uint32_t use_everything(theap_t* theap, void** all) {
+  uint32_t count = 0;
+  fake_fail_from(FAKE_OPEN, 1);
+  for (void* p; (p = try_take(theap, SIZE)) != NULL;) all[count++] = p;
+  return count;
+}
+
+static void* everything[SEGMENT_SLICES * PER_PAGE];
+
+// One segment is open before the system begins to refuse.
+static uint32_t start_short_of_memory(void) {
+  theap_t* const theap = start_heap();
+  everything[0] = take(theap, SIZE);
+  const uint32_t count = 1 + use_everything(theap, everything + 1);
+  CHECK_EQ(count, (SEGMENT_SLICES - 1) * PER_PAGE);
+  CHECK(theap->list[CLASS] == NULL);
+  CHECK(all_is_valid());
+  return count;
+}
+
+TEST(without_memory_there_is_no_block_but_a_sound_heap) {
+  start_short_of_memory();
+  for (uint32_t i = 0; i < 10; i++) CHECK(try_take(mii_theap_mine, SIZE) == NULL);
+  CHECK(try_take(mii_theap_mine, 8) == NULL);
+  CHECK(try_take(mii_theap_mine, 100 * KiB) == NULL);
+  CHECK(try_take(mii_theap_mine, 10 * MiB) == NULL);
+  CHECK(all_is_valid());
+  fake_fail_never();
+  take(mii_theap_mine, SIZE);
+  take(mii_theap_mine, 10 * MiB);
+  CHECK(all_is_valid());
+}
+
+TEST(under_pressure_the_last_free_block_is_found) {
+  const uint32_t count = start_short_of_memory();
+  for (uint32_t i = 0; i < count; i += 777) {
+    give(everything[i]);
+    CHECK(try_take(mii_theap_mine, SIZE) == everything[i]);
+    give_remotely(&everything[i], 1);
+    CHECK(try_take(mii_theap_mine, SIZE) == everything[i]);
+    CHECK(try_take(mii_theap_mine, SIZE) == NULL);
+  }
+  CHECK(all_is_valid());
+}
+
+TEST(under_pressure_kept_pages_of_other_classes_are_used) {
+  start_short_of_memory();
+  give_many(everything, PER_PAGE);  // kept for the class
+  CHECK_EQ(state_of(everything[0]), PAGE_AWAKE);
+  CHECK(try_take(mii_theap_mine, 8) != NULL);
+  CHECK(all_is_valid());
+}
+
+TEST(under_pressure_theaps_in_the_pool_are_dissolved) {
+  start_short_of_memory();
+  theap_t* const old = mii_theap_mine;
+  theap_t* const theap = new_thread();
+  run_as(old);
+  mii_thread_end(false);
+  give_many(everything + 20 * PER_PAGE, PER_PAGE);  // queued, but nobody looks
+  CHECK_EQ(page_count(), SEGMENT_SLICES - 1);
+  run_as(theap);
+  CHECK(try_take(theap, 8) != NULL);
+  CHECK(all_is_valid());
+}
+
+TEST(under_pressure_pages_of_nobody_are_trimmed) {
+  start_short_of_memory();
+  theap_t* const old = mii_theap_mine;
+  theap_t* const theap = new_thread();
+  CHECK(mii_theap_dissolve(old));
+  CHECK(try_take(theap, 8) == NULL);
+  give_many(everything, PER_PAGE);
+  CHECK_EQ(page_count(), SEGMENT_SLICES - 1);
+  CHECK(try_take(theap, 8) != NULL);
+  CHECK(all_is_valid());
+}
+
+TEST(under_pressure_empty_run_areas_become_pages) {
+  theap_t* const theap = start_heap();
+  give(take(theap, 100 * KiB));
+  CHECK_EQ(used_slices(), SEGMENT_SLICES);  // a run area
+  fake_fail_from(FAKE_OPEN, 1);
+  uint32_t count = 0;
+  while (try_take(theap, 8 * KiB) != NULL) count++;
+  CHECK(count >= 8 * SEGMENT_SLICES);  // more than the segment of pages alone
+  CHECK(all_is_valid());
+}
+
+UNIT_TEST_MAIN
