@@ -31,7 +31,13 @@ static MI_NOINLINE void free_checked(void* p) {
   }
 }
 
-static MI_NOINLINE void wake(page_t* page) { mii_theap_wake(mii_theap_mine, page); }
+// The block comes along so that both arguments are where mi_free has them: no moves on its fast path. Not
+// static, because a compiler would see that it is not used.
+void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
+void mii_free_wake(const void* p, page_t* page) {
+  (void)p;
+  mii_theap_wake(mii_theap_mine, page);
+}
 
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
@@ -42,7 +48,7 @@ void mi_free(void* p) {
   if (MI_LIKELY(mii_range_has(p))) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
-      if (MI_UNLIKELY(mii_page_push_local(page, p))) wake(page);
+      if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
       return;
     }
   }
