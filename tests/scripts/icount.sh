@@ -1,30 +1,40 @@
 #!/bin/bash
-# The fast paths are as short as DESIGN.md promises, with gcc and with clang:
-#   malloc at most 13 instructions, free at most 17, without the ret, counted in the disassembly;
+# The fast paths are as short as DESIGN.md promises, in the library that was built and with gcc and
+# clang, with the flags that the library was built with:
+#   malloc at most 13 instructions, free at most 17, without the ret: counted in the disassembly, and as
+#   executed, by callgrind;
 #   p = malloc(64); free(p) through the preloaded library at most 48 per pair, counted by callgrind,
 #   with the calls and everything that happens now and then.
 set -euo pipefail
-[ "$MI_NAME" = mimalloc ] || { echo "skipped: a promise of the release build only"; exit 77; }
-command -v valgrind objdump nm >/dev/null || { echo "skipped: no valgrind or binutils"; exit 77; }
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+[ "$MI_NAME" = mimalloc ] || skip "a promise of the release build only"
+for tool in valgrind objdump nm cc; do
+  command -v $tool >/dev/null || skip "no $tool"
+done
+out=$(cd "$MI_OUT" && pwd)
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# at_most LIMIT VALUE WHAT
+# at_most LIMIT VALUE WHAT: VALUE is empty if something went wrong.
 at_most() {
   local verdict=ok
-  awk -v value="$2" -v limit="$1" 'BEGIN { exit !(value != "" && value + 0 <= limit) }' || { verdict=FAIL; failed=1; }
-  printf '%-4s %-44s %6s, at most %s\n' "$verdict" "$3" "$2" "$1"
+  awk -v value="$2" -v limit="$1" 'BEGIN { exit !(value != "" && value > 0 && value + 0 <= limit) }' ||
+    { verdict=FAIL; failed=1; }
+  printf '%-4s %-44s %6s, at most %s\n' "$verdict" "$3" "${2:-none}" "$1"
 }
 
 # straight_line LIBRARY FUNCTION: instructions from the entry to the first ret. What is cold lies behind
-# it, reached by forward jumps; a backward jump would be a loop and counts as endless.
+# it, reached by forward jumps; a jump that is always taken counts as endless.
 straight_line() {
   local start
   start=$(nm -D --defined-only "$1" | awk -v name="$2" '$3 == name { print "0x" $1 }')
   objdump -d --no-show-raw-insn --start-address="$start" --stop-address=$((start + 256)) "$1" |
-    awk -v start="$start" '
+    awk '
       /^ *[0-9a-f]+:/ {
         if ($2 == "ret" || $2 == "retq") { print count; exit }
         if ($2 ~ /^(nop|data16|cs|xchg)/ && $0 ~ /nop|%ax,%ax/) next
@@ -34,26 +44,59 @@ straight_line() {
 }
 
 cc -std=c11 -O2 -fno-builtin -D_GNU_SOURCE bench/pairs.c -o "$work/pairs" -pthread
+cc -std=c11 -O2 -fno-builtin tests/scripts/support/icount.c -o "$work/icount"
 
-check_compiler() {
-  local cc=$1 library=$work/$1.so pair
-  "$cc" -shared -fPIC -std=c11 -O2 -DNDEBUG -D_GNU_SOURCE -DMI_CFG_OVERRIDE=1 -DMI_SHARED_LIB \
-    -DMI_SHARED_LIB_EXPORT -fvisibility=hidden -fno-semantic-interposition -fno-builtin-malloc \
-    -fno-strict-aliasing -ftls-model=initial-exec -fexceptions -Wl,-Bsymbolic-functions \
-    -Iinclude -Isrc src/mi.c -o "$library" -pthread
-  at_most 13 "$(straight_line "$library" mi_malloc)" "$cc: malloc, fast path"
-  at_most 17 "$(straight_line "$library" mi_free)" "$cc: free, fast path"
-  pair=$(PATTERNS="lifo1 64" bench/icount.sh "$work/pairs" "$cc=$library" | sed -n "s/.*$cc://p")
-  at_most 48 "$pair" "$cc: malloc(64) and free by callgrind"
+# collected LIBRARY malloc|free TIMES: instructions within the function, under either of its names.
+collected() {
+  LD_PRELOAD=$1 valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="$2" \
+    --toggle-collect="mi_$2" "$work/icount" "$2" "$3" 2>&1 | sed -n 's/.*Collected : //p'
 }
 
-# The library that was built, whatever its compiler was.
-built=$MI_OUT/libmimalloc.so
-at_most 13 "$(straight_line "$built" mi_malloc)" "as built: malloc, fast path"
-at_most 17 "$(straight_line "$built" mi_free)" "as built: free, fast path"
-at_most 48 "$(PATTERNS="lifo1 64" bench/icount.sh "$work/pairs" built="$built" | sed -n 's/.*built://p')" \
-  "as built: malloc(64) and free by callgrind"
-for cc in gcc clang-14; do
-  if command -v "$cc" >/dev/null; then check_compiler "$cc"; else echo "no $cc here"; fi
+# executed LIBRARY malloc|free: per call, without the ret. Two numbers of calls are subtracted, so what
+# else calls the function does not count.
+executed() {
+  local few many
+  few=$(collected "$1" "$2" 2)
+  many=$(collected "$1" "$2" 14)
+  awk -v few="$few" -v many="$many" 'BEGIN { if (many > few) print (many - few) / 12 - 1 }'
+}
+
+# pair LIBRARY
+pair() { PATTERNS="lifo1 64" bench/icount.sh "$work/pairs" ours="$1" | sed -n 's/.*ours://p'; }
+
+# check LIBRARY NAME
+check() {
+  at_most 13 "$(straight_line "$1" mi_malloc)" "$2: malloc, fast path"
+  at_most 13 "$(executed "$1" malloc)" "$2: malloc, executed"
+  at_most 17 "$(straight_line "$1" mi_free)" "$2: free, fast path"
+  at_most 17 "$(executed "$1" free)" "$2: free, executed"
+  at_most 48 "$(pair "$1")" "$2: malloc(64) and free by callgrind"
+}
+
+# build COMPILER LIBRARY: as CMake did, but by this compiler.
+build() {
+  local command
+  command=$(sed -n 's/^ *"command": "\(.*-Dmimalloc_EXPORTS .*\)",$/\1/p' "$out/compile_commands.json")
+  [ -n "$command" ] || { echo "how was the library built?" >&2; return 1; }
+  read -ra words <<<"$command"
+  local flags=()
+  for word in "${words[@]:1}"; do
+    case $word in
+      -c) break ;;
+      -o | *.o) ;;
+      *) flags+=("$word") ;;
+    esac
+  done
+  "$1" "${flags[@]}" -shared -Wl,-Bsymbolic-functions src/mi.c -o "$2" -pthread
+}
+
+check "$out/libmimalloc.so" "as built"
+for compiler in gcc clang-14; do
+  if command -v $compiler >/dev/null; then
+    build $compiler "$work/$compiler.so"
+    check "$work/$compiler.so" $compiler
+  else
+    echo "no $compiler here"
+  fi
 done
 exit $failed

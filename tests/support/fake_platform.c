@@ -218,16 +218,34 @@ void fake_fail_never(void) {
   unlock();
 }
 
-uint32_t fake_failures(void) { return failures; }
+uint32_t fake_failures(void) {
+  lock();
+  const uint32_t count = failures;
+  unlock();
+  return count;
+}
 
 size_t fake_calls(fake_call_t call) {
+  lock();
   size_t total = call < FAKE_CALLS ? call_counts[call] : 0;
   for (int i = 0; call == FAKE_ANY && i < FAKE_FAILING_CALLS; i++) total += call_counts[i];
+  unlock();
   return total;
 }
 
-size_t fake_bytes(fake_call_t call) { return byte_counts[call]; }
-fake_place_t fake_latest(fake_call_t call) { return latest[call]; }
+size_t fake_bytes(fake_call_t call) {
+  lock();
+  const size_t bytes = byte_counts[call];
+  unlock();
+  return bytes;
+}
+
+fake_place_t fake_latest(fake_call_t call) {
+  lock();
+  const fake_place_t place = latest[call];
+  unlock();
+  return place;
+}
 
 void fake_on_call(fake_call_t call, void (*hook)(void* arg), void* arg) {
   lock();

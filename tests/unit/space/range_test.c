@@ -80,7 +80,7 @@ static void check_layout(void) {
 
 TEST(the_parts_lie_in_their_order_wherever_the_reservation_begins) {
   for (size_t page = 0; page < COUNT_OF(os_page_sizes); page++) {
-    for (size_t phase = 0; phase < SEGMENT; phase += 192 * KiB) {
+    for (size_t phase = 0; phase < SEGMENT; phase += os_page_sizes[page]) {
       fake_reset();
       fake_facts.os_page_size = os_page_sizes[page];
       fake_reserve_at_phase(phase);
