@@ -135,7 +135,6 @@ void mi_collect(bool force) {
   mii_thread_pool_dissolve_all();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
-  mii_purge_all();  // run areas that the first call retired
 }
 
 void mi_collect_reduce(size_t target_thread_owned) {

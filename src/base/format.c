@@ -42,7 +42,12 @@ static void put_number(writer_t* out, field_t field, uint64_t value, unsigned ba
     *--first = "0123456789abcdef"[value % base];
     value /= base;
   } while (value != 0);
-  if (negative) *--first = '-';
+  if (negative && field.zero && !field.left) {
+    put(out, '-');  // before the zeros
+    if (field.width > 0) field.width--;
+  } else if (negative) {
+    *--first = '-';
+  }
   put_field(out, field, first, (size_t)(digits + sizeof digits - first));
 }
 

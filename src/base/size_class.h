@@ -40,9 +40,9 @@ typedef struct class_info_s {
   uint32_t block_bytes;
   uint16_t block_count;  // blocks in a page
   uint8_t slice_count;   // slices of a page
-  uint8_t
-      wake_count;  // blocks that must be free before a page is worth looking at: a quarter of it,
-                   // at least 1, at most 16 (DESIGN.md section 2: the largest single effect)
+  // Blocks that must be free before a page is worth looking at: a quarter of it, at least 1, at most
+  // 16 (DESIGN.md section 2: the largest single effect).
+  uint8_t wake_count;
 } class_info_t;
 
 extern const class_info_t mii_class_table[CLASS_COUNT];

@@ -15,6 +15,9 @@
 #include "space/segment.h"
 #include <stdatomic.h>
 
+// For other threads' purges, before memory counts as exhausted; whichever is over first.
+enum { WAIT_MS = 500, WAIT_YIELDS = 1000 * 1000 };
+
 static _Atomic(uint64_t) next_due =
     UINT64_MAX;                         // atomic: relaxed; a hint, lowered by whoever frees
 static _Atomic(uint32_t) purges_begun;  // atomic: seq_cst, with the words that purges change
@@ -38,11 +41,13 @@ void mii_purge_end(void) { atomic_fetch_add_explicit(&purges_ended, 1, memory_or
 
 uint32_t mii_purge_epoch(void) { return atomic_load_explicit(&purges_ended, memory_order_seq_cst); }
 
-bool mii_purge_may_have_hidden(uint32_t before) {
+bool mii_purge_may_have_hidden(uint32_t before, purge_patience_t* patience) {
   const uint32_t begun = atomic_load_explicit(&purges_begun, memory_order_seq_cst);
   if (begun == before) return false;
+  const uint64_t now = mii_platform_clock_ms();
+  if (patience->deadline == 0) patience->deadline = now + WAIT_MS;
   mii_platform_yield();
-  return true;
+  return now < patience->deadline && ++patience->yields < WAIT_YIELDS;
 }
 
 bool mii_purge_memory(void* start, size_t size) {
@@ -60,8 +65,9 @@ bool mii_purge_is_eager(void) { return mii_option_get(mi_option_purge_delay) == 
 // The hint goes off before we look, so memory that becomes free meanwhile sets it again.
 static void purge_segment(uint32_t index) {
   mii_hint_set(HINT_PURGE, index, false);
+  const bool done = mii_run_purge(index);  // first: an area without runs becomes free slices
   mii_segment_purge(index);
-  if (!mii_run_purge(index)) mii_segment_note_purgeable(index);  // busy: later
+  if (!done) mii_segment_note_purgeable(index);  // somebody is busy with it: later
 }
 
 static uint64_t due_of(uint32_t index) {

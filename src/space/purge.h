@@ -19,17 +19,18 @@ bool mii_purge_is_eager(void);
 // Purge all that is free, due or not. Any thread.
 void mii_purge_all(void);
 
-// Searches while other threads purge, before memory counts as exhausted.
-enum { PURGE_TRIES = 1000 };
-
-// Changes whenever a purge begins or ends to hold memory that is free: a search that failed may have
-// missed that, if it was odd or has changed meanwhile.
+// Changes whenever a purge ends to hold memory that is free.
 uint32_t mii_purge_epoch(void);
 void mii_purge_begin(void);
 void mii_purge_end(void);
 
-// After a search that found nothing while the epoch was `before`: true to search again.
-bool mii_purge_may_have_hidden(uint32_t before);
+// After a search that found nothing: the epoch was `before` when it began. True to search again, because
+// a purge held memory meanwhile. Patience is limited, and begins zero-filled.
+typedef struct purge_patience_s {
+  uint64_t deadline;  // ms; 0: not set yet
+  uint32_t yields;
+} purge_patience_t;
+bool mii_purge_may_have_hidden(uint32_t before, purge_patience_t* patience);
 
 // Give this memory back, counted. False if the system refused or the memory holds no whole OS page.
 bool mii_purge_memory(void* start, size_t size);

@@ -101,15 +101,23 @@ static size_t segments_wanted(const platform_facts_t* facts) {
   return mii_max(bytes / SEGMENT_BYTES, RANGE_SEGMENTS_MIN);
 }
 
+static bool try_reserve(size_t segment_max) {
+  reservation_bytes = layout_of(segment_max).total;
+  if (mii_platform_reserve(reservation_bytes, &reservation) != 0) return false;
+  mii_range.segment_max = (uint32_t)segment_max;
+  return true;
+}
+
+// Half as much each time, down to the smallest range.
 static bool reserve(size_t segment_max) {
-  for (; segment_max >= RANGE_SEGMENTS_MIN; segment_max /= 2) {
-    reservation_bytes = layout_of(segment_max).total;
-    if (mii_platform_reserve(reservation_bytes, &reservation) == 0) {
-      mii_range.segment_max = (uint32_t)segment_max;
-      return true;
+  while (!try_reserve(segment_max)) {
+    if (segment_max == RANGE_SEGMENTS_MIN) {
+      reservation_bytes = 0;
+      return false;
     }
+    segment_max = mii_max(segment_max / 2, RANGE_SEGMENTS_MIN);
   }
-  return false;
+  return true;
 }
 
 static void place_parts(void) {
@@ -148,6 +156,8 @@ bool mii_range_start(const platform_facts_t* facts) {
 void mii_range_stop(void) {
   if (reservation != NULL) mii_platform_release(reservation, reservation_bytes);
   reservation = NULL;
+  reservation_bytes = 0;
+  meta_part = segment_part = page_part = (part_t){0};
   mii_range = (range_t)MI_RANGE_NONE;
 }
 
@@ -190,7 +200,7 @@ bool mii_range_grow(uint32_t segment_count) {
   mii_lock_enter(&growth);
   const uint32_t open = mii_segment_count();
   // Somebody grew while we waited: let the caller look again before we open more.
-  const bool done = open >= seen + segment_count || grow_from(open, segment_count);
+  const bool done = open - seen >= segment_count || grow_from(open, segment_count);
   mii_lock_leave(&growth);
   return done;
 }

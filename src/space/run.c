@@ -423,12 +423,18 @@ static void* take_or_make_area(run_request_t want, uint32_t* segment, bool* zero
   return p;
 }
 
+// Does the request fit an area that is free as a whole?
+static bool fits_area(run_request_t want) {
+  return want.count + (want.align > 1 ? want.phase : 0) <= AREA_UNITS;
+}
+
 void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
   MI_ASSERT(want.count > 0 && want.count <= RUN_UNITS_MAX && want.align <= AREA_UNITS);
-  for (int tries = 0;; tries++) {
+  if (!fits_area(want)) return NULL;
+  for (purge_patience_t patience = {0};;) {
     const uint32_t epoch = mii_purge_epoch();
     void* const p = take_or_make_area(want, segment, zero);
-    if (p != NULL || tries == PURGE_TRIES || !mii_purge_may_have_hidden(epoch)) return p;
+    if (p != NULL || !mii_purge_may_have_hidden(epoch, &patience)) return p;
   }
 }
 
@@ -570,9 +576,28 @@ void mii_run_unlock_all(void) {
 
 // Validator ----------------------------------------------------------------------------------------
 
-// Walks from unit 0 on: every unit belongs to one run.
+static uint32_t count_starts(run_area_t* area) {
+  uint32_t count = 0;
+  for (uint32_t unit = 0; unit < AREA_UNITS; unit++) count += is_start(area, unit);
+  return count;
+}
+
+static uint32_t count_edges(const run_area_t* area) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < AREA_WORDS; i++) count += mii_count_bits(area->edges[i]);
+  return count;
+}
+
+static bool free_run_is_marked(const run_area_t* area, uint32_t unit) {
+  const uint32_t last = unit + area->length[unit] - 1;
+  return MI_HOLDS(get_bit(area->edges, last)) && MI_HOLDS(area->length[last] == area->length[unit]);
+}
+
+// Walks from unit 0 on: every unit belongs to one run, and no bit is set elsewhere.
 static bool units_add_up(run_area_t* area) {
   uint32_t free_units = 0;
+  uint32_t used_runs = 0;
+  uint32_t edges = 0;
   bool was_free = false;
   for (uint32_t unit = 0; unit < AREA_UNITS; unit += area->length[unit]) {
     const bool is_free = get_bit(area->edges, unit);
@@ -580,11 +605,14 @@ static bool units_add_up(run_area_t* area) {
     if (!MI_HOLDS(length > 0 && unit + length <= AREA_UNITS)) return false;
     if (!MI_HOLDS(is_free != is_start(area, unit))) return false;
     if (!MI_HOLDS(!(is_free && was_free))) return false;
-    if (is_free && !MI_HOLDS(area->length[unit + length - 1] == length)) return false;
+    if (is_free && !free_run_is_marked(area, unit)) return false;
     free_units += is_free ? length : 0;
+    edges += is_free ? (length > 1 ? 2 : 1) : 0;
+    used_runs += !is_free;
     was_free = is_free;
   }
-  return MI_HOLDS(free_units == area->free_units);
+  return MI_HOLDS(free_units == area->free_units) && MI_HOLDS(used_runs == count_starts(area))
+         && MI_HOLDS(edges == count_edges(area));
 }
 
 static bool lists_are_right(run_area_t* area) {

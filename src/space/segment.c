@@ -241,9 +241,37 @@ static slice_t take_once(slice_request_t want, bool* zero) {
   return is_small(want) ? take_small(want, zero) : take_large(want, zero);
 }
 
-static uint32_t segments_for(slice_request_t want) {
-  const size_t slack = is_small(want) ? 0 : want.align;
-  return (uint32_t)mii_divide_up(want.count + slack, SEGMENT_SLICES);
+// Slices in a row that hold the request wherever they begin.
+static size_t slices_for(slice_request_t want) {
+  return want.count + (is_small(want) ? (size_t)0 : want.align);
+}
+
+// The range is full: look everywhere.
+static slice_t take_anywhere(slice_request_t want, bool* zero) {
+  for (uint32_t i = 0; want.count <= SEGMENT_SLICES && i < mii_segment_count(); i++) {
+    const slice_t slice = take_in_segment(i, want, zero);
+    if (slice != 0) return slice;
+  }
+  return take_large(want, zero);
+}
+
+// The free slices at the end of what is open, which count when more is opened.
+static size_t free_at_end(void) {
+  size_t count = 0;
+  for (uint32_t i = mii_segment_count(); i > 0; i--) {
+    const uint64_t free = atomic_load_explicit(&mii_segment(i - 1)->free, memory_order_relaxed);
+    if (free != ~UINT64_C(0)) return count + 63 - mii_highest_bit(~free);
+    count += SEGMENT_SLICES;
+  }
+  return count;
+}
+
+static bool grow_for(slice_request_t want) {
+  const size_t slices = slices_for(want);
+  if (mii_range_grow((uint32_t)mii_divide_up(slices, SEGMENT_SLICES))) return true;
+  const size_t have = free_at_end();
+  return have > 0 && have < slices
+         && mii_range_grow((uint32_t)mii_divide_up(slices - have, SEGMENT_SLICES));
 }
 
 static slice_t take_or_grow(slice_request_t want, bool* zero) {
@@ -251,17 +279,17 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
     const uint32_t segments = mii_segment_count();
     const slice_t slice = take_once(want, zero);
     if (slice != 0) return slice;
-    if (!mii_range_grow(segments_for(want))) return 0;
+    if (!grow_for(want)) return take_anywhere(want, zero);
     for (uint32_t i = segments; i < mii_segment_count(); i++) refresh_hints(i);
   }
 }
 
 slice_t mii_segment_take(slice_request_t want, bool* zero) {
   MI_ASSERT(want.count > 0 && (want.align & (want.align - 1)) == 0);
-  for (int tries = 0;; tries++) {
+  for (purge_patience_t patience = {0};;) {
     const uint32_t epoch = mii_purge_epoch();
     const slice_t slice = take_or_grow(want, zero);
-    if (slice != 0 || tries == PURGE_TRIES || !mii_purge_may_have_hidden(epoch)) return slice;
+    if (slice != 0 || !mii_purge_may_have_hidden(epoch, &patience)) return slice;
   }
 }
 

@@ -67,7 +67,7 @@ TEST(fields_are_padded_on_either_side) {
   CHECK_SAME("[%120s]", "far");
 }
 
-PENDING_TEST(negative_numbers_in_fields_filled_with_zeros_have_their_sign_first) {
+TEST(negative_numbers_in_fields_filled_with_zeros_have_their_sign_first) {
   CHECK_SAME("[%05d] [%08ld]", -42, -42L);
 }
 

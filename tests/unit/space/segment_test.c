@@ -181,7 +181,7 @@ TEST(a_run_that_no_single_segment_can_hold_crosses_two) {
 }
 
 // Only every ninth segment has the run that the request needs, and no more can be opened.
-PENDING_TEST(a_full_range_is_searched_completely) {
+TEST(a_full_range_is_searched_completely) {
   start();
   open_segments(RANGE_SEGMENTS);
   take_all();
@@ -190,7 +190,7 @@ PENDING_TEST(a_full_range_is_searched_completely) {
   CHECK_EQ(take(3), 12 * 64 + 10);
 }
 
-PENDING_TEST(a_full_range_is_searched_completely_for_aligned_runs) {
+TEST(a_full_range_is_searched_completely_for_aligned_runs) {
   start();
   open_segments(RANGE_SEGMENTS);
   take_all();
@@ -200,7 +200,7 @@ PENDING_TEST(a_full_range_is_searched_completely_for_aligned_runs) {
   CHECK_EQ(mii_segment_take((slice_request_t){2, 2, 0}, &zero), 12 * 64 + 10);
 }
 
-PENDING_TEST(a_full_range_is_searched_completely_for_large_alignments) {
+TEST(a_full_range_is_searched_completely_for_large_alignments) {
   start();
   open_segments(RANGE_SEGMENTS);
   take_all();
@@ -211,7 +211,7 @@ PENDING_TEST(a_full_range_is_searched_completely_for_large_alignments) {
 }
 
 // What is free at the end of the open part counts when the rest of the range is opened.
-PENDING_TEST(a_run_may_begin_in_what_is_open_and_end_where_the_range_ends) {
+TEST(a_run_may_begin_in_what_is_open_and_end_where_the_range_ends) {
   start();
   CHECK_EQ(take(1), 1);
   CHECK_EQ(take(RANGE_SLICES - 2), 2);
