@@ -27,7 +27,8 @@ MI_NO_TSAN static void count_page(stats_t* stats, const page_t* page) {
   const size_t frees = (size_t)page->armed - page->needed;
   const size_t live = page->out >= frees ? page->out - frees : 0;
   add(&stats->live_in_class[c], live, live * mii_class_bytes(c));
-  add(&stats->threaded_in_class[c], page->capacity, (size_t)page->capacity * mii_class_bytes(c));
+  add(&stats->threaded_in_class[c], mii_page_capacity(page),
+      (size_t)mii_page_capacity(page) * mii_class_bytes(c));
   add(&stats->pages_of_class[c], 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
 }
 

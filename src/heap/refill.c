@@ -71,7 +71,7 @@ static void review_some_pages(theap_t* theap, uint32_t looks) {
     if (pages->awake != 0) {  // the last, which is woken longest, becomes the first
       pages->awake = mii_slice_cold(pages->awake)->prev;
       page_t* const page = mii_page_record(pages->awake);
-      mii_theap_review_if_free(theap, page, page->capacity);
+      mii_theap_review_if_free(theap, page, mii_page_capacity(page));
       looks--;
     }
     theap->sweep_class = (theap->sweep_class + 1) % CLASS_COUNT;

@@ -167,7 +167,7 @@ bool mii_theap_activate(theap_t* theap, page_t* page) {
   block_t* first = page->local_free;
   uint32_t count = mii_page_free_count(page);
   page->local_free = NULL;
-  page->out = page->capacity;
+  page->out = (uint16_t)mii_page_capacity(page);
   if (count == 0) count = mii_page_extend(page, &first);
   arm_for(page, mii_class_wake_count(page->size_class));
   if (count == 0) return false;

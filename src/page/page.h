@@ -44,6 +44,14 @@ void mii_page_unmake(page_t* page);
 // and their number: 0 if the page is complete. They count as out.
 uint32_t mii_page_extend(page_t* page, block_t** first);
 
+// Any thread may ask; the owner sets it.
+static inline uint32_t mii_page_capacity(const page_t* page) {
+  return atomic_load_explicit(&page->capacity, memory_order_relaxed);
+}
+static inline void mii_page_set_capacity(page_t* page, uint32_t capacity) {
+  atomic_store_explicit(&page->capacity, (uint16_t)capacity, memory_order_relaxed);
+}
+
 // Take the local frees since the last look off `out`. Owner only.
 static inline void mii_page_count_local(page_t* page) {
   page->out = (uint16_t)(page->out - (page->armed - page->needed));
@@ -58,11 +66,11 @@ static inline void mii_page_arm(page_t* page, uint32_t needed) {
 
 // Blocks in local_free, after counting.
 static inline uint32_t mii_page_free_count(const page_t* page) {
-  return (uint32_t)page->capacity - page->out;
+  return mii_page_capacity(page) - page->out;
 }
 
 static inline bool mii_page_is_complete(const page_t* page) {
-  return page->capacity == mii_class_blocks(page->size_class);
+  return mii_page_capacity(page) == mii_class_blocks(page->size_class);
 }
 
 static inline uint8_t* mii_page_start(const page_t* page) {

@@ -15,7 +15,7 @@ page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
 
   page_t* const page = mii_page_record(slice);
   page->local_free = NULL;
-  page->capacity = 0;
+  mii_page_set_capacity(page, 0);
   page->out = 0;
   page->size_class = (uint8_t)size_class;
   page->state = PAGE_NONE;
@@ -43,14 +43,14 @@ void mii_page_unmake(page_t* page) {
 // How many blocks there are once the 4 KiB in which the next one ends are threaded.
 static uint32_t next_capacity(const page_t* page) {
   const uint32_t bytes = mii_page_block_bytes(page);
-  const size_t end_of_next = (page->capacity + (size_t)1) * bytes;
+  const size_t end_of_next = (mii_page_capacity(page) + (size_t)1) * bytes;
   const size_t reached = mii_align_up(end_of_next, UNIT_BYTES) / bytes;
   return (uint32_t)mii_min(reached, mii_class_blocks(page->size_class));
 }
 
 uint32_t mii_page_extend(page_t* page, block_t** first) {
   const uint32_t bytes = mii_page_block_bytes(page);
-  const uint32_t from = page->capacity;
+  const uint32_t from = mii_page_capacity(page);
   const uint32_t to = next_capacity(page);
   if (to == from) return 0;
   uint8_t* const start = mii_page_start(page);
@@ -62,7 +62,7 @@ uint32_t mii_page_extend(page_t* page, block_t** first) {
     block = next;
   }
   block->next = NULL;
-  page->capacity = (uint16_t)to;
+  mii_page_set_capacity(page, to);
   page->out = (uint16_t)(page->out + (to - from));
   return to - from;
 }

@@ -11,14 +11,15 @@ bool mii_page_has_block(const page_t* page, const void* p) {
   const uint32_t bytes = mii_page_block_bytes(page);
   if ((uintptr_t)p < start) return false;
   const uintptr_t offset = (uintptr_t)p - start;
-  return offset % bytes == 0 && offset / bytes < page->capacity;
+  return offset % bytes == 0 && offset / bytes < mii_page_capacity(page);
 }
 
 // capacity + 1 if the list leaves the page or does not end.
 static uint32_t list_length(const page_t* page, const block_t* block) {
   uint32_t length = 0;
   for (; block != NULL; block = block->next) {
-    if (!mii_page_has_block(page, block) || length == page->capacity) return page->capacity + 1u;
+    if (!mii_page_has_block(page, block) || length == mii_page_capacity(page))
+      return mii_page_capacity(page) + 1u;
     length++;
   }
   return length;
@@ -28,9 +29,9 @@ bool mii_page_is_valid(page_t* page) {
   const slice_t slice = mii_page_slice(page);
   const uint32_t seen_frees = page->armed - page->needed;
   return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT)
-         && MI_HOLDS(page->capacity <= mii_class_blocks(page->size_class))
+         && MI_HOLDS(mii_page_capacity(page) <= mii_class_blocks(page->size_class))
          && MI_HOLDS(page->needed > 0 && page->needed <= page->armed)  // P3
-         && MI_HOLDS(page->out <= page->capacity) && MI_HOLDS(seen_frees <= page->out)
+         && MI_HOLDS(page->out <= mii_page_capacity(page)) && MI_HOLDS(seen_frees <= page->out)
          && MI_HOLDS(list_length(page, page->local_free)
                      == mii_page_free_count(page) + seen_frees);  // P2
 }

@@ -24,16 +24,16 @@ typedef enum slice_kind_e {
 // grows downwards, so that its address is the range's base minus a multiple of the slice number.
 struct page_s {
   _Atomic(uintptr_t)
-      owner;              // atomic: the address of the owning theap, or 0. Only the owner sets and
-                          // clears its own, so a relaxed load is never wrong about `me`.
-  block_t* local_free;    // owner: blocks freed by the owner, not yet handed out again
-  uint32_t needed;        // owner: local frees until the owner looks; never 0 between calls
-  uint16_t armed;         // owner: what `needed` was when the frees were last counted
-  uint16_t out;           // owner: blocks with the user, in the theap's list, or in the remote word
-  uint16_t capacity;      // owner: blocks threaded so far; grows
-  uint8_t size_class;     // const
-  uint8_t state;          // owner: a page_state_t
-  _Atomic(uint8_t) kind;  // atomic: relaxed, a slice_kind_t
+      owner;            // atomic: the address of the owning theap, or 0. Only the owner sets and
+                        // clears its own, so a relaxed load is never wrong about `me`.
+  block_t* local_free;  // owner: blocks freed by the owner, not yet handed out again
+  uint32_t needed;      // owner: local frees until the owner looks; never 0 between calls
+  uint16_t armed;       // owner: what `needed` was when the frees were last counted
+  uint16_t out;         // owner: blocks with the user, in the theap's list, or in the remote word
+  _Atomic(uint16_t) capacity;  // atomic: relaxed; blocks threaded so far. The owner writes; grows
+  uint8_t size_class;          // const
+  uint8_t state;               // owner: a page_state_t
+  _Atomic(uint8_t) kind;       // atomic: relaxed, a slice_kind_t
 };
 static_assert(sizeof(void*) != 8 || sizeof(page_t) == 32, "two records to a cache line");
 
@@ -43,8 +43,8 @@ struct page_cold_s {
   _Atomic(uint32_t) stack_link;  // atomic: the next page of a wake list or of the claimable pages
   slice_t next;                  // owner: in the theap's list of sleepers (circular) or awake pages
   slice_t prev;                  // owner: the same
-  uint32_t slice_count;          // const: extent of a huge block; changes only by its realloc
-  heap_t* heap;                  // const while the page lives
+  _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
+  heap_t* heap;                   // const while the page lives
   uint8_t reserved[64 - sizeof(uint64_t) - 4 * sizeof(uint32_t) - sizeof(void*)];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");

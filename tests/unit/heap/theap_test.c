@@ -51,6 +51,17 @@ TEST(a_page_falls_asleep_when_another_becomes_active) {
   CHECK(all_is_valid());
 }
 
+TEST(sleepers_that_can_be_extended_come_first) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  take_many(theap, SIZE, of_page(2), PER_STEP);
+  give_many(of_page(0), WAKE);
+  take_many(theap, SIZE, of_page(0), WAKE);  // page 2 falls asleep last
+  CHECK_EQ(ring_length(theap->pages[CLASS].asleep), 2);
+  CHECK_EQ(theap->pages[CLASS].asleep, mii_page_slice(page_of(of_page(2)[0])));
+  CHECK(all_is_valid());
+}
+
 // Waking ------------------------------------------------------------------------------------------
 
 TEST(a_sleeper_of_any_class_wakes_up_when_enough_is_free) {
@@ -147,6 +158,15 @@ TEST(an_empty_page_of_a_mid_class_goes_at_once) {
   CHECK(is_gone(blocks[PER_MID_PAGE]));
   CHECK_EQ(used_slices(), 0);
   CHECK(all_is_valid());
+}
+
+TEST(a_page_of_which_little_is_threaded_is_looked_at_when_that_is_free) {
+  theap_t* const theap = start_heap();
+  void* const p = take(theap, MID_SIZE);  // one block of 12; it takes 3 to wake a complete page
+  CHECK_EQ(page_of(p)->out, 1);
+  give(p);
+  CHECK(is_gone(p));
+  CHECK_EQ(used_slices(), 0);
 }
 
 TEST(an_active_mid_page_with_a_list_is_not_empty) {

@@ -593,4 +593,35 @@ TEST(no_block_is_lost_while_a_page_is_claimed) {
   }
 }
 
+// The owner lets go and takes the page again, as often as it can, while others push. Whoever is to wake
+// the owner or to publish the page is done with that when `queued` is set, as nobody links it here.
+TEST(no_block_is_lost_while_a_page_changes_hands) {
+  fake_space_start();
+  uint32_t disowned = 0;
+  for (uint32_t round = 0; round < ROUNDS; round++) {
+    page_t* const page = full_page(round % 2 * 6, blocks);  // many blocks
+    race_t race;
+    race_prepare(&race, page, 0);
+    race_begin();
+    while (page->out > 0) {
+      bool publish;
+      mii_page_count_local(page);
+      if (!mii_page_try_disown(page, &publish)) {
+        mii_page_unqueue(page);
+        continue;
+      }
+      disowned++;
+      while (!mii_page_is_queued(page)) {}  // W6: it will be
+      mii_page_claim(page, round % 3 == 0 ? ME : OTHER);
+    }
+    uint32_t publishes;
+    race_end(&race, &publishes);
+    CHECK_EQ(remote_count(page), 0);
+    CHECK_EQ(length_of(page->local_free), page->capacity);
+    if (mii_page_is_queued(page)) mii_page_unqueue(page);
+    mii_page_unmake(page);
+  }
+  CHECK(disowned > ROUNDS);
+}
+
 UNIT_TEST_MAIN

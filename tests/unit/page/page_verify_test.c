@@ -84,7 +84,7 @@ TEST(the_validator_sees_a_class_that_there_is_not) {
 TEST(the_validator_sees_more_blocks_than_fit) {
   page_t* const page = lively_page();
   page->capacity = (uint16_t)(mii_class_blocks(page->size_class) + 1);
-  expect_broken(page, "page->capacity <=");
+  expect_broken(page, "mii_page_capacity(page) <=");
 }
 
 TEST(the_validator_sees_that_nobody_would_look_again) {
@@ -102,7 +102,7 @@ TEST(the_validator_sees_more_needed_than_armed) {
 TEST(the_validator_sees_more_blocks_out_than_there_are) {
   page_t* const page = lively_page();
   page->out = (uint16_t)(page->capacity + 1);
-  expect_broken(page, "page->out <= page->capacity");
+  expect_broken(page, "page->out <= mii_page_capacity(page)");
 }
 
 TEST(the_validator_sees_more_frees_than_blocks_out) {

@@ -32,6 +32,7 @@ MAYBE_UNUSED static uint32_t take_next(page_t* page, block_t** blocks) {
     blocks[i] = block;
     block = block->next;
   }
+  CHECK(block == NULL);
   return count;
 }
 
