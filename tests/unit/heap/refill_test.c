@@ -154,6 +154,16 @@ TEST(the_fullest_page_is_not_found_behind_four_others) {
   CHECK(next_page(theap) != record_of(0));
 }
 
+TEST(the_fullest_page_is_found_behind_three_others) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 5);
+  give_many(of_page(0), WAKE);
+  for (uint32_t i = 1; i < 4; i++) give_remotely(of_page(i), WAKE + 4);
+  mii_theap_drain(theap);
+  CHECK_EQ(ring_length(theap->pages[CLASS].awake), 4);
+  CHECK(next_page(theap) == record_of(0));
+}
+
 TEST(the_active_page_is_one_of_the_candidates) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 3);

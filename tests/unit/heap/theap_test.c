@@ -120,6 +120,28 @@ TEST(a_page_with_enough_free_is_awake_when_another_becomes_active) {
   CHECK(all_is_valid());
 }
 
+TEST(a_page_without_a_free_block_cannot_be_activated) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  CHECK(!mii_theap_activate(theap, page_of(of_page(0)[0])));
+  CHECK(theap->list[CLASS] == NULL);
+  CHECK(all_is_valid());
+  CHECK(page_of(take(theap, SIZE)) != page_of(of_page(0)[0]));
+}
+
+TEST(an_empty_page_of_which_little_is_threaded_does_not_fall_asleep) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 1);
+  take_many(theap, SIZE, of_page(1), PER_STEP);
+  give_many(of_page(0), WAKE);
+  give_many(of_page(1), PER_STEP);  // empty, but 4 are less than a sleeper needs to wake
+  CHECK(page_of(take(theap, SIZE)) == page_of(of_page(0)[40]));
+  CHECK_EQ(state_of(of_page(1)[0]), PAGE_AWAKE);
+  mii_theap_give_kept(theap);
+  CHECK(is_gone(of_page(1)[0]));
+  CHECK(all_is_valid());
+}
+
 // Empty pages -------------------------------------------------------------------------------------
 
 TEST(one_empty_page_of_a_small_class_is_kept_beside_the_active_one) {
@@ -496,6 +518,7 @@ TEST(a_full_page_in_the_middle_of_a_free_is_not_mistaken_for_a_usable_one) {
   take_many(theap, SIZE, blocks, WAKE);  // all out again, and still queued
   run_as_stranger();
   CHECK(!mii_theap_dissolve(theap));
+  CHECK_EQ(state_of(blocks[0]), PAGE_ASLEEP);
   run_as(theap);
   CHECK(all_is_valid());
   void* const p = take(theap, SIZE);
