@@ -30,7 +30,8 @@ ROOT = BENCH.parent
 OUT = ROOT / "out" / "bench"
 CFLAGS = "-std=c11 -O2 -fno-builtin-malloc -fno-builtin -Wall -Wextra -pthread".split()
 
-SOURCES = [BENCH / "measure.c", BENCH / "pairs.c", *sorted((BENCH / "workloads").glob("*.c"))]
+SOURCES = [BENCH / "pairs.c", *sorted((BENCH / "workloads").glob("*.c"))]
+MEASURE = ROOT / "tools" / "measure.c"
 
 # Row of the tables -> program and arguments (the defaults of the programs, where there are none).
 WORKLOADS = {
@@ -93,9 +94,11 @@ def build():
     if not shutil.which(compiler):
         fail(f"no C compiler `{compiler}`; install one or set CC")
     OUT.mkdir(parents=True, exist_ok=True)
-    for source in SOURCES:
+    for source in [MEASURE, *SOURCES]:
         target = OUT / source.stem
         command = [compiler, *CFLAGS, str(source), "-o", str(target)]
+        if source == MEASURE:
+            command.append("-static")  # it must be smaller than what it measures
         if subprocess.run(command).returncode != 0:
             fail(f"cannot build {source.relative_to(ROOT)}")
     return compiler
@@ -141,7 +144,8 @@ def clean_environment():
 def run_once(library, arguments, environment):
     """Run one workload once; returns its Run and what it printed."""
     read_end, write_end = os.pipe()
-    command = [OUT / "measure", write_end, TIMEOUT_SECONDS, library or "-", OUT / arguments[0]]
+    preload = ["-p", library] if library else []
+    command = [OUT / "measure", *preload, "-t", TIMEOUT_SECONDS, f"/dev/fd/{write_end}", OUT / arguments[0]]
     done = subprocess.run(
         [*map(str, command), *arguments[1:]],
         env=environment,

@@ -123,7 +123,7 @@ show_program() {
     echo "  no account: this program does not end through exit, or closes its standard error"
   fi
   heading "What it took (median of 3 runs each, interleaved)"
-  local seconds=1 rss=2 faults=3
+  local seconds=1 rss=4 faults=5
   row "" ours system "ours is"
   row "seconds" "$(median "$work/ours" $seconds)" "$(median "$work/plain" $seconds)" \
     "$(beside "$(median "$work/ours" $seconds)" "$(median "$work/plain" $seconds)")"

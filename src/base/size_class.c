@@ -21,7 +21,7 @@ const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1] = {
 
 #define MI_SLICES(bytes) ((bytes) <= SMALL_BLOCK_MAX ? 1 : MID_PAGE_SLICES)
 #define MI_BLOCKS(bytes) (MI_SLICES(bytes) * SLICE_BYTES / (bytes))
-#define MI_WAKE(blocks)  ((uint8_t)((blocks) < 8 ? 1 : (blocks) > 64 ? 16 : (blocks) / 4))
+#define MI_WAKE(blocks)  ((uint8_t)((blocks) < 16 ? 1 : (blocks) > 256 ? 16 : (blocks) / 16))
 #define MI_INFO(bytes) \
   { (bytes), MI_BLOCKS(bytes), MI_SLICES(bytes), MI_WAKE(MI_BLOCKS(bytes)) }
 // The eight classes from 9/8 of `base` to twice `base`.

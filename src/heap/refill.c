@@ -17,7 +17,6 @@
 
 enum {
   BEATS_PER_TICK = 64,      // refills between two looks at the clock
-  CANDIDATES_MAX = 4,       // awake pages compared
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
   LOOKS_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
   LOOKS_PER_SWEEP = 128,    // and once per purge delay
@@ -45,35 +44,18 @@ void mii_deferred_free_call(theap_t* theap, bool force) {
 
 // Housekeeping -------------------------------------------------------------------------------------
 
-// The first sleeper of the ring: wake it if any block is free, else it becomes the last. Returns it if it
-// can be activated.
-static page_t* review_sleeper(theap_t* theap, slice_t* ring) {
-  page_t* const page = mii_page_record(*ring);
-  mii_page_collect_remote(page);
-  mii_page_count_local(page);
-  if (mii_page_free_count(page) > 0) return mii_theap_review(theap, page) ? page : NULL;
-  if (!mii_page_is_complete(page)) return page;
-  *ring = mii_slice_cold(*ring)->next;
-  return NULL;
-}
-
 // Frees can add up unseen: a few here, a few by other threads, none of them enough for a signal. Asleep
 // pages wake up when anything is free, awake ones end when all is.
+static void review_next(theap_t* theap, class_pages_t* pages) {
+  page_t* const page = mii_page_record(pages->owned);
+  pages->owned = mii_slice_cold(pages->owned)->next;
+  mii_theap_review(theap, page, page->state == PAGE_AWAKE ? mii_page_capacity(page) : 1);
+}
+
 static void review_some_pages(theap_t* theap, uint32_t looks) {
   for (uint32_t c = 0; c < CLASS_COUNT && looks > 0; c++) {
     class_pages_t* const pages = &theap->pages[theap->sweep_class];
-    if (pages->asleep != 0) {  // the first becomes the last
-      page_t* const page = mii_page_record(pages->asleep);
-      pages->asleep = mii_slice_cold(pages->asleep)->next;
-      mii_theap_review_if_free(theap, page, 1);
-      looks--;
-    }
-    if (pages->awake != 0) {  // the last, which is woken longest, becomes the first
-      pages->awake = mii_slice_cold(pages->awake)->prev;
-      page_t* const page = mii_page_record(pages->awake);
-      mii_theap_review_if_free(theap, page, mii_page_capacity(page));
-      looks--;
-    }
+    if (pages->owned != 0) review_next(theap, pages), looks--;
     theap->sweep_class = (theap->sweep_class + 1) % CLASS_COUNT;
   }
 }
@@ -107,38 +89,27 @@ void mii_theap_beat(theap_t* theap) {
 
 // The search for a page ----------------------------------------------------------------------------
 
-// The fullest of a few, so that the others may become empty; then the lowest.
-static bool is_better(const page_t* a, const page_t* b) {
-  return a->out != b->out ? a->out > b->out : mii_page_slice(a) < mii_page_slice(b);
-}
-
-// The active page, if enough of it is free again.
-static page_t* usable_active(theap_t* theap, uint32_t size_class) {
-  const slice_t slice = theap->pages[size_class].active;
-  if (slice == 0) return NULL;
-  page_t* const page = mii_page_record(slice);
-  mii_page_count_local(page);
-  return mii_page_free_count(page) >= mii_class_wake_count(size_class) ? page : NULL;
-}
-
-static page_t* best_usable(theap_t* theap, uint32_t size_class) {
-  page_t* best = usable_active(theap, size_class);
+// The fuller of the two woken last, so that the others may become empty. They are the fullest anyway: a
+// page wakes when a few blocks are free, and has more the longer it lies on the stack.
+static page_t* best_awake(theap_t* theap, uint32_t size_class) {
   const slice_t first = theap->pages[size_class].awake;
-  slice_t slice = first;
-  for (int i = 0; slice != 0 && i < CANDIDATES_MAX; i++) {
-    page_t* const page = mii_page_record(slice);
-    if (best == NULL || is_better(page, best)) best = page;
-    slice = mii_slice_cold(slice)->next;
-    if (slice == first) break;
-  }
-  return best;
+  if (first == 0) return NULL;
+  page_t* const page = mii_page_record(first);
+  const slice_t second = mii_slice_cold(first)->awake_next;
+  if (second == 0) return page;
+  page_t* const other = mii_page_record(second);
+  return mii_page_used(other) > mii_page_used(page) ? other : page;
 }
 
+// Nothing is awake: look at a few that sleep.
 static MI_NOINLINE page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
-  slice_t* const ring = &theap->pages[size_class].asleep;
-  for (int i = 0; i < SLEEPERS_PER_REFILL && *ring != 0; i++) {
-    page_t* const page = review_sleeper(theap, ring);
-    if (page != NULL) return page;
+  class_pages_t* const pages = &theap->pages[size_class];
+  for (int i = 0; i < SLEEPERS_PER_REFILL && pages->owned != 0; i++) {
+    page_t* const page = mii_page_record(pages->owned);
+    mii_page_collect_remote(page);
+    mii_page_count_local(page);
+    if (mii_page_free_count(page) > 0 || !mii_page_is_complete(page)) return page;
+    pages->owned = mii_slice_cold(pages->owned)->next;
   }
   return NULL;
 }
@@ -148,7 +119,7 @@ static inline bool activate(theap_t* theap, page_t* page) {
 }
 
 static bool fill_list(theap_t* theap, uint32_t size_class) {
-  if (activate(theap, best_usable(theap, size_class))) return true;
+  if (activate(theap, best_awake(theap, size_class))) return true;
   if (mii_theap_extend(theap, size_class)) return true;
   if (activate(theap, usable_sleeper(theap, size_class))) return true;
   if (activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap)))) return true;

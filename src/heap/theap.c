@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // theap.c - one thread's lists and pages of one heap
 //
-//   T1  every owned page is active, or on the ring of its class and state
+//   T1  every owned page is in the circle of its class, and in the stack of the awake ones exactly if that
+//       is its state
 //   T2  list[c] holds blocks of one page of class c, which the theap owns; they count as out there
 //   T3  the blocks of list[c] are not in any page's local_free
-//   T4  a page that was seen to be empty is not owned, but for the active page and at most one other per
-//       small class, kept because the class was in use lately, and for queued ones (W3)
+//   T4  a page that was seen to be empty is not owned, but for one per small class that was its only awake
+//       page then, kept because the class was in use lately, and for queued ones (W3)
+//   T5  the growing page of a class is owned and not complete
 //
 // Tests: tests/unit/heap/theap_test.c
 #include "heap/theap.h"
@@ -15,14 +17,14 @@
 const theap_t mii_theap_empty = {.heap = &mii_heap_main};
 MI_TLS theap_t* mii_theap_mine = (theap_t*)&mii_theap_empty;
 
-// Rings of pages -----------------------------------------------------------------------------------
+// Where a page is ----------------------------------------------------------------------------------
 
-static void ring_add_last(slice_t* ring, slice_t slice) {
+static void circle_add(class_pages_t* pages, slice_t slice) {
   page_cold_t* const cold = mii_slice_cold(slice);
-  const slice_t first = *ring;
+  const slice_t first = pages->owned;
   if (first == 0) {
     cold->next = cold->prev = slice;
-    *ring = slice;
+    pages->owned = slice;
     return;
   }
   page_cold_t* const first_cold = mii_slice_cold(first);
@@ -33,31 +35,45 @@ static void ring_add_last(slice_t* ring, slice_t slice) {
   mii_slice_cold(last)->next = slice;
 }
 
-static void ring_add_first(slice_t* ring, slice_t slice) {
-  ring_add_last(ring, slice);
-  *ring = slice;
-}
-
-static void ring_remove(slice_t* ring, slice_t slice) {
+static void circle_remove(class_pages_t* pages, slice_t slice) {
   const page_cold_t* const cold = mii_slice_cold(slice);
   const slice_t next = cold->next;
   const slice_t prev = cold->prev;
   mii_slice_cold(prev)->next = next;
   mii_slice_cold(next)->prev = prev;
-  if (*ring == slice) *ring = next != slice ? next : 0;
+  if (pages->owned == slice) pages->owned = next != slice ? next : 0;
 }
 
-// Where a page is ----------------------------------------------------------------------------------
+// The page woken last is the fullest, and its record is in the cache: hence a stack. awake_prev of the
+// first is not used, so that pushing and popping touch as few records as they can.
+static void awake_push(class_pages_t* pages, slice_t slice) {
+  const slice_t first = pages->awake;
+  mii_slice_cold(slice)->awake_next = first;
+  if (first != 0) mii_slice_cold(first)->awake_prev = slice;
+  pages->awake = slice;
+}
 
-// Take the page off wherever it is.
-static void unplace(theap_t* theap, page_t* page) {
-  class_pages_t* const pages = &theap->pages[page->size_class];
-  const slice_t slice = mii_page_slice(page);
-  if (page->state == PAGE_ACTIVE) {
-    pages->active = 0;
-  } else if (page->state == PAGE_ASLEEP || page->state == PAGE_AWAKE) {
-    ring_remove(page->state == PAGE_AWAKE ? &pages->awake : &pages->asleep, slice);
+static void awake_remove(class_pages_t* pages, slice_t slice) {
+  const page_cold_t* const cold = mii_slice_cold(slice);
+  const slice_t next = cold->awake_next;
+  if (pages->awake == slice) {
+    pages->awake = next;
+    return;
   }
+  mii_slice_cold(cold->awake_prev)->awake_next = next;
+  if (next != 0) mii_slice_cold(next)->awake_prev = cold->awake_prev;
+}
+
+static class_pages_t* pages_of(theap_t* theap, const page_t* page) {
+  return &theap->pages[page->size_class];
+}
+
+static void let_go(theap_t* theap, page_t* page) {
+  class_pages_t* const pages = pages_of(theap, page);
+  const slice_t slice = mii_page_slice(page);
+  if (page->state == PAGE_AWAKE) awake_remove(pages, slice);
+  if (pages->growing == slice) pages->growing = 0;
+  circle_remove(pages, slice);
   page->state = PAGE_NONE;
 }
 
@@ -66,36 +82,32 @@ static void arm_for(page_t* page, uint32_t frees) {
   mii_page_arm(page, (uint32_t)mii_max(1, mii_min(frees, page->out)));
 }
 
-static inline void place_awake(theap_t* theap, page_t* page) {
-  ring_add_first(&theap->pages[page->size_class].awake, mii_page_slice(page));
+// T4. An empty page of a small class stays if it would be the only usable one.
+static bool is_to_keep(const theap_t* theap, const page_t* page) {
+  const slice_t awake = theap->pages[page->size_class].awake;
+  return page->size_class < SMALL_CLASS_COUNT && !theap->keeps_nothing
+         && (awake == 0
+             || (awake == mii_page_slice(page) && mii_slice_cold(awake)->awake_next == 0));
+}
+
+static void hold_ready(theap_t* theap, page_t* page) {
+  if (page->state != PAGE_AWAKE) awake_push(pages_of(theap, page), mii_page_slice(page));
   page->state = PAGE_AWAKE;
   arm_for(page, page->out);
 }
 
-static void place_asleep(theap_t* theap, page_t* page) {
-  slice_t* const ring = &theap->pages[page->size_class].asleep;
-  if (mii_page_is_complete(page)) {
-    ring_add_last(ring, mii_page_slice(page));
-  } else {
-    ring_add_first(ring, mii_page_slice(page));
-  }
-  page->state = PAGE_ASLEEP;
+static void end_page(theap_t* theap, page_t* page) {
+  let_go(theap, page);
+  mii_page_unmake(page);
 }
 
-// T4. An empty page of a small class stays if it would be the only usable one.
-static bool is_to_keep(const theap_t* theap, page_t* page) {
-  return page->size_class < SMALL_CLASS_COUNT && !theap->keeps_nothing
-         && theap->pages[page->size_class].awake == 0;
-}
-
-// A page of which enough is free, on no ring: hold it ready, or end it.
-static bool place_usable(theap_t* theap, page_t* page) {
+// A counted page of which enough is free.
+static void hold_ready_or_end(theap_t* theap, page_t* page) {
   if (page->out == 0 && !mii_page_is_queued(page) && !is_to_keep(theap, page)) {
-    mii_page_unmake(page);
-    return false;
+    end_page(theap, page);
+  } else {
+    hold_ready(theap, page);
   }
-  place_awake(theap, page);
-  return true;
 }
 
 static void count_frees(page_t* page) {
@@ -103,28 +115,18 @@ static void count_frees(page_t* page) {
   mii_page_collect_remote(page);
 }
 
-bool mii_theap_review(theap_t* theap, page_t* page) {
+void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min) {
   count_frees(page);
-  if (page->out > 0 && mii_page_free_count(page) == 0)
-    return true;  // we took them before: it stays
-  unplace(theap, page);
-  return place_usable(theap, page);
+  if (page->out == 0 || mii_page_free_count(page) >= free_min) {
+    hold_ready_or_end(theap, page);
+  } else if (page->state == PAGE_AWAKE) {
+    arm_for(page, page->out);  // what other threads freed is not awaited any more
+  }
 }
 
-// The active page stays where it is: the next refill looks at it first. Only an empty one of a mid class
-// is too large to be kept.
 void mii_theap_wake(theap_t* theap, page_t* page) {
-  if (page->state != PAGE_ACTIVE) {
-    mii_theap_review(theap, page);
-    return;
-  }
   mii_page_count_local(page);
-  if (page->out == 0 && page->size_class >= SMALL_CLASS_COUNT) {
-    unplace(theap, page);
-    place_usable(theap, page);
-  } else {
-    arm_for(page, page->out);
-  }
+  hold_ready_or_end(theap, page);
 }
 
 // The list -----------------------------------------------------------------------------------------
@@ -136,39 +138,28 @@ static void hand_out(theap_t* theap, page_t* page, block_t* first, uint32_t coun
   theap->bytes_handed += (uint64_t)count * mii_page_block_bytes(page);
 }
 
-// The page is not active any more: its list has run empty and another takes its place.
-static void replace_active(theap_t* theap, slice_t slice) {
-  page_t* const page = mii_page_record(slice);
-  mii_page_count_local(page);
-  page->state = PAGE_NONE;
-  // What is already free counts towards waking up.
-  const uint32_t wake_count = mii_class_wake_count(page->size_class);
-  const uint32_t free_count = mii_page_free_count(page);
-  if (free_count >= wake_count || page->out == 0) {
-    place_usable(theap, page);
-  } else {
-    place_asleep(theap, page);
-    arm_for(page, wake_count - free_count);
-  }
+// Thread more of the page, and remember it while there is more to come.
+static uint32_t grow(class_pages_t* pages, page_t* page, block_t** first) {
+  const uint32_t count = mii_page_extend(page, first);
+  pages->growing = mii_page_is_complete(page) ? 0 : mii_page_slice(page);
+  return count;
 }
 
-static void become_active(theap_t* theap, page_t* page) {
-  class_pages_t* const pages = &theap->pages[page->size_class];
-  const slice_t before = pages->active;
-  unplace(theap, page);
-  pages->active = mii_page_slice(page);
-  page->state = PAGE_ACTIVE;
-  if (before != 0) replace_active(theap, before);
+static void fall_asleep(class_pages_t* pages, page_t* page) {
+  if (page->state == PAGE_NONE) circle_add(pages, mii_page_slice(page));
+  if (page->state == PAGE_AWAKE) awake_remove(pages, mii_page_slice(page));
+  page->state = PAGE_ASLEEP;
 }
 
 bool mii_theap_activate(theap_t* theap, page_t* page) {
+  class_pages_t* const pages = pages_of(theap, page);
+  fall_asleep(pages, page);
   count_frees(page);
-  if (page->state != PAGE_ACTIVE) become_active(theap, page);
   block_t* first = page->local_free;
   uint32_t count = mii_page_free_count(page);
   page->local_free = NULL;
   page->out = (uint16_t)mii_page_capacity(page);
-  if (count == 0) count = mii_page_extend(page, &first);
+  if (count == 0) count = grow(pages, page, &first);
   arm_for(page, mii_class_wake_count(page->size_class));
   if (count == 0) return false;
   hand_out(theap, page, first, count);
@@ -176,11 +167,11 @@ bool mii_theap_activate(theap_t* theap, page_t* page) {
 }
 
 bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
-  const slice_t slice = theap->pages[size_class].active;
-  if (slice == 0) return false;
-  page_t* const page = mii_page_record(slice);
+  class_pages_t* const pages = &theap->pages[size_class];
+  if (pages->growing == 0) return false;
+  page_t* const page = mii_page_record(pages->growing);
   block_t* first;
-  const uint32_t count = mii_page_extend(page, &first);
+  const uint32_t count = grow(pages, page, &first);
   if (count == 0) return false;
   hand_out(theap, page, first, count);
   return true;
@@ -228,7 +219,7 @@ void mii_theap_drain(theap_t* theap) {
         atomic_load_explicit(&mii_slice_cold(slice)->stack_link, memory_order_relaxed);
     page_t* const page = mii_page_record(slice);
     mii_page_unqueue(page);
-    mii_theap_review(theap, page);
+    mii_theap_review(theap, page, 1);  // we may have taken them before
     slice = below;
   }
 }
@@ -237,50 +228,28 @@ void mii_theap_drain(theap_t* theap) {
 
 // Calls `visit` for every page of the class; it may remove the page.
 static void visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap_t*, page_t*)) {
-  class_pages_t* const pages = &theap->pages[size_class];
-  const slice_t active = pages->active;
-  if (active != 0) visit(theap, mii_page_record(active));
-  slice_t* const rings[] = {&pages->awake, &pages->asleep};
-  for (int r = 0; r < 2; r++) {
-    uint32_t left = 0;
-    if (*rings[r] != 0) {
-      left = 1;
-      for (slice_t s = mii_slice_cold(*rings[r])->next; s != *rings[r]; s = mii_slice_cold(s)->next)
-        left++;
-    }
-    for (slice_t s = *rings[r]; left > 0; left--) {
-      const slice_t next = mii_slice_cold(s)->next;
-      visit(theap, mii_page_record(s));
-      s = next;
-    }
+  const slice_t first = theap->pages[size_class].owned;
+  if (first == 0) return;
+  const slice_t last = mii_slice_cold(first)->prev;
+  for (slice_t slice = first;;) {
+    const slice_t next = mii_slice_cold(slice)->next;
+    visit(theap, mii_page_record(slice));
+    if (slice == last) return;
+    slice = next;
   }
 }
 
-void mii_theap_review_if_free(theap_t* theap, page_t* page, uint32_t free_min) {
-  count_frees(page);
-  if (mii_page_free_count(page) >= free_min) {
-    mii_theap_review(theap, page);
-  } else if (page->state == PAGE_AWAKE) {
-    arm_for(page, page->out);  // what other threads freed is not awaited any more
-  }
-}
-
-static void collect_page(theap_t* theap, page_t* page) { mii_theap_review_if_free(theap, page, 1); }
+static void collect_page(theap_t* theap, page_t* page) { mii_theap_review(theap, page, 1); }
 
 static void give_if_empty(theap_t* theap, page_t* page) {
   count_frees(page);
-  if (page->out != 0 || mii_page_is_queued(page)) return;
-  unplace(theap, page);
-  mii_page_unmake(page);
+  if (page->out == 0 && !mii_page_is_queued(page)) end_page(theap, page);
 }
 
 void mii_theap_give_kept(theap_t* theap) {
   for (uint32_t c = 0; c < SMALL_CLASS_COUNT; c++) {
-    const slice_t active = theap->pages[c].active;
-    if (active != 0) give_if_empty(theap, mii_page_record(active));
     const slice_t slice = theap->pages[c].awake;
-    if (slice != 0)
-      give_if_empty(theap, mii_page_record(mii_slice_cold(slice)->prev));  // the oldest
+    if (slice != 0) give_if_empty(theap, mii_page_record(slice));
   }
 }
 
@@ -293,13 +262,13 @@ void mii_theap_collect(theap_t* theap) {
 
 static void release_page(theap_t* theap, page_t* page) {
   count_frees(page);
-  unplace(theap, page);
+  let_go(theap, page);
   if (mii_heap_try_release(page)) return;
   theap->is_bare = false;
+  fall_asleep(pages_of(theap, page), page);
   if (mii_page_free_count(page) > 0) {
-    place_awake(theap, page);
+    hold_ready(theap, page);
   } else {
-    place_asleep(theap, page);
     arm_for(page, mii_class_wake_count(page->size_class));
   }
 }
@@ -316,25 +285,47 @@ bool mii_theap_dissolve(theap_t* theap) {
 
 // Validator ----------------------------------------------------------------------------------------
 
-static bool page_belongs(theap_t* theap, slice_t slice, uint32_t size_class, page_state_t state) {
+static bool page_belongs(theap_t* theap, slice_t slice, uint32_t size_class) {
   page_t* const page = mii_page_record(slice);
   return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap))
-         && MI_HOLDS(page->size_class == size_class) && MI_HOLDS(page->state == state)
+         && MI_HOLDS(page->size_class == size_class)
+         && MI_HOLDS(page->state == PAGE_ASLEEP || page->state == PAGE_AWAKE)
          && mii_page_is_valid(page);
 }
 
-static bool ring_is_valid(theap_t* theap, slice_t ring, uint32_t size_class, page_state_t state) {
-  if (ring == 0) return true;
-  slice_t slice = ring;
+static bool owned_is_valid(theap_t* theap, uint32_t size_class, uint32_t* awake) {
+  const slice_t first = theap->pages[size_class].owned;
   size_t steps = 0;
-  do {
+  for (slice_t slice = first; slice != 0;) {
     const slice_t next = mii_slice_cold(slice)->next;
-    if (!page_belongs(theap, slice, size_class, state)) return false;
+    if (!page_belongs(theap, slice, size_class)) return false;
     if (!MI_HOLDS(next != 0 && mii_slice_cold(next)->prev == slice)) return false;
     if (!MI_HOLDS(++steps <= mii_slice_count())) return false;
-    slice = next;
-  } while (slice != ring);
+    if (mii_page_record(slice)->state == PAGE_AWAKE) ++*awake;
+    slice = next != first ? next : 0;
+  }
   return true;
+}
+
+// The pages in state awake, all of them and no other.
+static bool awake_is_valid(theap_t* theap, uint32_t size_class, uint32_t count) {
+  slice_t before = 0;
+  for (slice_t slice = theap->pages[size_class].awake; slice != 0;) {
+    const page_cold_t* const cold = mii_slice_cold(slice);
+    if (!MI_HOLDS(mii_page_owner(mii_page_record(slice)) == mii_theap_tag(theap))) return false;
+    if (!MI_HOLDS(mii_page_record(slice)->state == PAGE_AWAKE && count-- > 0)) return false;
+    if (!MI_HOLDS(before == 0 || cold->awake_prev == before)) return false;
+    before = slice;
+    slice = cold->awake_next;
+  }
+  return MI_HOLDS(count == 0);
+}
+
+static bool growing_is_valid(theap_t* theap, uint32_t size_class) {
+  const slice_t slice = theap->pages[size_class].growing;
+  return slice == 0
+         || (page_belongs(theap, slice, size_class)
+             && MI_HOLDS(!mii_page_is_complete(mii_page_record(slice))));
 }
 
 static bool list_is_valid(theap_t* theap, uint32_t size_class) {
@@ -354,12 +345,10 @@ static bool list_is_valid(theap_t* theap, uint32_t size_class) {
 
 bool mii_theap_is_valid(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    const class_pages_t pages = theap->pages[c];
-    if (pages.active != 0 && !page_belongs(theap, pages.active, c, PAGE_ACTIVE))
-      return false;  // T1
-    if (!ring_is_valid(theap, pages.awake, c, PAGE_AWAKE)) return false;
-    if (!ring_is_valid(theap, pages.asleep, c, PAGE_ASLEEP)) return false;
-    if (!list_is_valid(theap, c)) return false;  // T2
+    uint32_t awake = 0;
+    if (!owned_is_valid(theap, c, &awake) || !awake_is_valid(theap, c, awake)) return false;  // T1
+    if (!growing_is_valid(theap, c)) return false;                                            // T5
+    if (!list_is_valid(theap, c)) return false;                                               // T2
   }
   return true;
 }

@@ -11,12 +11,11 @@
 #include "heap/heap.h"
 #include "mimalloc.h"
 
-// The owned pages of a class. A ring is named by its first page, 0 if empty, and linked in the pages'
-// cold records.
+// The owned pages of a class, linked in their cold records.
 typedef struct class_pages_s {
-  slice_t active;  // the page that list[] came from, while it is in state active
-  slice_t awake;   // ring
-  slice_t asleep;  // ring: pages that can be extended first, then the longest asleep
+  slice_t owned;    // all, in a circle; named by where the next look at them begins
+  slice_t awake;    // a stack of those of which enough is free
+  slice_t growing;  // the one whose blocks are not all threaded yet; 0 if there is none
 } class_pages_t;
 
 struct theap_s {
@@ -86,11 +85,8 @@ bool mii_theap_activate(theap_t* theap, page_t* page);
 // Thread more blocks of the active page into the (empty) list. False if there is none or it is complete.
 bool mii_theap_extend(theap_t* theap, uint32_t size_class);
 
-// Look at a page of a ring again: count its frees, and put it where it belongs. False if it is gone.
-bool mii_theap_review(theap_t* theap, page_t* page);
-
-// Count the page's frees, and review it if at least `free_min` blocks are free.
-void mii_theap_review_if_free(theap_t* theap, page_t* page, uint32_t free_min);
+// Count the page's frees: if at least `free_min` blocks are free it is awake from now on, or ends.
+void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min);
 
 // Take the pages that other threads have queued.
 void mii_theap_drain(theap_t* theap);

@@ -14,8 +14,8 @@
 // The states, and who moves a page between them:
 //
 //   state     its blocks                               entered by
-//   active    are the theap's current list             refill takes it
-//   asleep    few are free                             another page became active
+//   asleep    few are free, or they are the theap's    refill takes what is free
+//             current list
 //   awake     enough are free, or all ("kept")         a free, or a look at its remote word
 //   disowned  nobody's; claimed by any thread once     thread exit (the theap waited in the pool for a
 //             enough are free                          purge delay)
@@ -27,7 +27,6 @@
 
 typedef enum page_state_e {
   PAGE_NONE,  // not a page
-  PAGE_ACTIVE,
   PAGE_ASLEEP,
   PAGE_AWAKE,
   PAGE_DISOWNED,
@@ -52,9 +51,14 @@ static inline void mii_page_set_capacity(page_t* page, uint32_t capacity) {
   atomic_store_explicit(&page->capacity, (uint16_t)capacity, memory_order_relaxed);
 }
 
+// What `out` would be after counting.
+static inline uint32_t mii_page_used(const page_t* page) {
+  return page->out - (page->armed - page->needed);
+}
+
 // Take the local frees since the last look off `out`. Owner only.
 static inline void mii_page_count_local(page_t* page) {
-  page->out = (uint16_t)(page->out - (page->armed - page->needed));
+  page->out = (uint16_t)mii_page_used(page);
   page->armed = (uint16_t)page->needed;
 }
 

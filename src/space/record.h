@@ -39,13 +39,15 @@ static_assert(sizeof(void*) != 8 || sizeof(page_t) == 32, "two records to a cach
 
 // The cold part: 64 bytes, so that the word that other threads write shares no line with the hot part.
 struct page_cold_s {
-  _Atomic(uint64_t) remote;      // atomic: page_remote.c
-  _Atomic(uint32_t) stack_link;  // atomic: the next page of a wake list or of the claimable pages
-  slice_t next;                  // owner: in the theap's list of sleepers (circular) or awake pages
-  slice_t prev;                  // owner: the same
+  _Atomic(uint64_t) remote;       // atomic: page_remote.c
+  _Atomic(uint32_t) stack_link;   // atomic: the next page of a wake list or of the claimable pages
+  slice_t next;                   // owner: in the circle of the theap's pages of the class
+  slice_t prev;                   // owner: the same
+  slice_t awake_next;             // owner: in the stack of those that are awake
+  slice_t awake_prev;             // owner: the same
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
   heap_t* heap;                   // const while the page lives
-  uint8_t reserved[64 - sizeof(uint64_t) - 4 * sizeof(uint32_t) - sizeof(void*)];
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*)];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

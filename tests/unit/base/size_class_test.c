@@ -86,13 +86,13 @@ TEST(a_page_holds_as_many_blocks_as_fit) {
   }
 }
 
-TEST(a_page_wakes_when_a_quarter_or_16_blocks_are_back) {
+TEST(a_page_wakes_when_a_sixteenth_or_16_blocks_are_back) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     const uint32_t wake = mii_class_wake_count(c);
     const uint32_t blocks = mii_class_blocks(c);
     CHECK(wake >= 1 && wake <= 16);
-    if (blocks >= 64) CHECK_EQ(wake, 16);
-    if (blocks < 64) CHECK_EQ(wake, blocks / 4);
+    if (blocks >= 256) CHECK_EQ(wake, 16);
+    if (blocks >= 16 && blocks < 256) CHECK_EQ(wake, blocks / 16);
   }
 }
 

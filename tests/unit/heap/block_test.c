@@ -636,7 +636,7 @@ TEST(the_free_that_wakes_a_page_is_passed_on) {
   run_as_stranger();
   CHECK(mii_theap_is_valid(theap));
   CHECK(mii_theap_dissolve(theap));
-  give_many(blocks + PER_PAGE, WAKE);  // nobody's page: published
+  give_many(blocks + PER_PAGE, CLAIM);  // nobody's page: published
   CHECK(mii_heap_claim(&mii_heap_main, CLASS, 64) == page_of(blocks[PER_PAGE]));
 }
 

@@ -60,9 +60,9 @@ TEST(claiming_counts_what_was_freed_since_the_page_was_published) {
 TEST(a_page_of_nobody_is_published_by_the_free_that_makes_it_worth_it) {
   leave_pages(2, PER_PAGE);
   CHECK(claim() == NULL);
-  give_many(of_page(1), WAKE - 1);
+  give_many(of_page(1), CLAIM - 1);
   CHECK(claim() == NULL);
-  give(of_page(1)[WAKE - 1]);
+  give(of_page(1)[CLAIM - 1]);
   CHECK(claim() == record_of(1));
   CHECK(claim() == NULL);
 }
@@ -70,7 +70,7 @@ TEST(a_page_of_nobody_is_published_by_the_free_that_makes_it_worth_it) {
 TEST(the_page_published_last_is_claimed_first) {
   leave_pages(3, PER_PAGE);
   static const uint32_t order[] = {1, 2, 0};
-  for (size_t i = 0; i < COUNT_OF(order); i++) give_many(of_page(order[i]), WAKE);
+  for (size_t i = 0; i < COUNT_OF(order); i++) give_many(of_page(order[i]), CLAIM);
   for (size_t i = COUNT_OF(order); i > 0; i--) CHECK(claim() == record_of(order[i - 1]));
 }
 
@@ -122,7 +122,7 @@ TEST(releasing_an_empty_page_ends_it) {
 
 TEST(releasing_publishes_a_page_with_room) {
   start_heap();
-  page_t* const page = loose_page(PER_PAGE - WAKE);
+  page_t* const page = loose_page(PER_PAGE - CLAIM);
   CHECK(mii_heap_try_release(page));
   CHECK_EQ(mii_page_owner(page), 0);
   CHECK(claim() == page);
@@ -130,23 +130,23 @@ TEST(releasing_publishes_a_page_with_room) {
 
 TEST(releasing_leaves_a_full_page_alone) {
   start_heap();
-  page_t* const page = loose_page(PER_PAGE - WAKE + 1);
+  page_t* const page = loose_page(PER_PAGE - CLAIM + 1);
   CHECK(mii_heap_try_release(page));
   CHECK_EQ(mii_page_owner(page), 0);
   CHECK(claim() == NULL);
   run_as_stranger();
-  for (uint32_t i = 0; i < WAKE; i++) give(blocks[i]);
+  for (uint32_t i = 0; i < CLAIM; i++) give(blocks[i]);
   CHECK(claim() == page);
 }
 
 TEST(a_queued_page_cannot_be_released) {  // W3
   start_heap();
   page_t* const page = loose_page(PER_PAGE);
-  for (uint32_t i = 0; i < WAKE; i++) begin_push(blocks[i]);
+  for (uint32_t i = 0; i < CLAIM; i++) begin_push(blocks[i]);
   CHECK(mii_page_is_queued(page));
   CHECK(!mii_heap_try_release(page));
   CHECK_EQ(mii_page_owner(page), ME);
-  for (uint32_t i = WAKE; i < PER_PAGE; i++) begin_push(blocks[i]);
+  for (uint32_t i = CLAIM; i < PER_PAGE; i++) begin_push(blocks[i]);
   mii_page_collect_remote(page);
   CHECK_EQ(page->out, 0);
   CHECK(!mii_heap_try_release(page));  // nor when it is empty

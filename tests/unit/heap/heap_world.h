@@ -2,7 +2,7 @@
 // heap_world.h - for the tests of heap/: several threads' theaps in one thread, blocks by the page
 //
 // Most tests use one class whose pages have 64 blocks: a refill gives 4 of them while a page is not
-// complete, a sleeper wakes up at 16 free ones, and a page of nobody can be claimed at 16.
+// complete, a sleeper wakes up at 4 free ones, and a page of nobody can be claimed at 16.
 #ifndef HEAP_WORLD_H
 #define HEAP_WORLD_H
 
@@ -24,7 +24,8 @@ enum {
   CLASS = 32,
   PER_PAGE = 64,
   PER_STEP = 4,  // blocks in 4 KiB
-  WAKE = 16,
+  WAKE = 4,
+  CLAIM = 16,
   MID_SIZE = 10240,  // a class of pages of two slices, 12 blocks each
   PER_MID_PAGE = 12,
 };
@@ -97,11 +98,18 @@ MAYBE_UNUSED static bool is_gone(const void* p) {
   return mii_slice_kind(mii_slice_of(p)) == SLICE_FREE;
 }
 
-MAYBE_UNUSED static uint32_t ring_length(slice_t ring) {
-  if (ring == 0) return 0;
-  uint32_t length = 1;
-  for (slice_t s = mii_slice_cold(ring)->next; s != ring; s = mii_slice_cold(s)->next) length++;
-  return length;
+MAYBE_UNUSED static uint32_t owned_count(const theap_t* theap) {
+  const slice_t first = theap->pages[CLASS].owned;
+  if (first == 0) return 0;
+  uint32_t count = 1;
+  for (slice_t s = mii_slice_cold(first)->next; s != first; s = mii_slice_cold(s)->next) count++;
+  return count;
+}
+
+MAYBE_UNUSED static uint32_t awake_count(const theap_t* theap) {
+  uint32_t count = 0;
+  for (slice_t s = theap->pages[CLASS].awake; s != 0; s = mii_slice_cold(s)->awake_next) count++;
+  return count;
 }
 
 MAYBE_UNUSED static uint32_t list_length_of(const theap_t* theap, uint32_t size_class) {

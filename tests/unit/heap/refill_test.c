@@ -28,16 +28,16 @@ static page_t* leave_claimable_page(void) {
 
 // The order of preference ---------------------------------------------------------------------------
 
-TEST(an_awake_page_comes_before_extending_the_active_one) {
+TEST(an_awake_page_comes_before_extending_one) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 1);
-  take_many(theap, SIZE, of_page(1), PER_STEP);  // the active page has more to thread
+  take_many(theap, SIZE, of_page(1), PER_STEP);  // which has more to thread
   give_many(of_page(0), WAKE);
   CHECK(next_page(theap) == record_of(0));
   CHECK_EQ(state_of(of_page(1)[0]), PAGE_ASLEEP);
 }
 
-TEST(extending_the_active_page_comes_before_sleepers) {
+TEST(extending_a_page_comes_before_sleepers) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 1);
   take_many(theap, SIZE, of_page(1), PER_STEP);
@@ -62,7 +62,7 @@ TEST(a_page_of_nobody_comes_before_a_new_one) {
   const uint32_t pages = page_count();
   CHECK(next_page(theap) == claimable);
   CHECK_EQ(mii_page_owner(claimable), mii_theap_tag(theap));
-  CHECK_EQ(claimable->state, PAGE_ACTIVE);
+  CHECK_EQ(claimable->state, PAGE_ASLEEP);
   CHECK_EQ(list_length_of(theap, CLASS), PER_PAGE - 2);
   CHECK_EQ(page_count(), pages);
   CHECK(all_is_valid());
@@ -76,16 +76,35 @@ TEST(a_new_page_comes_last) {
   CHECK_EQ(page_count(), 3);
 }
 
-TEST(a_sleeper_that_can_be_extended_comes_before_a_new_page) {
+TEST(a_page_goes_on_growing_after_others_were_used) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 1);
   take_many(theap, SIZE, of_page(1), PER_STEP);
   give_many(of_page(0), WAKE);
-  take_many(theap, SIZE, of_page(0), WAKE);  // the other one fell asleep incomplete
+  take_many(theap, SIZE, of_page(0), WAKE);
   CHECK_EQ(page_of(of_page(1)[0])->capacity, PER_STEP);
   CHECK(next_page(theap) == page_of(of_page(1)[0]));
   CHECK_EQ(page_of(of_page(1)[0])->capacity, 2 * PER_STEP);
   CHECK_EQ(page_count(), 2);
+}
+
+// Two pages that are not complete: the second one comes from a thread that is gone.
+TEST(a_claimed_page_that_can_be_extended_is_found_again) {
+  theap_t* const theap = start_heap();
+  theap_t* const other = new_thread();
+  take_many(other, SIZE, blocks, CLAIM);
+  give_many(blocks, CLAIM - 1);
+  page_t* const claimable = page_of(blocks[CLAIM - 1]);
+  run_as(theap);
+  CHECK(mii_theap_dissolve(other));
+  take_many(theap, SIZE, blocks, CLAIM - 1);
+  CHECK(page_of(blocks[0]) == claimable);
+  CHECK(!mii_page_is_complete(claimable));
+  CHECK_EQ(theap->pages[CLASS].growing, 0);
+  CHECK(next_page(theap) == claimable);  // as a sleeper
+  CHECK_EQ(theap->pages[CLASS].growing, mii_page_slice(claimable));
+  CHECK_EQ(page_count(), 1);
+  CHECK(all_is_valid());
 }
 
 TEST(other_classes_are_left_alone) {
@@ -96,103 +115,57 @@ TEST(other_classes_are_left_alone) {
   const uint32_t pages = page_count();
   take(theap, SIZE + 1);
   CHECK_EQ(page_count(), pages + 1);
-  CHECK_EQ(page_of(of_page(0)[50])->out, PER_PAGE - 40 + 24);  // 24 not counted yet
+  CHECK_EQ(page_of(of_page(0)[50])->out, PER_PAGE - WAKE);  // the others are not counted yet
   CHECK(all_is_valid());
 }
 
-// The best of a few -----------------------------------------------------------------------------------
+// The best of two ----------------------------------------------------------------------------------
 
-TEST(of_the_awake_pages_the_fullest_is_taken) {
+TEST(of_the_two_woken_last_the_fuller_is_taken) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 4);
-  give_many(of_page(0), 30);
+  give_many(of_page(0), 10);  // the fullest, but woken before the others
   give_many(of_page(1), 20);
   give_many(of_page(2), 25);
-  mii_theap_collect(theap);  // counts them all
   CHECK(next_page(theap) == record_of(1));
 }
 
-TEST(of_equally_full_pages_the_lowest_is_taken) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 4);
-  give_many(of_page(2), WAKE);
-  give_many(of_page(0), WAKE);
-  give_many(of_page(1), WAKE);
-  page_t* lowest = record_of(0);
-  for (uint32_t i = 1; i < 3; i++) {
-    if (mii_page_slice(record_of(i)) < mii_page_slice(lowest)) lowest = record_of(i);
-  }
-  CHECK(next_page(theap) == lowest);
-}
-
-TEST(no_more_than_four_awake_pages_are_compared) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 6);
-  give_many(of_page(0), WAKE);  // the fullest, but woken longest ago
-  for (uint32_t i = 1; i < 5; i++) give_many(of_page(i), WAKE + 4);
-  mii_theap_collect(theap);
-  // Collecting turns the ring around: look at what it is now.
-  slice_t slice = theap->pages[CLASS].awake;
-  page_t* best = NULL;
-  for (int i = 0; i < 4; i++, slice = mii_slice_cold(slice)->next) {
-    page_t* const page = mii_page_record(slice);
-    const bool better = best == NULL || page->out > best->out
-                        || (page->out == best->out && mii_page_slice(page) < mii_page_slice(best));
-    if (better) best = page;
-  }
-  CHECK_EQ(ring_length(theap->pages[CLASS].awake), 5);
-  CHECK(next_page(theap) == best);
-}
-
-TEST(the_fullest_page_is_not_found_behind_four_others) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 6);
-  give_many(of_page(0), WAKE);
-  for (uint32_t i = 1; i < 5; i++) give_remotely(of_page(i), WAKE + 4);
-  mii_theap_drain(theap);
-  CHECK_EQ(mii_slice_cold(theap->pages[CLASS].awake)->prev, mii_page_slice(record_of(0)));
-  CHECK(next_page(theap) != record_of(0));
-}
-
-TEST(the_fullest_page_is_found_behind_three_others) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 5);
-  give_many(of_page(0), WAKE);
-  for (uint32_t i = 1; i < 4; i++) give_remotely(of_page(i), WAKE + 4);
-  mii_theap_drain(theap);
-  CHECK_EQ(ring_length(theap->pages[CLASS].awake), 4);
-  CHECK(next_page(theap) == record_of(0));
-}
-
-TEST(the_active_page_is_one_of_the_candidates) {
+TEST(of_equally_full_pages_the_one_woken_last_is_taken) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 3);
-  give_many(of_page(0), 30);
-  mii_theap_collect(theap);
-  give_many(of_page(2), 20);
-  CHECK(next_page(theap) == record_of(2));
-  CHECK_EQ(state_of(of_page(2)[50]), PAGE_ACTIVE);
-  CHECK_EQ(list_length_of(theap, CLASS), 19);
-  CHECK(all_is_valid());
+  give_many(of_page(0), WAKE);
+  give_many(of_page(1), WAKE);
+  CHECK(next_page(theap) == record_of(1));
 }
 
-TEST(an_active_page_with_too_little_free_is_no_candidate) {
+TEST(the_fuller_one_may_be_the_last_woken) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 3);
+  give_many(of_page(0), WAKE + 1);
+  give_many(of_page(1), WAKE);
+  CHECK(next_page(theap) == record_of(1));
+}
+
+TEST(a_page_with_too_little_free_is_no_candidate) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 1);
   give_many(blocks, WAKE - 1);
-  CHECK(next_page(theap) != record_of(0));
+  page_t* const page = record_of(0);
+  give(take(theap, SIZE));  // a sleeper is looked at before a new page is made
+  CHECK_EQ(page->state, PAGE_ASLEEP);
+  CHECK_EQ(page_count(), 1);
 }
 
 TEST(two_sleepers_are_looked_at_in_turn) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 5);
-  const slice_t first = theap->pages[CLASS].asleep;
+  const slice_t first = theap->pages[CLASS].owned;
   const slice_t third = mii_slice_cold(mii_slice_cold(first)->next)->next;
   void* block = mii_slice_start(third);
   give_remotely(&block, 1);  // unseen
   page_t* const made = next_page(theap);
   CHECK_EQ(page_count(), 6);
-  CHECK_EQ(theap->pages[CLASS].asleep, third);
+  CHECK_EQ(theap->pages[CLASS].owned, third);
   take_many(theap, SIZE, of_page(5), PER_PAGE - 1);
   CHECK(page_of(of_page(5)[PER_PAGE - 2]) == made);
   CHECK(next_page(theap) == mii_page_record(third));
@@ -386,10 +359,10 @@ TEST(kept_pages_go_back_after_the_purge_delay) {
   beat_until_tick(theap);  // the first sweep
   take_pages(theap, blocks, 2);
   give_many(blocks, 2 * PER_PAGE);
-  CHECK_EQ(page_count(), 2);
+  CHECK_EQ(page_count(), 1);
   fake_advance_clock(99);
   beat_until_tick(theap);
-  CHECK_EQ(page_count(), 2);
+  CHECK_EQ(page_count(), 1);
   fake_advance_clock(1);
   beat_until_tick(theap);
   CHECK_EQ(page_count(), 0);
@@ -418,7 +391,7 @@ TEST(with_a_negative_delay_nothing_is_swept) {
   give(take(theap, 2 * MiB));
   fake_advance_clock(1000000);
   for (uint32_t i = 0; i < 5; i++) beat_until_tick(theap);
-  CHECK_EQ(page_count(), 2);
+  CHECK_EQ(page_count(), 1);
   CHECK_EQ(fake_calls(FAKE_PURGE), 0);
 }
 
@@ -446,7 +419,7 @@ TEST(the_sweep_dissolves_theaps_that_waited_and_trims_the_heap) {
   CHECK(all_is_valid());
 }
 
-// 15 blocks by the owner and 15 by others wake nobody.
+// 3 blocks by the owner and 3 by others wake nobody.
 static void free_unseen(uint32_t i) {
   give_many(of_page(i), WAKE - 1);
   give_remotely(of_page(i) + WAKE, WAKE - 1);
@@ -459,21 +432,6 @@ TEST(frees_that_add_up_unseen_are_found_by_housekeeping) {
   for (uint32_t i = 0; i < 3; i++) free_unseen(i);
   for (uint32_t i = 0; i < 8; i++) beat_until_tick(theap);
   for (uint32_t i = 0; i < 3; i++) CHECK_EQ(state_of(of_page(i)[40]), PAGE_AWAKE);
-  CHECK(all_is_valid());
-}
-
-// Once the sleepers behind an incomplete one were never looked at.
-TEST(a_sleeper_that_can_be_extended_hides_no_other) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 2);
-  take_many(theap, SIZE, of_page(2), PER_STEP);
-  give_many(of_page(0), WAKE);
-  take_many(theap, SIZE, of_page(0), WAKE);
-  CHECK(!mii_page_is_complete(page_of(of_page(2)[0])));
-  CHECK_EQ(state_of(of_page(2)[0]), PAGE_ASLEEP);
-  free_unseen(1);
-  for (uint32_t i = 0; i < 8; i++) beat_until_tick(theap);
-  CHECK_EQ(state_of(of_page(1)[40]), PAGE_AWAKE);
   CHECK(all_is_valid());
 }
 

@@ -13,7 +13,7 @@ TEST(a_new_theap_has_nothing) {
   theap_t* const theap = start_heap();
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     CHECK(theap->list[c] == NULL);
-    CHECK_EQ(theap->pages[c].active | theap->pages[c].awake | theap->pages[c].asleep, 0);
+    CHECK_EQ(theap->pages[c].owned | theap->pages[c].awake | theap->pages[c].growing, 0);
   }
   CHECK(theap->heap == &mii_heap_main);
   CHECK(theap->is_live);
@@ -25,9 +25,10 @@ TEST(the_first_list_is_the_first_4_KiB_of_a_page) {
   theap_t* const theap = start_heap();
   void* const p = take(theap, SIZE);
   CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 1);
-  CHECK_EQ(state_of(p), PAGE_ACTIVE);
+  CHECK_EQ(state_of(p), PAGE_ASLEEP);
   CHECK_EQ(page_of(p)->out, PER_STEP);
-  CHECK_EQ(theap->pages[CLASS].active, mii_page_slice(page_of(p)));
+  CHECK_EQ(theap->pages[CLASS].owned, mii_page_slice(page_of(p)));
+  CHECK_EQ(theap->pages[CLASS].growing, mii_page_slice(page_of(p)));
   CHECK_EQ(theap->blocks_handed, PER_STEP);
   CHECK_EQ(theap->bytes_handed, PER_STEP * SIZE);
   CHECK(all_is_valid());
@@ -41,24 +42,33 @@ TEST(a_list_is_handed_out_in_the_order_of_addresses) {
   }
 }
 
-TEST(a_page_falls_asleep_when_another_becomes_active) {
+TEST(a_page_without_a_free_block_sleeps) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 3);
-  CHECK_EQ(state_of(of_page(0)[0]), PAGE_ASLEEP);
-  CHECK_EQ(state_of(of_page(1)[0]), PAGE_ASLEEP);
-  CHECK_EQ(state_of(of_page(2)[0]), PAGE_ACTIVE);
-  CHECK_EQ(ring_length(theap->pages[CLASS].asleep), 2);
+  for (uint32_t i = 0; i < 3; i++) CHECK_EQ(state_of(of_page(i)[0]), PAGE_ASLEEP);
+  CHECK_EQ(owned_count(theap), 3);
+  CHECK_EQ(theap->pages[CLASS].awake, 0);
   CHECK(all_is_valid());
 }
 
-TEST(sleepers_that_can_be_extended_come_first) {
+TEST(a_page_grows_until_it_is_complete) {
   theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 2);
-  take_many(theap, SIZE, of_page(2), PER_STEP);
-  give_many(of_page(0), WAKE);
-  take_many(theap, SIZE, of_page(0), WAKE);  // page 2 falls asleep last
-  CHECK_EQ(ring_length(theap->pages[CLASS].asleep), 2);
-  CHECK_EQ(theap->pages[CLASS].asleep, mii_page_slice(page_of(of_page(2)[0])));
+  take_many(theap, SIZE, blocks, PER_PAGE - PER_STEP);
+  CHECK_EQ(theap->pages[CLASS].growing, mii_page_slice(page_of(blocks[0])));
+  take(theap, SIZE);
+  CHECK_EQ(theap->pages[CLASS].growing, 0);
+  CHECK(all_is_valid());
+}
+
+TEST(a_page_that_ends_does_not_grow_on) {
+  theap_t* const theap = start_heap();
+  give(take(theap, MID_SIZE));
+  CHECK_EQ(theap->pages[mii_size_class(MID_SIZE)].growing, 0);
+  take_many(theap, SIZE, blocks, PER_STEP);
+  give_many(blocks, PER_STEP);
+  mii_theap_give_kept(theap);
+  CHECK_EQ(page_count(), 0);
+  CHECK_EQ(theap->pages[CLASS].growing, 0);
   CHECK(all_is_valid());
 }
 
@@ -79,44 +89,38 @@ TEST(a_sleeper_of_any_class_wakes_up_when_enough_is_free) {
     }
     CHECK_EQ(state_of(all[wake]), PAGE_AWAKE);
     CHECK_EQ(mii_page_free_count(page_of(all[wake])), wake);
-    CHECK_EQ(theap->pages[c].asleep, 0);
-    CHECK_EQ(ring_length(theap->pages[c].awake), 1);
+    CHECK_EQ(theap->pages[c].awake, mii_page_slice(page_of(all[wake])));
+    CHECK_EQ(mii_slice_cold(theap->pages[c].awake)->awake_next, 0);
     CHECK(mii_theap_is_valid(theap));
   }
 }
 
-TEST(what_is_free_when_a_page_falls_asleep_counts_towards_waking) {
+TEST(what_is_free_when_a_list_runs_empty_counts_towards_waking) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 1);
-  give_many(of_page(0), 10);
-  CHECK_EQ(state_of(of_page(0)[20]), PAGE_ACTIVE);
-  CHECK(page_of(take(theap, SIZE)) != page_of(blocks[0]));  // 10 are not enough
+  give_many(of_page(0), WAKE - 2);
+  take_many(theap, SIZE, of_page(1),
+            PER_PAGE);  // nothing is awake: the sleeper first, then a new page
+  CHECK(page_of(of_page(1)[WAKE - 3]) == page_of(blocks[20]));
+  CHECK(page_of(of_page(1)[WAKE - 2]) != page_of(blocks[20]));
+  give_many(of_page(1), WAKE - 2);
+  give(of_page(0)[WAKE - 2]);
   CHECK_EQ(state_of(of_page(0)[20]), PAGE_ASLEEP);
-  give_many(of_page(0) + 10, 5);
-  CHECK_EQ(state_of(of_page(0)[20]), PAGE_ASLEEP);
-  give(of_page(0)[15]);
+  give(of_page(0)[WAKE - 1]);
   CHECK_EQ(state_of(of_page(0)[20]), PAGE_AWAKE);
   CHECK(all_is_valid());
 }
 
-TEST(the_active_page_stays_active_when_it_wakes) {
+TEST(a_page_can_wake_while_its_list_is_in_use) {
   theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 1);
-  give_many(of_page(0), 40);
-  CHECK_EQ(state_of(of_page(0)[50]), PAGE_ACTIVE);
+  take_many(theap, SIZE, blocks, PER_PAGE - 2);  // two are left in the list
+  give_many(blocks, WAKE);
+  CHECK_EQ(state_of(blocks[50]), PAGE_AWAKE);
+  take_many(theap, SIZE, blocks, 2);
+  CHECK_EQ(state_of(blocks[50]), PAGE_AWAKE);
   CHECK(page_of(take(theap, SIZE)) == page_of(blocks[50]));  // the next refill takes it
-  CHECK_EQ(list_length_of(theap, CLASS), 39);
-  CHECK(all_is_valid());
-}
-
-TEST(a_page_with_enough_free_is_awake_when_another_becomes_active) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 2);
-  give_many(of_page(0), WAKE);      // awake, 16 free
-  give_many(of_page(1), WAKE + 1);  // active, 17 free: the other is fuller
-  CHECK(page_of(take(theap, SIZE)) == page_of(of_page(0)[40]));
-  CHECK_EQ(state_of(of_page(0)[40]), PAGE_ACTIVE);
-  CHECK_EQ(state_of(of_page(1)[40]), PAGE_AWAKE);
+  CHECK_EQ(list_length_of(theap, CLASS), WAKE - 1);
+  CHECK_EQ(state_of(blocks[50]), PAGE_ASLEEP);
   CHECK(all_is_valid());
 }
 
@@ -129,34 +133,19 @@ TEST(a_page_without_a_free_block_cannot_be_activated) {
   CHECK(page_of(take(theap, SIZE)) != page_of(of_page(0)[0]));
 }
 
-TEST(an_empty_page_of_which_little_is_threaded_does_not_fall_asleep) {
-  theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 1);
-  take_many(theap, SIZE, of_page(1), PER_STEP);
-  give_many(of_page(0), WAKE);
-  give_many(of_page(1), PER_STEP);  // empty, but 4 are less than a sleeper needs to wake
-  CHECK(page_of(take(theap, SIZE)) == page_of(of_page(0)[40]));
-  CHECK_EQ(state_of(of_page(1)[0]), PAGE_AWAKE);
-  mii_theap_give_kept(theap);
-  CHECK(is_gone(of_page(1)[0]));
-  CHECK(all_is_valid());
-}
-
 // Empty pages -------------------------------------------------------------------------------------
 
-TEST(one_empty_page_of_a_small_class_is_kept_beside_the_active_one) {
+TEST(one_empty_page_of_a_small_class_is_kept) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 4);
   give_many(of_page(0), PER_PAGE);
   CHECK_EQ(state_of(of_page(0)[0]), PAGE_AWAKE);
   CHECK_EQ(page_of(of_page(0)[0])->out, 0);
-  give_many(of_page(1), PER_PAGE);
-  CHECK(is_gone(of_page(1)[0]));
-  give_many(of_page(3), PER_PAGE);
-  CHECK_EQ(state_of(of_page(3)[0]), PAGE_ACTIVE);
-  give_many(of_page(2), PER_PAGE);
-  CHECK(is_gone(of_page(2)[0]));
-  CHECK_EQ(page_count(), 2);
+  for (uint32_t i = 1; i < 4; i++) {
+    give_many(of_page(i), PER_PAGE);
+    CHECK(is_gone(of_page(i)[0]));
+  }
+  CHECK_EQ(page_count(), 1);
   CHECK(all_is_valid());
 }
 
@@ -175,7 +164,6 @@ TEST(an_empty_page_of_a_mid_class_goes_at_once) {
   take_many(theap, MID_SIZE, blocks, 2 * PER_MID_PAGE);
   give_many(blocks, PER_MID_PAGE);
   CHECK(is_gone(blocks[0]));
-  CHECK_EQ(state_of(blocks[PER_MID_PAGE]), PAGE_ACTIVE);
   give_many(blocks + PER_MID_PAGE, PER_MID_PAGE);
   CHECK(is_gone(blocks[PER_MID_PAGE]));
   CHECK_EQ(used_slices(), 0);
@@ -184,14 +172,14 @@ TEST(an_empty_page_of_a_mid_class_goes_at_once) {
 
 TEST(a_page_of_which_little_is_threaded_is_looked_at_when_that_is_free) {
   theap_t* const theap = start_heap();
-  void* const p = take(theap, MID_SIZE);  // one block of 12; it takes 3 to wake a complete page
+  void* const p = take(theap, MID_SIZE);  // one block of 12
   CHECK_EQ(page_of(p)->out, 1);
   give(p);
   CHECK(is_gone(p));
   CHECK_EQ(used_slices(), 0);
 }
 
-TEST(an_active_mid_page_with_a_list_is_not_empty) {
+TEST(a_mid_page_with_a_list_is_not_empty) {
   theap_t* const theap = start_heap();
   const uint32_t c = mii_size_class(MID_SIZE);
   take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);
@@ -206,7 +194,7 @@ TEST(an_active_mid_page_with_a_list_is_not_empty) {
   CHECK(all_is_valid());
 }
 
-TEST(a_thread_of_a_thread_pool_keeps_no_empty_page_awake) {
+TEST(a_thread_of_a_thread_pool_keeps_no_empty_page) {
   theap_t* const theap = start_heap();
   mii_thread_set_in_pool();
   take_pages(theap, blocks, 2);
@@ -215,18 +203,15 @@ TEST(a_thread_of_a_thread_pool_keeps_no_empty_page_awake) {
   CHECK(all_is_valid());
 }
 
-TEST(kept_pages_can_be_given_back) {
+TEST(a_kept_page_can_be_given_back) {
   theap_t* const theap = start_heap();
-  take_pages(theap, blocks, 3);
+  take_pages(theap, blocks, 2);
   give_many(of_page(0), PER_PAGE);
-  give_many(of_page(2), PER_PAGE);
-  CHECK_EQ(page_count(), 3);
+  CHECK_EQ(page_count(), 2);
   mii_theap_give_kept(theap);
   CHECK(is_gone(of_page(0)[0]));
-  CHECK(is_gone(of_page(2)[0]));
-  CHECK_EQ(theap->pages[CLASS].active, 0);
   CHECK_EQ(theap->pages[CLASS].awake, 0);
-  CHECK_EQ(page_count(), 1);
+  CHECK_EQ(owned_count(theap), 1);
   CHECK(all_is_valid());
   CHECK(page_of(take(theap, SIZE)) != page_of(of_page(1)[0]));
 }
@@ -239,7 +224,7 @@ TEST(giving_back_what_is_kept_leaves_pages_with_blocks) {
   mii_theap_give_kept(theap);
   CHECK_EQ(page_count(), 2);
   CHECK_EQ(state_of(of_page(0)[PER_PAGE - 1]), PAGE_AWAKE);
-  CHECK_EQ(state_of(of_page(1)[PER_PAGE - 1]), PAGE_ACTIVE);
+  CHECK_EQ(state_of(of_page(1)[PER_PAGE - 1]), PAGE_AWAKE);
 }
 
 TEST(giving_back_what_is_kept_sees_what_other_threads_freed) {
@@ -319,14 +304,14 @@ TEST(a_review_counts_frees_and_looks_at_the_minimum) {
   page_t* const page = page_of(of_page(0)[0]);
   give_many(of_page(0), 3);
   give_remotely(of_page(0) + 3, 2);
-  mii_theap_review_if_free(theap, page, 6);
+  mii_theap_review(theap, page, 6);
   CHECK_EQ(mii_page_free_count(page), 5);
   CHECK_EQ(page->state, PAGE_ASLEEP);
-  mii_theap_review_if_free(theap, page, 5);
+  mii_theap_review(theap, page, 5);
   CHECK_EQ(page->state, PAGE_AWAKE);
   CHECK_EQ(page->needed, PER_PAGE - 5);
   give_remotely(of_page(0) + 5, 1);
-  mii_theap_review_if_free(theap, page, PER_PAGE);
+  mii_theap_review(theap, page, PER_PAGE);
   CHECK_EQ(page->state, PAGE_AWAKE);
   CHECK_EQ(page->needed, PER_PAGE - 6);  // or the last local free would wake nobody
   give_many(of_page(0) + 6, PER_PAGE - 6);
@@ -360,7 +345,7 @@ TEST(draining_takes_all_queued_pages) {
     CHECK_EQ(state_of(of_page(i)[40]), PAGE_AWAKE);
     CHECK(!mii_page_is_queued(page_of(of_page(i)[40])));
   }
-  CHECK_EQ(ring_length(theap->pages[CLASS].awake), 5);
+  CHECK_EQ(awake_count(theap), 5);
   CHECK(all_is_valid());
 }
 
@@ -420,10 +405,10 @@ TEST(draining_a_page_that_was_taken_meanwhile_leaves_it_where_it_is) {
   // The owner finds the blocks by itself, and hands them all out again.
   mii_theap_collect(theap);
   take_many(theap, SIZE, of_page(0), WAKE);
-  CHECK_EQ(state_of(of_page(0)[0]), PAGE_ACTIVE);
+  CHECK_EQ(state_of(of_page(0)[0]), PAGE_ASLEEP);
   finish_push(of_page(0)[0], PUSH_WAKE_OWNER);
   mii_theap_drain(theap);
-  CHECK_EQ(state_of(of_page(0)[0]), PAGE_ACTIVE);
+  CHECK_EQ(state_of(of_page(0)[0]), PAGE_ASLEEP);
   CHECK(!mii_page_is_queued(page_of(of_page(0)[0])));
   CHECK(all_is_valid());
 }
@@ -451,7 +436,7 @@ TEST(dissolving_an_unused_theap_gives_everything_back) {
   CHECK(theap->is_bare);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     CHECK(theap->list[c] == NULL);
-    CHECK_EQ(theap->pages[c].active | theap->pages[c].awake | theap->pages[c].asleep, 0);
+    CHECK_EQ(theap->pages[c].owned | theap->pages[c].awake | theap->pages[c].growing, 0);
   }
   CHECK_EQ(page_count(), 0);
   CHECK_EQ(used_slices(), 0);
@@ -473,8 +458,8 @@ TEST(dissolving_returns_lists_to_their_pages_and_to_the_account) {
 TEST(dissolving_publishes_the_pages_that_have_room) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 4);
-  give_many(of_page(0), WAKE - 1);
-  give_many(of_page(1), WAKE);
+  give_many(of_page(0), CLAIM - 1);
+  give_many(of_page(1), CLAIM);
   give_many(of_page(2), PER_PAGE);
   run_as_stranger();
   CHECK(mii_theap_dissolve(theap));
@@ -539,8 +524,8 @@ static theap_t* start_lively_heap(void) {
   give_many(of_page(1), WAKE);
   take(theap, MID_SIZE);
   take(theap, 8);
-  CHECK_EQ(ring_length(theap->pages[CLASS].awake), 2);
-  CHECK_EQ(ring_length(theap->pages[CLASS].asleep), 2);
+  CHECK_EQ(awake_count(theap), 2);
+  CHECK_EQ(owned_count(theap), 5);
   CHECK(mii_theap_is_valid(theap));
   return theap;
 }
@@ -553,7 +538,7 @@ static void exit_unless_valid(void* theap) {
 
 static bool is_noticed(theap_t* theap) { return stops_the_process(exit_unless_valid, theap); }
 
-TEST(the_validator_sees_an_active_page_of_another_owner) {
+TEST(the_validator_sees_a_page_of_another_owner) {
   theap_t* const theap = start_lively_heap();
   atomic_store(&page_of(of_page(4)[0])->owner, 4096);
   CHECK(is_noticed(theap));
@@ -571,13 +556,47 @@ TEST(the_validator_sees_a_page_in_a_wrong_state) {
 
 TEST(the_validator_sees_a_page_of_another_class) {
   theap_t* const theap = start_lively_heap();
+  theap->pages[CLASS + 1].owned = theap->pages[CLASS].owned;
+  CHECK(is_noticed(theap));
+}
+
+TEST(the_validator_sees_a_stack_with_a_page_of_another_class) {
+  theap_t* const theap = start_lively_heap();
   theap->pages[CLASS + 1].awake = theap->pages[CLASS].awake;
   CHECK(is_noticed(theap));
 }
 
-TEST(the_validator_sees_a_broken_ring) {
+TEST(the_validator_sees_a_broken_stack) {
   theap_t* const theap = start_lively_heap();
-  page_cold_t* const cold = mii_slice_cold(theap->pages[CLASS].asleep);
+  const slice_t first = theap->pages[CLASS].awake;
+  const slice_t second = mii_slice_cold(first)->awake_next;
+  mii_slice_cold(second)->awake_prev = second;
+  CHECK(is_noticed(theap));
+  mii_slice_cold(second)->awake_prev = first;
+  CHECK(!is_noticed(theap));
+  mii_slice_cold(second)->awake_next = first;
+  CHECK(is_noticed(theap));
+  mii_slice_cold(second)->awake_next = 0;
+  theap->pages[CLASS].awake = second;
+  CHECK(is_noticed(theap));
+}
+
+TEST(the_validator_sees_a_complete_page_that_grows) {
+  theap_t* const theap = start_lively_heap();
+  CHECK_EQ(theap->pages[CLASS].growing, 0);
+  theap->pages[CLASS].growing = mii_page_slice(page_of(of_page(2)[0]));
+  CHECK(is_noticed(theap));
+}
+
+TEST(the_validator_sees_a_growing_page_of_another_class) {
+  theap_t* const theap = start_lively_heap();
+  theap->pages[CLASS].growing = theap->pages[0].growing;
+  CHECK(is_noticed(theap));
+}
+
+TEST(the_validator_sees_a_broken_circle) {
+  theap_t* const theap = start_lively_heap();
+  page_cold_t* const cold = mii_slice_cold(theap->pages[CLASS].owned);
   const slice_t next = cold->next;
   cold->next = 0;
   CHECK(is_noticed(theap));
@@ -587,9 +606,9 @@ TEST(the_validator_sees_a_broken_ring) {
   CHECK(is_noticed(theap));
 }
 
-TEST(the_validator_sees_a_ring_that_does_not_close) {
+TEST(the_validator_sees_a_circle_that_does_not_close) {
   theap_t* const theap = start_lively_heap();
-  const slice_t first = theap->pages[CLASS].asleep;
+  const slice_t first = theap->pages[CLASS].owned;
   const slice_t second = mii_slice_cold(first)->next;
   mii_slice_cold(second)->next = second;
   mii_slice_cold(second)->prev = second;
@@ -618,7 +637,7 @@ TEST(the_validator_sees_a_list_of_another_owner) {
   theap_t* const theap = start_lively_heap();
   page_t* const page = page_of(theap->list[0]);
   atomic_store(&page->owner, 4096);
-  theap->pages[0].active = 0;
+  theap->pages[0].owned = theap->pages[0].growing = 0;
   CHECK(is_noticed(theap));
 }
 

@@ -8,7 +8,7 @@
 static block_t* blocks[BLOCKS_MAX];
 
 // A class with 64 blocks per page: the owner wakes at 16 blocks, and so can be claimed a page of nobody.
-enum { CLASS_64_BLOCKS = 32, WAKE = 16 };
+enum { CLASS_64_BLOCKS = 32, WAKE = 4, CLAIM = 16 };
 
 static page_t* start_page(void) {
   fake_space_start();
@@ -91,8 +91,8 @@ TEST(a_page_with_enough_free_blocks_is_published_when_disowned) {
 TEST(disowning_collects_what_waits) {
   page_t* const page = start_page();
   push_blocks(page, 0, WAKE - 1);
-  mii_page_push_local(page, blocks[40]);
-  CHECK(disown(page));  // 15 and 1 make a quarter
+  for (uint32_t i = 40; i < 40 + CLAIM - WAKE + 1; i++) mii_page_push_local(page, blocks[i]);
+  CHECK(disown(page));  // together a quarter
   CHECK_EQ(remote_count(page), 0);
   CHECK_EQ(page->out, 48);
   CHECK_EQ(length_of(page->local_free), 16);
@@ -142,7 +142,7 @@ TEST(collecting_leaves_a_page_queued) {  // W2
   page_t* const page = start_queued_page();
   mii_page_collect_remote(page);
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 48);
+  CHECK_EQ(page->out, 64 - WAKE);
   CHECK(mii_page_is_queued(page));
   for (uint32_t i = WAKE; i < 2 * WAKE + 1; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
 }
@@ -233,7 +233,7 @@ TEST(claiming_makes_a_published_page_ours_with_its_list) {
 TEST(a_claimed_page_wakes_its_new_owner) {
   page_t* const page = start_published_page();
   mii_page_claim(page, OTHER);
-  for (uint32_t i = 16; i < 31; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
+  for (uint32_t i = 16; i < 16 + WAKE - 1; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
   CHECK_EQ(push_one(page, blocks[31]), PUSH_WAKE_OWNER);
   CHECK_EQ(mii_page_owner(page), OTHER);
 }
@@ -281,7 +281,7 @@ TEST(a_batch_goes_in_front_as_a_whole) {
   push_one(page, blocks[9]);
   link_blocks(blocks, 0, 4);
   blocks[3]->next = (block_t*)(uintptr_t)1;  // whatever it was
-  CHECK_EQ(mii_page_push_remote(page, blocks[0], blocks[3], 4), PUSH_QUIET);
+  CHECK_EQ(mii_page_push_remote(page, blocks[0], blocks[3], 4), PUSH_WAKE_OWNER);
   CHECK_EQ(remote_count(page), 5);
   mii_page_collect_remote(page);
   static const int order[] = {0, 1, 2, 3, 9};
