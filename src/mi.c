@@ -31,6 +31,7 @@
 
 #include "heap/block.c"
 #include "heap/heap.c"
+#include "heap/outbox.c"
 #include "heap/refill.c"
 #include "heap/theap.c"
 #include "heap/thread.c"

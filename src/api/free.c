@@ -4,6 +4,7 @@
 // Tests: tests/api/basic_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/foreign.h"
+#include "heap/outbox.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
 #include <errno.h>
@@ -12,7 +13,7 @@ static void report_invalid(const char* what, const void* p) {
   mii_misuse(EINVAL, "%s: no block begins at this pointer: %p\n", what, p);
 }
 
-// The second door: other threads' pages, pages of two slices, runs, huge blocks, NULL, foreign pointers.
+// Pages of two slices, runs, huge blocks, NULL, foreign pointers.
 static MI_NOINLINE void free_slow(void* p) {
   if (p == NULL) return;
   switch (mii_block_give(p)) {
@@ -39,6 +40,16 @@ void mii_free_wake(const void* p, page_t* page) {
   mii_theap_wake(mii_theap_mine, page);
 }
 
+// The second door: the slice at p has another owner, or none.
+void mii_free_other(void* p, page_t* page) MI_NOINLINE;
+void mii_free_other(void* p, page_t* page) {
+  if (MI_LIKELY(mii_record_kind(page) == SLICE_PAGE)) {
+    mii_outbox_add(mii_theap_mine, page, p);
+  } else {
+    free_slow(p);
+  }
+}
+
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
   if (MI_CFG_SECURE) {
@@ -49,8 +60,10 @@ void mi_free(void* p) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
       if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
-      return;
+    } else {
+      mii_free_other(p, page);
     }
+    return;
   }
   free_slow(p);
 }

@@ -7,6 +7,7 @@
 //
 // Tests: tests/unit/heap/block_test.c
 #include "heap/block.h"
+#include "heap/outbox.h"
 #include "heap/thread.h"
 #include "base/assert.h"
 #include "page/page_fast.h"
@@ -147,11 +148,7 @@ static void give_to_page(page_t* page, block_t* block) {
     if (mii_page_push_local(page, block)) mii_theap_wake(mine, page);
     return;
   }
-  switch (mii_page_push_remote(page, block, block, 1)) {
-    case PUSH_QUIET: break;
-    case PUSH_WAKE_OWNER: mii_theap_page_queued(page); break;
-    case PUSH_PUBLISH: mii_heap_publish(page); break;
-  }
+  mii_outbox_add(mine, page, block);
 }
 
 give_result_t mii_block_give(void* p) {

@@ -7,6 +7,7 @@
 //
 // Tests: tests/unit/heap/refill_test.c
 #include "base/assert.h"
+#include "heap/outbox.h"
 #include "heap/theap.h"
 #include "heap/thread.h"
 #include "page/page_fast.h"
@@ -76,6 +77,7 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
 
 static inline void beat(theap_t* theap) {
   theap->heartbeat++;
+  mii_outbox_send(theap);
   if (MI_UNLIKELY(atomic_load_explicit(&deferred_fun, memory_order_relaxed) != NULL)) {
     mii_deferred_free_call(theap, false);
   }

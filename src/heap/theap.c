@@ -12,6 +12,7 @@
 // Tests: tests/unit/heap/theap_test.c
 #include "heap/theap.h"
 #include "base/assert.h"
+#include "heap/outbox.h"
 #include "page/page_remote.h"
 
 const theap_t mii_theap_empty = {.heap = &mii_heap_main};
@@ -254,6 +255,7 @@ void mii_theap_give_kept(theap_t* theap) {
 }
 
 void mii_theap_collect(theap_t* theap) {
+  mii_outbox_send(theap);
   mii_theap_drain(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, collect_page);
   mii_theap_give_kept(theap);

@@ -18,19 +18,32 @@ typedef struct class_pages_s {
   slice_t growing;  // the one whose blocks are not all threaded yet; 0 if there is none
 } class_pages_t;
 
+// Blocks of one page that somebody else owns: outbox.h.
+typedef struct parcel_s {
+  block_t* first;
+  page_t* page;    // NULL: the parcel is empty
+  uint16_t last;   // offset of the last block in its page, in units of 8 bytes
+  uint16_t room;   // blocks that can still be added
+  uint16_t epoch;  // of the page when the parcel was begun
+} parcel_t;
+
+enum { OUTBOX_PARCELS = 16 };
+
 struct theap_s {
   block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
   class_pages_t pages[CLASS_COUNT];  // owner
-  _Atomic(uint32_t) woken;       // atomic: queued pages, linked by stack_link; pushes and take-alls
-  uint32_t run_segment;          // owner: where the last run was found
-  heap_t* heap;                  // const
-  uint64_t heartbeat;            // owner: refills so far
-  uint64_t next_sweep_ms;        // owner
-  uint64_t blocks_handed;        // owner, read racily for statistics: blocks put into list[]
-  uint64_t bytes_handed;         // owner, read racily for statistics
-  uint32_t sweep_class;          // owner: where the next look at sleepers begins
-  bool in_deferred_free;         // owner
-  bool keeps_nothing;            // owner: mi_thread_set_in_threadpool
+  _Atomic(uint32_t) woken;  // atomic: queued pages, linked by stack_link; pushes and take-alls
+  uint32_t run_segment;     // owner: where the last run was found
+  heap_t* heap;             // const
+  uint64_t heartbeat;       // owner: refills so far
+  uint64_t next_sweep_ms;   // owner
+  uint64_t blocks_handed;   // owner, read racily for statistics: blocks put into list[]
+  uint64_t bytes_handed;    // owner, read racily for statistics
+  parcel_t outbox[OUTBOX_PARCELS];  // owner
+  uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
+  uint32_t sweep_class;             // owner: where the next look at sleepers begins
+  bool in_deferred_free;            // owner
+  bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
   bool is_bare;                  // owner: has no page
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool

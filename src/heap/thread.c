@@ -31,6 +31,7 @@ static handle_link_t* theap_link(uint32_t handle) {
 }
 
 static void pool_push(theap_t* theap) {
+  MI_ASSERT(theap->parcels == 0);
   mii_stack_push(theap->is_bare ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
 }
 

@@ -23,7 +23,7 @@
 //   W5  a block in the word counts in page->out, so the page cannot go away under it
 //   W6  a page that is disowned unpublished has more than 3/4 of its blocks out (those not threaded yet
 //       count as free), so pushes alone reach its mark
-//   W7  epoch changes when the page ends
+//   W7  epoch changes when the page ends; a push for another epoch than the page has now does nothing
 //
 // Orders: a push releases (the pusher's last writes to the blocks happen before the collect, which
 // acquires; pushes are read-modify-writes, so all of a list form one release sequence) and acquires (it
@@ -95,13 +95,19 @@ static bool reaches_mark(const page_t* page, uint64_t word) {
   return word_count(word) >= mark;
 }
 
-push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, uint32_t count) {
-  MI_ASSERT(mii_page_has_block(page, head) && mii_page_has_block(page, tail) && count > 0);
+uint32_t mii_page_epoch(const page_t* page) {
+  return (uint32_t)(atomic_load_explicit(remote_of(page), memory_order_relaxed) >> EPOCH_SHIFT);
+}
+
+push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, uint32_t count,
+                                  uint32_t epoch) {
   _Atomic(uint64_t)* const remote = remote_of(page);
   uint64_t seen = atomic_load_explicit(remote, memory_order_relaxed);
   uint64_t want;
   bool queue;
   do {
+    if (MI_UNLIKELY(seen >> EPOCH_SHIFT != epoch)) return PUSH_QUIET;
+    MI_ASSERT(mii_page_has_block(page, head) && mii_page_has_block(page, tail) && count > 0);
     tail->next = word_count(seen) > 0 ? word_head(page, seen) : NULL;
     want = word_with(page, seen, head, tail, count);
     queue = reaches_mark(page, want);

@@ -15,8 +15,13 @@ typedef enum push_event_e {
   PUSH_PUBLISH,     // put the page, which nobody owns, where it can be claimed
 } push_event_t;
 
-// Give a list of `count` blocks of the page back from a thread that does not own it.
-push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, uint32_t count);
+// Changes when a page ends, so it tells whether a page is still the one it was.
+uint32_t mii_page_epoch(const page_t* page);
+
+// Give a list of `count` blocks of the page back from a thread that does not own it. They are dropped if
+// the page's epoch is not the one given any more: then the page has ended, with them.
+push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, uint32_t count,
+                                  uint32_t epoch);
 
 // Owner: move the remotely freed blocks to local_free, and off `out`. May miss a push that is happening
 // right now; the next collect sees it.

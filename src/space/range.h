@@ -97,8 +97,12 @@ static inline page_cold_t* mii_slice_cold(slice_t slice) {
   return (page_cold_t*)mii_range.segments + ((size_t)slice + slice / SEGMENT_SLICES + 1);
 }
 
+static inline slice_kind_t mii_record_kind(const page_t* record) {
+  return (slice_kind_t)atomic_load_explicit(&record->kind, memory_order_relaxed);
+}
+
 static inline slice_kind_t mii_slice_kind(size_t slice) {
-  return (slice_kind_t)atomic_load_explicit(&mii_page_record(slice)->kind, memory_order_relaxed);
+  return mii_record_kind(mii_page_record(slice));
 }
 
 static inline void mii_slice_set_kind(slice_t slice, slice_kind_t kind) {

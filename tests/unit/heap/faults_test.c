@@ -101,7 +101,7 @@ static void recover(theap_t* theap) {
 
 // The theap of a new thread; NULL if there is no memory for one.
 static theap_t* try_new_thread(void) {
-  run_as_stranger();
+  run_as_newcomer();
   theap_t* const theap = mii_thread_enter();
   CHECK(theap == NULL ? mii_theap_mine == &mii_theap_empty : mii_theap_mine == theap);
   return theap;

@@ -40,8 +40,13 @@ MAYBE_UNUSED static theap_t* new_thread(void) {
 
 MAYBE_UNUSED static void run_as(theap_t* theap) { mii_theap_mine = theap; }
 
-// A thread that has no theap of its own and begins none.
+// A thread past its end: it has no theap, hence no outbox, and begins none.
 MAYBE_UNUSED static void run_as_stranger(void) {
+  mii_theap_mine = (theap_t*)(uintptr_t)&mii_theap_done;
+}
+
+// A thread that has not called us yet.
+MAYBE_UNUSED static void run_as_newcomer(void) {
   mii_theap_mine = (theap_t*)(uintptr_t)&mii_theap_empty;
 }
 
@@ -144,7 +149,7 @@ MAYBE_UNUSED static bool all_is_valid(void) {
 
 // Another thread frees the block, but stops short of telling anybody. Finish with finish_push.
 MAYBE_UNUSED static push_event_t begin_push(void* p) {
-  return mii_page_push_remote(page_of(p), p, p, 1);
+  return mii_page_push_remote(page_of(p), p, p, 1, mii_page_epoch(page_of(p)));
 }
 
 MAYBE_UNUSED static void finish_push(void* p, push_event_t event) {

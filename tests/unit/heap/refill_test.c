@@ -529,6 +529,7 @@ TEST(under_pressure_theaps_in_the_pool_are_dissolved) {
   theap_t* const theap = new_thread();
   run_as(old);
   mii_thread_end(false);
+  run_as_stranger();
   give_many(everything + 20 * PER_PAGE, PER_PAGE);  // queued, but nobody looks
   CHECK_EQ(page_count(), SEGMENT_SLICES - 1);
   run_as(theap);

@@ -108,6 +108,7 @@ TEST(a_theap_in_the_pool_goes_on_receiving_frees) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 3);
   mii_thread_end(false);
+  run_as_stranger();
   give_many(of_page(0), PER_PAGE);
   give_many(of_page(1), WAKE);
   CHECK(mii_page_is_queued(page_of(of_page(0)[0])));
@@ -339,7 +340,7 @@ TEST(no_thread_starts_without_memory_for_a_theap) {
   uint32_t made = 0;
   theap_t* last = NULL;
   for (;; made++) {
-    run_as_stranger();
+    run_as_newcomer();
     theap_t* const theap = mii_thread_enter();
     if (theap == NULL) break;
     last = theap;
@@ -350,7 +351,7 @@ TEST(no_thread_starts_without_memory_for_a_theap) {
   run_as(last);
   mii_thread_end(false);
   CHECK(new_thread() == last);  // the pool needs none
-  run_as_stranger();
+  run_as_newcomer();
   fake_fail_never();
   CHECK(mii_thread_enter() != NULL);
 }
@@ -359,10 +360,8 @@ TEST(a_thread_past_its_end_may_find_no_theap) {
   start_heap();
   mii_thread_end(true);
   fake_fail_from(FAKE_OPEN, 1);
-  while (new_thread() != NULL) {
-    run_as_stranger();
-    if (mii_thread_enter() == NULL) break;
-  }
+  do run_as_newcomer();
+  while (mii_thread_enter() != NULL);
   run_as((theap_t*)(uintptr_t)&mii_theap_done);
   CHECK(mii_thread_enter() == NULL);
   CHECK(mii_theap_mine == &mii_theap_done);
@@ -395,8 +394,10 @@ static void live_once(uintptr_t worker, random_t* random) {
   atomic_store(&in_hand[worker], NULL);
   mii_thread_leave(theap);
   if (theap == mii_theap_mine) mii_thread_end(random_below(random, 10) == 0);
-  give_many(p + rest, COUNT_OF(p) - rest);  // as nobody's blocks
-  if (mii_theap_mine == &mii_theap_done && random_below(random, 4) == 0) run_as_stranger();
+  give_many(p + rest,
+            COUNT_OF(p) - rest);  // which starts the thread again if it is not past its end
+  if (mii_theap_mine->is_live) mii_thread_end(false);
+  if (mii_theap_mine == &mii_theap_done && random_below(random, 4) == 0) run_as_newcomer();
 }
 
 static void* live(void* arg) {

@@ -281,7 +281,7 @@ TEST(a_batch_goes_in_front_as_a_whole) {
   push_one(page, blocks[9]);
   link_blocks(blocks, 0, 4);
   blocks[3]->next = (block_t*)(uintptr_t)1;  // whatever it was
-  CHECK_EQ(mii_page_push_remote(page, blocks[0], blocks[3], 4), PUSH_WAKE_OWNER);
+  CHECK_EQ(push_list(page, blocks[0], blocks[3], 4), PUSH_WAKE_OWNER);
   CHECK_EQ(remote_count(page), 5);
   mii_page_collect_remote(page);
   static const int order[] = {0, 1, 2, 3, 9};
@@ -296,7 +296,7 @@ TEST(a_batch_onto_an_empty_word_ends_with_its_tail) {
   page_t* const page = start_page();
   mii_page_push_local(page, blocks[20]);
   link_blocks(blocks, 0, 3);
-  mii_page_push_remote(page, blocks[0], blocks[2], 3);
+  push_list(page, blocks[0], blocks[2], 3);
   mii_page_collect_remote(page);
   CHECK(page->local_free == blocks[0]);
   CHECK(blocks[2]->next == blocks[20]);
@@ -340,11 +340,11 @@ TEST(only_the_push_that_reaches_the_mark_signals_in_every_class) {  // W1
 TEST(a_batch_that_crosses_the_mark_signals_once) {  // W1
   page_t* const page = start_page();
   link_blocks(blocks, 0, WAKE - 1);
-  CHECK_EQ(mii_page_push_remote(page, blocks[0], blocks[WAKE - 2], WAKE - 1), PUSH_QUIET);
+  CHECK_EQ(push_list(page, blocks[0], blocks[WAKE - 2], WAKE - 1), PUSH_QUIET);
   link_blocks(blocks, 20, 40);
-  CHECK_EQ(mii_page_push_remote(page, blocks[20], blocks[39], 20), PUSH_WAKE_OWNER);
+  CHECK_EQ(push_list(page, blocks[20], blocks[39], 20), PUSH_WAKE_OWNER);
   link_blocks(blocks, 40, 60);
-  CHECK_EQ(mii_page_push_remote(page, blocks[40], blocks[59], 20), PUSH_QUIET);
+  CHECK_EQ(push_list(page, blocks[40], blocks[59], 20), PUSH_QUIET);
   CHECK_EQ(remote_count(page), WAKE - 1 + 40);
 }
 

@@ -56,8 +56,13 @@ MAYBE_UNUSED static void link_blocks(block_t** blocks, uint32_t from, uint32_t t
   for (uint32_t i = from; i + 1 < to; i++) blocks[i]->next = blocks[i + 1];
 }
 
+MAYBE_UNUSED static push_event_t push_list(page_t* page, block_t* head, block_t* tail,
+                                           uint32_t count) {
+  return mii_page_push_remote(page, head, tail, count, mii_page_epoch(page));
+}
+
 MAYBE_UNUSED static push_event_t push_one(page_t* page, block_t* block) {
-  return mii_page_push_remote(page, block, block, 1);
+  return mii_page_push_remote(page, block, block, 1, mii_page_epoch(page));
 }
 
 MAYBE_UNUSED static uint32_t length_of(const block_t* list) {

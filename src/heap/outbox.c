@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// outbox.c - blocks of pages that others own, parked until a push is worth its price
+//
+//   O1  a parcel holds blocks of one page, linked from first to last; they count in page->out, so the
+//       page cannot end meanwhile (W5), unless its heap is destroyed as a whole: then the epoch differs
+//       and the parcel is dropped
+//   O2  bit i of `parcels` is set if parcel i holds any block
+//
+// Tests: tests/unit/heap/outbox_test.c
+#include "heap/outbox.h"
+#include "base/assert.h"
+#include "heap/thread.h"
+#include "page/page_remote.h"
+
+enum { PARCEL_BLOCKS = 16, PARCEL_BYTES = 2048 };
+
+static void push(page_t* page, block_t* first, block_t* last, uint32_t count, uint32_t epoch) {
+  switch (mii_page_push_remote(page, first, last, count, epoch)) {
+    case PUSH_QUIET: break;
+    case PUSH_WAKE_OWNER: mii_theap_page_queued(page); break;
+    case PUSH_PUBLISH: mii_heap_publish(page); break;
+  }
+}
+
+static uint32_t parcel_limit(const page_t* page) {
+  return (uint32_t)mii_max(1, mii_min(PARCEL_BLOCKS, PARCEL_BYTES / mii_page_block_bytes(page)));
+}
+
+static void send(theap_t* theap, parcel_t* parcel) {
+  page_t* const page = parcel->page;
+  block_t* const last = (block_t*)(mii_page_start(page) + (size_t)parcel->last * sizeof(block_t));
+  push(page, parcel->first, last, parcel_limit(page) - parcel->room, parcel->epoch);
+  parcel->page = NULL;
+  theap->parcels &= ~(1u << (parcel - theap->outbox));
+}
+
+static void begin(theap_t* theap, parcel_t* parcel, page_t* page, block_t* block) {
+  const size_t offset = (size_t)((uint8_t*)block - mii_page_start(page));
+  block->next = NULL;
+  *parcel = (parcel_t){
+      .first = block,
+      .page = page,
+      .last = (uint16_t)(offset / sizeof(block_t)),
+      .room = (uint16_t)(parcel_limit(page) - 1),
+      .epoch = (uint16_t)mii_page_epoch(page),
+  };
+  theap->parcels |= 1u << (parcel - theap->outbox);
+}
+
+// A thread that only frees has an outbox, too, so it begins here. Not after its end; and without memory
+// it goes without.
+static theap_t* theap_with_outbox(theap_t* theap) {
+  if (theap == &mii_theap_empty) (void)mii_thread_enter();
+  return mii_theap_mine->is_live ? mii_theap_mine : NULL;
+}
+
+MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block) {
+  theap = theap_with_outbox(theap);
+  if (theap == NULL || parcel_limit(page) == 1) {
+    push(page, block, block, 1, mii_page_epoch(page));
+    return;
+  }
+  parcel_t* const parcel = &theap->outbox[(uintptr_t)page / sizeof *page % OUTBOX_PARCELS];
+  if (parcel->page != NULL) send(theap, parcel);
+  begin(theap, parcel, page, block);
+}
+
+void mii_outbox_send_all(theap_t* theap) {
+  for (uint32_t i = 0; theap->parcels != 0; i++) {
+    if ((theap->parcels >> i & 1) != 0) send(theap, &theap->outbox[i]);
+  }
+}
