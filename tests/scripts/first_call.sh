@@ -4,8 +4,8 @@
 # a process of its own, linked dynamically, preloaded, and static; bound at start and lazily.
 #
 #   preinit       in .preinit_array of the program, before any constructor
-#   constructor   in the constructor of a shared library that is initialised before ours
-#   destructor    in the destructor of that library, after ours
+#   constructor   in the constructor of a shared library that is initialised before ours; static: of the program
+#   destructor    in the destructor there, after ours
 #   thread        the first call of a new thread
 #   late          in the last round of key destructors, after ours has ended the thread
 #   last          the same, and the first call of the thread
@@ -20,9 +20,9 @@ nm -D --defined-only "$lib" | awk '{ print $NF }' | sort -u >exported
 compile runner first_call_run.c
 compile libearly.so first_call.c -DFIRST_CALL_EARLY -DFIRST_CALL_WEAK -fPIC -shared
 
-early=(-Wl,--no-as-needed -L. -learly "-Wl,-rpath,$work" -Wl,--allow-shlib-undefined)
+early=("-Wl,--no-as-needed" -L. -learly "-Wl,-rpath,$work" "-Wl,--allow-shlib-undefined")
 dynamic=("-L$out" "-l$name" "-Wl,-rpath,$out" "${early[@]}")
-preload=(-DFIRST_CALL_WEAK -Wl,-z,dynamic-undefined-weak "${early[@]}")
+preload=(-DFIRST_CALL_WEAK "-Wl,-z,dynamic-undefined-weak" "${early[@]}")
 compile dynamic_lazy first_call.c -Wl,-z,lazy "${dynamic[@]}"
 compile dynamic_now first_call.c -Wl,-z,now "${dynamic[@]}"
 compile preload_lazy first_call.c -Wl,-z,lazy "${preload[@]}"
@@ -48,6 +48,6 @@ run "dynamic, -z now" ./dynamic_now preinit
 run "preload, lazy" ./preload_lazy "LD_PRELOAD=$lib" "${all[@]}"
 run "preload, BIND_NOW" ./preload_lazy "LD_PRELOAD=$lib" LD_BIND_NOW=1 preinit constructor thread
 run "preload, -z now" ./preload_now "LD_PRELOAD=$lib" preinit
-run "static" ./static preinit "${threads[@]}"
+run "static" ./static "${all[@]}"
 run "static-pie" ./static_pie preinit
 [ "$bad" -eq 0 ] || fail "see above"

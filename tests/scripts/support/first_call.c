@@ -4,7 +4,8 @@
 // first_call SYMBOL SITUATION     call it there; says "called" and ends with 0 if all is as it should be
 //
 // The program and (with -DFIRST_CALL_EARLY) a shared library whose constructor runs before the allocator's
-// are built from this file; -DFIRST_CALL_WEAK is for a program that gets the allocator by LD_PRELOAD.
+// are built from this file; -DFIRST_CALL_WEAK is for a program that gets the allocator by LD_PRELOAD,
+// -DFIRST_CALL_STATIC for a static one.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,8 +66,8 @@ extern int __cxa_thread_atexit_impl(void (*destructor)(void*), void* object, voi
 extern char __dso_handle[] __attribute__((visibility("hidden")));
 
 #ifdef FIRST_CALL_WEAK
-#define PRAGMA(text)            _Pragma(#text)
-#define ENTRY(symbol, ...)      PRAGMA(weak symbol)
+#define PRAGMA(text)       _Pragma(#text)
+#define ENTRY(symbol, ...) PRAGMA(weak symbol)
 #include "first_call_table.h"
 #undef ENTRY
 #endif
@@ -323,25 +324,28 @@ static void read_arguments(int argc, char** argv) {
   if (wanted == NULL) fail("no such symbol");
 }
 
-#ifdef FIRST_CALL_EARLY
+// In a library that is initialised before the allocator's; in a static program, whose objects come first
+// among those of one priority, in the program itself.
+#if defined(FIRST_CALL_EARLY) || defined(FIRST_CALL_STATIC)
 
-__attribute__((constructor)) static void in_constructor(int argc, char** argv) {
+__attribute__((constructor(101))) static void in_constructor(int argc, char** argv) {
   read_arguments(argc, argv);
   if (is_in("constructor")) call_it_as_first_of_process();
 }
 
-__attribute__((destructor)) static void in_destructor(void) {
+__attribute__((destructor(101))) static void in_destructor(void) {
   if (is_in("destructor")) call_it();
 }
 
-#else
+#endif
+#ifndef FIRST_CALL_EARLY
 
 static void before_constructors(int argc, char** argv) {
   read_arguments(argc, argv);
   if (is_in("preinit")) call_it_as_first_of_process();
 }
-__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char**) =
-    before_constructors;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const preinit)(int, char**) = before_constructors;
 
 // --- threads ---------------------------------------------------------------------------------------
 

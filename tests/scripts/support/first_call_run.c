@@ -16,7 +16,7 @@ enum { LINE_BYTES = 256, SYMBOLS_MAX = 1000, SECONDS_MAX = 10 };
 
 static char symbols[SYMBOLS_MAX][LINE_BYTES];
 static int symbol_count;
-static char said[LINE_BYTES];     // by the process that ran last, on standard output
+static char said[LINE_BYTES];       // by the process that ran last, on standard output
 static char complaint[LINE_BYTES];  // on standard error
 static pid_t child;
 
