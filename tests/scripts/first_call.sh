@@ -30,7 +30,8 @@ compile preload_now first_call.c -Wl,-z,now "${preload[@]}"
 compile static first_call.c "$out/lib$name.a" -static -DFIRST_CALL_STATIC
 compile static_pie first_call.c "$out/lib$name.a" -static-pie -DFIRST_CALL_STATIC
 
-./static list | sort >tested
+./static list >listed || fail "status $? from the static program"
+sort listed >tested
 diff exported tested >difference ||
   fail "not the same symbols (< exported without a line in first_call_table.h, > not exported): $(cat difference)"
 

@@ -89,7 +89,13 @@ static bool is_in(const char* name) { return strcmp(situation, name) == 0; }
 
 // --- what the table is made of -------------------------------------------------------------------
 
-enum { MAX_WARNINGS_SET = 77, MAX_WARNINGS_DEFAULT = 32, OLD_BYTES = 100, FILL = 0x5a };
+enum {
+  MAX_WARNINGS_SET = 77,
+  MAX_WARNINGS_DEFAULT = 32,
+  OLD_BYTES = 100,
+  FILL = 0x5a,
+  UNTOUCHED = 4711  // errno
+};
 
 static void* volatile none;  // NULL, and the compiler does not know it
 static const char* const text = "four and more";
@@ -185,6 +191,13 @@ static bool text_is(char* p, const char* expected) {
   return p != NULL && strcmp(p, expected) == 0 && block(p, strlen(expected) + 1, 1);
 }
 
+// The call failed as expected, with this errno.
+static bool refused(bool condition, int code) {
+  const bool told = errno == code;
+  errno = UNTOUCHED;
+  return condition && (told || wrong("wrong errno"));
+}
+
 static bool boolean(int value) { return value == 0 || value == 1; }
 
 static size_t uordblks_by_mallinfo(void) { return (size_t)mallinfo().uordblks; }
@@ -214,7 +227,7 @@ static void on_deferred(bool force, unsigned long long heartbeat, void* arg) {
 static void collect(void) { mi_collect(true); }
 static void fail_to_allocate(void) {
   volatile size_t beyond = (size_t)PTRDIFF_MAX + 1;
-  free(mi_malloc(beyond));
+  if (!refused(mi_malloc(beyond) == NULL, ENOMEM)) calls = 0;
 }
 
 static bool was_called_by(void (*function)(void)) {
@@ -304,15 +317,22 @@ static bool works(void) {
 }
 
 static void call_it(void) {
+  errno = UNTOUCHED;
   if (!wanted->call()) fail("the call did not do what it should");
   if (!works()) fail("malloc does not work after the call");
+  if (errno != UNTOUCHED) fail("errno is changed");
   say(STDOUT_FILENO, "called\n");
 }
 
+// Another's thread key is there before the allocator's, and keeps its value.
 static void call_it_as_first_of_process(void) {
+  static pthread_key_t other;
+  if (pthread_key_create(&other, NULL) != 0 || pthread_setspecific(other, &other) != 0)
+    fail("no key");
   if (!LIBC_IS_FIRST && is_started()) fail("the allocator is in use before the first call");
   call_it();
   if (!is_started()) fail("the allocator cannot be told to be in use");
+  if (pthread_getspecific(other) != &other) fail("the value of another's key is changed");
 }
 
 static void read_arguments(int argc, char** argv) {

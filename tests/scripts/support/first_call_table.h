@@ -1,7 +1,8 @@
 // first_call_table.h - every exported symbol, and a call of it that must be true
 //
 // Included several times by first_call.c with different meanings of ENTRY(symbol, condition). The symbol is
-// the first thing that a condition calls. NULL comes first where a pointer is taken, then a block.
+// the first thing that a condition calls. NULL comes first where a pointer is taken, then a block. What is
+// not in refused() must leave errno alone.
 // clang-format off
 
 // --- malloc and its family ---
@@ -10,7 +11,7 @@ ENTRY(calloc, zeros(calloc(10, 10), 100, 16))
 ENTRY(realloc, block(realloc(none, 100), 100, 16) && grown(realloc(old(), 5000), 5000, 16))
 ENTRY(reallocarray, block(reallocarray(none, 10, 10), 100, 16) && grown(reallocarray(old(), 50, 100), 5000, 16))
 ENTRY(reallocf, block(reallocf(none, 100), 100, 16) && grown(reallocf(old(), 5000), 5000, 16))
-ENTRY(reallocarr, reallocarr(none, 10, 10) == EINVAL && grown_by_reallocarr(reallocarr))
+ENTRY(reallocarr, refused(reallocarr(none, 10, 10) == EINVAL, EINVAL) && grown_by_reallocarr(reallocarr))
 ENTRY(free, DONE(free(none)) && DONE(free(old())))
 ENTRY(cfree, DONE(cfree(none)) && DONE(cfree(old())))
 ENTRY(vfree, DONE(vfree(none)) && DONE(vfree(old())))
@@ -77,7 +78,7 @@ ENTRY(mi_reallocf, block(mi_reallocf(none, 100), 100, 16) && grown(mi_reallocf(o
 ENTRY(mi_rezalloc, zeros(mi_rezalloc(none, 100), 100, 16) && grown(mi_rezalloc(old(), 5000), 5000, 16))
 ENTRY(mi_recalloc, zeros(mi_recalloc(none, 10, 10), 100, 16) && grown(mi_recalloc(old(), 50, 100), 5000, 16))
 ENTRY(mi_expand, mi_expand(none, 100) == NULL && grown(mi_expand(old(), 101), 101, 16))
-ENTRY(mi__expand, mi__expand(none, 100) == NULL && grown(mi__expand(old(), 101), 101, 16))
+ENTRY(mi__expand, refused(mi__expand(none, 100) == NULL, ENOMEM) && grown(mi__expand(old(), 101), 101, 16))
 ENTRY(mi_free, DONE(mi_free(none)) && DONE(mi_free(old())))
 ENTRY(mi_free_small, DONE(mi_free_small(none)) && DONE(mi_free_small(old())))
 ENTRY(mi_free_size, DONE(mi_free_size(none, 100)) && DONE(mi_free_size(old(), 100)))
@@ -93,7 +94,7 @@ ENTRY(mi_strdup, mi_strdup(none) == NULL && text_is(mi_strdup(text), text))
 ENTRY(mi_strndup, mi_strndup(none, 4) == NULL && text_is(mi_strndup(text, 4), "four"))
 ENTRY(mi_mbsdup, mi_mbsdup(none) == NULL && text_is((char*)mi_mbsdup((const unsigned char*)text), text))
 ENTRY(mi_wcsdup, mi_wcsdup(none) == NULL && block(mi_wcsdup(L"wide"), 5 * sizeof(wchar_t), 16))
-ENTRY(mi_realpath, mi_realpath(none, NULL) == NULL && text_is(mi_realpath("/..", NULL), "/") && mi_realpath("/.", buffer) == buffer)
+ENTRY(mi_realpath, refused(mi_realpath(none, NULL) == NULL, EINVAL) && text_is(mi_realpath("/..", NULL), "/") && mi_realpath("/.", buffer) == buffer)
 ENTRY(mi_dupenv_s, mi_dupenv_s(none, NULL, "NAME") == EINVAL && mi_dupenv_s(&word, &size, "NAME") == 0 && (word == NULL ? size == 0 : text_is(word, "value")))
 ENTRY(mi_wdupenv_s, mi_wdupenv_s(none, &size, L"NAME") == EINVAL && size == 0)
 
@@ -118,7 +119,7 @@ ENTRY(mi_posix_memalign, mi_posix_memalign(none, 256, 100) == EINVAL && mi_posix
 ENTRY(mi_valloc, block(mi_valloc(100), 100, 4096))
 ENTRY(mi_pvalloc, block(mi_pvalloc(100), 4096, 4096))
 ENTRY(mi_reallocarray, block(mi_reallocarray(none, 10, 10), 100, 16) && grown(mi_reallocarray(old(), 50, 100), 5000, 16))
-ENTRY(mi_reallocarr, mi_reallocarr(none, 10, 10) == EINVAL && grown_by_reallocarr(mi_reallocarr))
+ENTRY(mi_reallocarr, refused(mi_reallocarr(none, 10, 10) == EINVAL, EINVAL) && grown_by_reallocarr(mi_reallocarr))
 
 // --- mi_: with the usable size ---
 ENTRY(mi_umalloc, block(mi_umalloc(100, none), 100, 16) && block(mi_umalloc(100, &size), 100, 16) && enough(size))
