@@ -4,6 +4,7 @@
 # a process of its own, linked dynamically, preloaded, and static; bound at start and lazily.
 #
 #   preinit       in .preinit_array of the program, before any constructor
+#   rotation      there, and then all the other symbols in the order of the table
 #   constructor   in the constructor of a shared library that is initialised before ours; static: of the program
 #   destructor    in the destructor there, after ours
 #   thread        the first call of a new thread
@@ -42,7 +43,7 @@ run() { # LABEL PROGRAM NAME=VALUE... SITUATION...
   ./runner "$label" "$program" MIMALLOC_MAX_WARNINGS=77 NAME=value "$@" <exported || bad=1
 }
 threads=(thread late last thread_local)
-all=(preinit constructor destructor "${threads[@]}")
+all=(preinit rotation constructor destructor "${threads[@]}")
 run "dynamic, lazy" ./dynamic_lazy "${all[@]}"
 run "dynamic, BIND_NOW" ./dynamic_lazy LD_BIND_NOW=1 preinit constructor thread
 run "dynamic, -z now" ./dynamic_now preinit

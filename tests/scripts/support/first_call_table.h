@@ -167,5 +167,5 @@ ENTRY(mi_option_set, DONE(mi_option_set(mi_option_purge_delay, 10)) && mi_option
 ENTRY(mi_option_set_enabled, DONE(mi_option_set_enabled(mi_option_purge_delay, false)) && mi_option_get(mi_option_purge_delay) == 0)
 ENTRY(mi_option_enable, DONE(mi_option_enable(mi_option_purge_delay)) && mi_option_get(mi_option_purge_delay) == 1)
 ENTRY(mi_option_disable, DONE(mi_option_disable(mi_option_purge_delay)) && mi_option_get(mi_option_purge_delay) == 0)
-ENTRY(mi_option_set_default, DONE(mi_option_set_default(mi_option_purge_delay, 10)) && mi_option_get(mi_option_purge_delay) == 10)
-ENTRY(mi_option_set_enabled_default, DONE(mi_option_set_enabled_default(mi_option_purge_delay, true)) && mi_option_get(mi_option_purge_delay) == 1)
+ENTRY(mi_option_set_default, DONE(mi_option_set_default(mi_option_max_errors, 10)) && mi_option_get(mi_option_max_errors) == 10)
+ENTRY(mi_option_set_enabled_default, DONE(mi_option_set_enabled_default(mi_option_show_errors, true)) && mi_option_get(mi_option_show_errors) == 1)
