@@ -449,7 +449,8 @@ mi_decl_nodiscard mi_decl_export void* mi_new_reallocn(void* p, size_t newcount,
 typedef void (mi_cdecl mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
 
 // Have `deferred_free` called now and then, from allocations that cannot be served at once and from
-// each `mi_collect`. It is not called again from within itself on the same thread. Default: none.
+// each `mi_collect`. It is not called again from within itself on the same thread, nor on a thread
+// that has ended (in its last destructors). Default: none.
 mi_decl_export void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg)
     mi_attr_noexcept;
 
