@@ -294,7 +294,7 @@ enum { LIBC_IS_FIRST = 1 };
 enum { LIBC_IS_FIRST = 0 };
 #endif
 
-// Has the allocator reserved its addresses? Then somebody has called it: more than 8 GiB are mapped.
+// Has the allocator reserved its addresses? Then somebody has called it: more than 1 GiB is mapped.
 static bool is_started(void) {
   char pages[32] = "";
   const int file = open("/proc/self/statm", O_RDONLY);
@@ -302,7 +302,7 @@ static bool is_started(void) {
   close(file);
   size_t count = 0;
   for (const char* c = pages; *c >= '0' && *c <= '9'; c++) count = count * 10 + (size_t)(*c - '0');
-  return count > ((size_t)8 << 30) / 4096;
+  return count > ((size_t)1 << 30) / 4096;
 }
 
 // Whatever was called first, all goes on to work.
