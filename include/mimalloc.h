@@ -140,9 +140,9 @@ mi_decl_export void* mi_expand(void* p, size_t newsize)
 
 // Free block `p`; NULL does nothing. A pointer into memory that is not ours is never followed: in a
 // library that overrides malloc it goes on to the next allocator, elsewhere it is reported (EINVAL)
-// and ignored. So is a pointer into memory of ours that holds no block; the secure build notices all
-// pointers at which no block begins, and stops the program. A block that is freed twice is noticed if
-// it has more than 32 KiB. (C: free)
+// and ignored. So is a pointer into memory of ours that holds no block; the debug and secure builds
+// notice all pointers at which no block begins, and the secure build stops the program. A block that is
+// freed twice is noticed if it has more than 32 KiB. (C: free)
 mi_decl_export void mi_free(void* p) mi_attr_noexcept;
 
 // `mi_free`, only for a block of `mi_malloc_small`, `mi_zalloc_small`, or their `u` forms.
@@ -449,7 +449,8 @@ mi_decl_nodiscard mi_decl_export void* mi_new_reallocn(void* p, size_t newcount,
 typedef void (mi_cdecl mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
 
 // Have `deferred_free` called now and then, from allocations that cannot be served at once and from
-// each `mi_collect`. It is not called again from within itself on the same thread. Default: none.
+// each `mi_collect`. It is not called again from within itself on the same thread, nor on a thread
+// that has ended (in its last destructors). Default: none.
 mi_decl_export void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg)
     mi_attr_noexcept;
 

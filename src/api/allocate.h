@@ -47,8 +47,9 @@ void* mii_fail_too_large(size_t size);
 void* mii_fail_no_memory(size_t size);
 void* mii_fail_alignment(size_t alignment);
 
-// p is NULL, ours, or foreign: usable bytes, or 0.
+// p is NULL, ours, or foreign: usable bytes, or 0, which is reported unless p is NULL.
 size_t mii_usable_size(const void* p);
+size_t mii_usable_size_silent(const void* p);
 void mii_free(void* p);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
+#include "space/range.h"
 #include <errno.h>
 
 typedef void free_fun_t(void* p);
@@ -24,8 +25,11 @@ static void report(const char* what, const void* p) {
   mii_misuse(EINVAL, "%s: pointer does not come from this allocator: %p\n", what, p);
 }
 
+// Nobody else's block lies among our own records: what is asked about them ends here.
+static bool may_be_theirs(const void* p) { return !mii_range_reserves(p); }
+
 void mii_foreign_free(void* p) {
-  if (next_free != NULL) {
+  if (next_free != NULL && may_be_theirs(p)) {
     const int before = errno;
     next_free(p);
     errno = before;
@@ -35,10 +39,12 @@ void mii_foreign_free(void* p) {
 }
 
 size_t mii_foreign_usable_size_silent(const void* p) {
-  return next_usable_size != NULL ? next_usable_size((void*)(uintptr_t)p) : 0;
+  const bool can_ask = next_usable_size != NULL && may_be_theirs(p);
+  return can_ask ? next_usable_size((void*)(uintptr_t)p) : 0;
 }
 
 size_t mii_foreign_usable_size(const void* p) {
-  if (next_usable_size == NULL) report("usable size", p);
-  return mii_foreign_usable_size_silent(p);
+  const size_t bytes = mii_foreign_usable_size_silent(p);
+  if (bytes == 0) report("usable size", p);
+  return bytes;
 }

@@ -23,13 +23,11 @@ static MI_NOINLINE void free_slow(void* p) {
   }
 }
 
-static MI_NOINLINE void free_checked(void* p) {
-  if (p == NULL) return;
-  if (mii_block_is_ours(p) && !mii_block_is_plausible(p)) {
-    report_invalid("free", p);
-  } else {
-    free_slow(p);
-  }
+// Reported, if p is ours and no block begins there.
+static MI_NOINLINE bool is_misplaced(const char* what, const void* p) {
+  if (!mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
+  report_invalid(what, p);
+  return true;
 }
 
 // The block comes along so that both arguments are where mi_free has them: no moves on its fast path. Not
@@ -52,10 +50,7 @@ void mii_free_other(void* p, page_t* page) {
 
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
-  if (MI_CFG_SECURE) {
-    free_checked(p);
-    return;
-  }
+  if (MI_CFG_CHECK_POINTERS && is_misplaced("free", p)) return;
   if (MI_LIKELY(mii_range_has(p))) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
@@ -73,9 +68,16 @@ void mii_free(void* p) { mi_free(p); }
 size_t mii_usable_size(const void* p) {
   if (p == NULL) return 0;
   if (!mii_block_is_ours(p)) return mii_foreign_usable_size(p);
+  if (MI_CFG_CHECK_POINTERS && is_misplaced("usable size", p)) return 0;
   const size_t bytes = mii_block_bytes(p);
   if (bytes == 0) report_invalid("usable size", p);
   return bytes;
+}
+
+size_t mii_usable_size_silent(const void* p) {
+  if (p == NULL) return 0;
+  if (!mii_block_is_ours(p)) return mii_foreign_usable_size_silent(p);
+  return MI_CFG_CHECK_POINTERS && !mii_block_is_plausible(p) ? 0 : mii_block_bytes(p);
 }
 
 size_t mi_usable_size(const void* p) { return mii_usable_size(p); }
@@ -83,13 +85,14 @@ size_t mi_usable_size(const void* p) { return mii_usable_size(p); }
 void mi_free_small(void* p) { mii_free(p); }
 
 void mi_ufree(void* p, size_t* block_size) {
-  if (block_size != NULL) *block_size = mii_usable_size(p);
+  if (block_size != NULL) *block_size = mii_usable_size_silent(p);
   mii_free(p);
 }
 
-// The size and alignment are the caller's claim; a debug build checks them.
+// The size and alignment are the caller's claim; a debug build checks them. What is no block is left to
+// mii_free, which reports it.
 static bool is_claim_right(const void* p, size_t size, size_t alignment) {
-  return p == NULL || !mii_block_is_ours(p)
+  return !mii_block_is_plausible(p)
          || (size <= mii_block_bytes(p) && ((uintptr_t)p & (alignment - 1)) == 0);
 }
 

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: MIT
 // option_api.c - options and callbacks, the public names
 //
-// Tests: tests/api/options_test.c, tests/api/callbacks_test.c
+// Tests: tests/api/options_test.c, tests/api/callbacks_test.c, tests/scripts/first_call.sh
+#include "api/start.h"
 #include "base/config.h"
 #include "heap/theap.h"
 #include "mimalloc.h"
 #include "runtime/option.h"
 #include "runtime/report.h"
 
-long mi_option_get(mi_option_t option) { return mii_option_get(option); }
-bool mi_option_is_enabled(mi_option_t option) { return mii_option_is_on(option); }
+// The question may be the first call: then the environment has not been looked at.
+static long value_of(mi_option_t option) {
+  mii_start();
+  return mii_option_get(option);
+}
+
+long mi_option_get(mi_option_t option) { return value_of(option); }
+bool mi_option_is_enabled(mi_option_t option) { return value_of(option) != 0; }
 void mi_option_set(mi_option_t option, long value) { mii_option_set(option, value); }
 void mi_option_set_default(mi_option_t option, long value) {
   mii_option_set_default(option, value);
@@ -22,17 +29,18 @@ void mi_option_enable(mi_option_t option) { mii_option_set(option, 1); }
 void mi_option_disable(mi_option_t option) { mii_option_set(option, 0); }
 
 long mi_option_get_clamp(mi_option_t option, long min, long max) {
-  const long value = mii_option_get(option);
+  const long value = value_of(option);
   if (value < min) return min;
   return value > max ? max : value;
 }
 
 size_t mi_option_get_size(mi_option_t option) {
-  const long value = mii_option_get(option);
+  const long value = value_of(option);
   return value > 0 ? (size_t)value : 0;
 }
 
 void mi_options_print_out(mi_output_fun* out, void* arg) {
+  mii_start();
   const int version = MI_MALLOC_VERSION;
   mii_print(out, arg, "mimalloc API %d.%d.%d, %s build\n", version / 10000, version / 100 % 100,
             version % 100, MI_ASSERT_LEVEL > 0 ? "debug" : "release");

@@ -3,18 +3,12 @@
 //
 // Tests: tests/api/posix_test.c
 #include "api/allocate.h"
-#include "api/foreign.h"
 #include "mimalloc.h"
 #include <errno.h>
 
 // Silent: these are asked about pointers of all kinds.
-static size_t size_of_any(const void* p) {
-  if (p == NULL) return 0;
-  return mii_block_is_ours(p) ? mii_block_bytes(p) : mii_foreign_usable_size_silent(p);
-}
-
-size_t mi_malloc_size(const void* p) { return size_of_any(p); }
-size_t mi_malloc_usable_size(const void* p) { return size_of_any(p); }
+size_t mi_malloc_size(const void* p) { return mii_usable_size_silent(p); }
+size_t mi_malloc_usable_size(const void* p) { return mii_usable_size_silent(p); }
 size_t mi_malloc_good_size(size_t size) { return mii_block_good_size(size); }
 
 void* mi__expand(void* p, size_t newsize) {
@@ -86,7 +80,7 @@ static int resize_array(void** slot, size_t count, size_t size) {
   size_t total;
   if (!mii_total_size(count, size, &total)) return EOVERFLOW;
   void* const moved = mi_realloc(*slot, total);
-  if (moved == NULL) return ENOMEM;
+  if (moved == NULL) return errno;
   *slot = moved;
   return 0;
 }

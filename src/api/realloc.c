@@ -60,9 +60,10 @@ void* mi_reallocn(void* p, size_t count, size_t size) {
   return mii_total_size(count, size, &total) ? mi_realloc(p, total) : NULL;
 }
 
+// The block is freed also when it cannot be resized, unless it is none, which has been reported.
 void* mi_reallocf(void* p, size_t newsize) {
   void* const moved = mi_realloc(p, newsize);
-  if (moved == NULL && p != NULL) {
+  if (moved == NULL && p != NULL && errno != EINVAL) {
     const int failure = errno;
     mii_free(p);
     errno = failure;
@@ -80,7 +81,7 @@ void* mi_recalloc(void* p, size_t newcount, size_t size) {
 }
 
 void* mi_urealloc(void* p, size_t newsize, size_t* block_size_pre, size_t* block_size_post) {
-  const size_t before = p != NULL ? mii_usable_size(p) : 0;
+  const size_t before = mii_usable_size_silent(p);
   void* const moved = mi_realloc(p, newsize);
   if (moved != NULL) {
     if (block_size_pre != NULL) *block_size_pre = before;
@@ -91,7 +92,8 @@ void* mi_urealloc(void* p, size_t newsize, size_t* block_size_pre, size_t* block
 
 void* mi_expand(void* p, size_t newsize) {
   if (p == NULL || !mii_block_is_ours(p)) return NULL;
-  return newsize <= mii_block_bytes(p) ? p : NULL;
+  const size_t bytes = mii_usable_size_silent(p);
+  return bytes > 0 && newsize <= bytes ? p : NULL;
 }
 
 // Aligned --------------------------------------------------------------------------------------------

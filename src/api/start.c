@@ -8,7 +8,7 @@
 // Lock order, taken by fork in this order and given back in the reverse: ours here, the report's, the
 // range's, the run areas'.
 //
-// Tests: tests/api/lifecycle_test.c, tests/scripts/fork.sh
+// Tests: tests/api/lifecycle_test.c, tests/scripts/first_call.sh, tests/scripts/fork.sh
 #include "api/start.h"
 #include "api/foreign.h"
 #include "base/compiler.h"
@@ -96,8 +96,9 @@ static void start_late_parts(void) {
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
+// Before libc has started there is no environment: then the rest is left to our constructor.
 void mi_process_init(void) {
-  if (mii_start()) start_late_parts();
+  if (mii_start() && mii_platform_has_environment()) start_late_parts();
 }
 
 void mi_process_done(void) {
@@ -106,7 +107,9 @@ void mi_process_done(void) {
     mi_stats_print_out(NULL, NULL);
 }
 
-MI_CONSTRUCTOR static void at_load(void) { mi_process_init(); }
+MI_CONSTRUCTOR static void at_load(void) {
+  if (mii_start()) start_late_parts();
+}
 MI_DESTRUCTOR static void at_unload(void) { mi_process_done(); }
 
 // Threads and collection -------------------------------------------------------------------------------

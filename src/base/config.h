@@ -21,6 +21,10 @@
 #define MI_ASSERT_LEVEL 0
 #endif
 
+// Every function that is given a block first looks whether one begins there. The fast paths of the
+// release build do not.
+#define MI_CFG_CHECK_POINTERS (MI_CFG_SECURE || MI_ASSERT_LEVEL > 0)
+
 // Set by mi.c: all sources are compiled as one file.
 #ifndef MI_CFG_ONE_FILE
 #define MI_CFG_ONE_FILE 0

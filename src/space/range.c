@@ -229,6 +229,10 @@ void* mii_meta_pointer(uint32_t handle) {
   return (void*)((uintptr_t)mii_range.segments - (uintptr_t)handle * META_ALIGN);
 }
 
+bool mii_range_reserves(const void* p) {
+  return (uintptr_t)p - (uintptr_t)reservation < reservation_bytes;
+}
+
 size_t mii_range_reserved_bytes(void) { return reservation_bytes; }
 
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }

@@ -49,6 +49,9 @@ void* mii_meta_take(size_t size);
 uint32_t mii_meta_handle(const void* p);
 void* mii_meta_pointer(uint32_t handle);
 
+// Is p any address of ours, be it a block's, that of our own records, or a guard's? Slow paths only.
+bool mii_range_reserves(const void* p);
+
 // Bytes of address space reserved; bytes opened for metadata.
 size_t mii_range_reserved_bytes(void);
 size_t mii_meta_open_bytes(void);

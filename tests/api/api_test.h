@@ -181,6 +181,12 @@ enum { UNTOUCHED = 7531 };  // no error number
     assert_int_equal(reports.count, 0);  \
   } while (0)
 
+// Say which entry a failing assertion was about.
+#define ASSERT_FOR(entry, condition)                                 \
+  do {                                                               \
+    if (!(condition)) fail_msg("%s: %s", (entry)->name, #condition); \
+  } while (0)
+
 // --- output: what the output function received since `output_begin` ---
 
 typedef struct output_s {

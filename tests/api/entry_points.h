@@ -177,12 +177,6 @@ static const aligned_entry_t aligned_entries[] = {
     {"mi_new_aligned_nothrow", &aligned_new_nothrow, false, false, false, 1},
 };
 
-// Say which entry a failing assertion was about.
-#define ASSERT_FOR(entry, condition)                                 \
-  do {                                                               \
-    if (!(condition)) fail_msg("%s: %s", (entry)->name, #condition); \
-  } while (0)
-
 // `ASSERT_FAILS` that names the entry.
 #define ASSERT_FAILS_FOR(entry, expression, errno_expected, code_expected)           \
   do {                                                                               \

@@ -449,6 +449,22 @@ TEST(only_pointers_between_the_ends_are_in_the_range) {
   CHECK(!mii_range_has(&base));
 }
 
+TEST(our_own_records_and_guards_are_reserved_by_us_too) {
+  CHECK(!mii_range_reserves(NULL));
+  start_with(16);
+  CHECK(mii_range_reserves(mii_slice_start(0)));
+  CHECK(mii_range_reserves(mii_slice_start(0) + 16 * SEGMENT - 1));
+  CHECK(mii_range_reserves(mii_range.segments));
+  CHECK(mii_range_reserves(mii_meta_take(100)));
+  CHECK(mii_range_reserves(mii_page_record(5)));
+  const uint8_t* const first = (const uint8_t*)reservation;
+  CHECK(mii_range_reserves(first));
+  CHECK(!mii_range_reserves(first - 1));
+  CHECK(mii_range_reserves(first + reservation_bytes - 1));
+  CHECK(!mii_range_reserves(first + reservation_bytes));
+  CHECK(!mii_range_reserves((void*)UINTPTR_MAX));
+}
+
 // The validator ----------------------------------------------------------------------------------
 
 static void expect_broken(void) {
