@@ -24,6 +24,7 @@
 
 static lock_t start_lock;
 static _Atomic(bool) memory_is_ready;  // atomic: release to set, acquire to go on
+static _Atomic(bool) libc_is_ready;    // atomic: relaxed; our constructor has run
 static bool late_parts_started;        // lock(start_lock)
 static _Atomic(bool) is_done;          // atomic: set once, by mi_process_done
 
@@ -44,15 +45,6 @@ static void start_options(void) {
   mii_lock_enter(&start_lock);
   mii_option_start(facts.is_privileged);
   mii_lock_leave(&start_lock);
-}
-
-bool mii_start(void) {
-  if (atomic_load_explicit(&memory_is_ready, memory_order_acquire)) return true;
-  mii_lock_enter(&start_lock);
-  const bool ready = atomic_load_explicit(&memory_is_ready, memory_order_relaxed) || start_memory();
-  atomic_store_explicit(&memory_is_ready, ready, memory_order_release);
-  mii_lock_leave(&start_lock);
-  return ready;
 }
 
 // Fork -----------------------------------------------------------------------------------------------
@@ -96,7 +88,24 @@ static void start_late_parts(void) {
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
+static bool start_memory_once(void) {
+  mii_lock_enter(&start_lock);
+  const bool ready = atomic_load_explicit(&memory_is_ready, memory_order_relaxed) || start_memory();
+  atomic_store_explicit(&memory_is_ready, ready, memory_order_release);
+  mii_lock_leave(&start_lock);
+  return ready;
+}
+
+bool mii_start(void) {
+  if (atomic_load_explicit(&memory_is_ready, memory_order_acquire)) return true;
+  if (!start_memory_once()) return false;
+  // Our constructor has been here, and there was no memory then.
+  if (atomic_load_explicit(&libc_is_ready, memory_order_relaxed)) start_late_parts();
+  return true;
+}
+
 void mi_process_init(void) {
+  atomic_store_explicit(&libc_is_ready, true, memory_order_relaxed);
   if (mii_start()) start_late_parts();
 }
 

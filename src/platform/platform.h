@@ -21,6 +21,13 @@ typedef struct platform_facts_s {
 } platform_facts_t;
 void mii_platform_facts(platform_facts_t* facts);
 
+// The limits that hold now, to explain why memory is refused. SIZE_MAX: none.
+typedef struct platform_limits_s {
+  size_t address_bytes;  // address space
+  size_t data_bytes;     // memory that can be written
+} platform_limits_t;
+void mii_platform_limits(platform_limits_t* limits);
+
 // Memory -----------------------------------------------------------------------------------------
 // An address is free, reserved (no access, costs nothing), or open (readable, writable, zero until
 // first written).

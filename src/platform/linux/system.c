@@ -7,9 +7,9 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 
-static size_t address_limit(void) {
+static size_t limit_of(int resource) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
   return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
 }
 
@@ -24,8 +24,15 @@ void mii_platform_facts(platform_facts_t* facts) {
   const unsigned long os_page = getauxval(AT_PAGESZ);
   facts->os_page_size = os_page != 0 ? os_page : 4096;
   facts->memory_bytes = memory_bytes();
-  facts->address_limit = address_limit();
+  facts->address_limit = limit_of(RLIMIT_AS);
   facts->is_privileged = getauxval(AT_SECURE) != 0;
+  errno = before;
+}
+
+void mii_platform_limits(platform_limits_t* limits) {
+  const int before = errno;
+  limits->address_bytes = limit_of(RLIMIT_AS);
+  limits->data_bytes = limit_of(RLIMIT_DATA);
   errno = before;
 }
 
