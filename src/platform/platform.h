@@ -94,6 +94,9 @@ void mii_platform_write(int descriptor, const char* text, size_t length);
 typedef void platform_function_t(void);
 platform_function_t* mii_platform_next_function(const char* name);
 
+// A function of a C++ runtime that was loaded after the start of the program, or NULL. May allocate. [late]
+platform_function_t* mii_platform_cxx_function(const char* name);
+
 typedef struct platform_usage_s {
   size_t peak_rss_bytes;
   size_t page_faults_minor;

@@ -213,6 +213,7 @@ const char* fake_call_name(fake_call_t call) {
       [FAKE_KEEP_STDERR] = "keep_stderr",
       [FAKE_WRITE] = "write",
       [FAKE_NEXT_FUNCTION] = "next_function",
+      [FAKE_CXX_FUNCTION] = "cxx_function",
       [FAKE_USAGE] = "usage",
       [FAKE_ANY] = "any call",
   };
@@ -652,6 +653,13 @@ platform_function_t* mii_platform_next_function(const char* name) {
   for (int i = 0; next_functions[i].name != NULL; i++) {
     if (strcmp(next_functions[i].name, name) == 0) return next_functions[i].function;
   }
+  return NULL;
+}
+
+// Nobody loads a C++ runtime.
+platform_function_t* mii_platform_cxx_function(const char* name) {
+  (void)name;
+  plain_call(FAKE_CXX_FUNCTION);
   return NULL;
 }
 

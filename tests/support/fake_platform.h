@@ -42,6 +42,7 @@ typedef enum fake_call_e {
   FAKE_KEEP_STDERR,                 // the standard error itself
   FAKE_WRITE,                       // nothing
   FAKE_NEXT_FUNCTION,               // NULL
+  FAKE_CXX_FUNCTION,                // NULL
   FAKE_USAGE,                       // zeros
   FAKE_CALLS,
   FAKE_ANY = FAKE_CALLS,  // any of the failing calls; not for fake_on_call
