@@ -183,9 +183,7 @@ static void start_and_end(void) {
   recover();
 }
 
-TEST(any_fault_at_start_and_end_is_survived) {
-  CHECK(fake_try_all_faults(start_and_end) > 30);
-}
+TEST(any_fault_at_start_and_end_is_survived) { CHECK(fake_try_all_faults(start_and_end) > 30); }
 
 // A range that is given up is released. If that fails, too, only addresses are lost.
 static void start_twice(void) {
@@ -232,9 +230,7 @@ static void take_all_kinds(void) {
   recover();
 }
 
-TEST(any_fault_while_taking_blocks_is_survived) {
-  CHECK(fake_try_all_faults(take_all_kinds) > 30);
-}
+TEST(any_fault_while_taking_blocks_is_survived) { CHECK(fake_try_all_faults(take_all_kinds) > 30); }
 
 // What C returns a code for, and what copies.
 static void take_the_c_way(void) {
@@ -254,14 +250,12 @@ static void take_the_c_way(void) {
   recover();
 }
 
-TEST(any_fault_is_told_the_way_c_functions_do) {
-  CHECK(fake_try_all_faults(take_the_c_way) > 10);
-}
+TEST(any_fault_is_told_the_way_c_functions_do) { CHECK(fake_try_all_faults(take_the_c_way) > 10); }
 
 // Memory that could not be purged is not known to be zero.
 static void ask_for_zero_after_purging(void) {
   begin();
-  for (int round = 0; round < 3; round++) {
+  for (int round = 0; round < 2; round++) {
     for (size_t i = 0; i < COUNT_OF(all_kinds); i++) {
       hold_zero(RESULT(mi_calloc(1, all_kinds[i])), all_kinds[i]);
       hold_zero(RESULT(mi_zalloc_aligned(all_kinds[i], 8192)), all_kinds[i]);
@@ -506,5 +500,43 @@ static void run_full(void) {
 }
 
 TEST(any_fault_while_running_full_is_survived) { CHECK(fake_try_all_faults(run_full) > 20); }
+
+// The line that says why -------------------------------------------------------------------------------
+
+static void expect_line(size_t size, const char* cause) {
+  char line[200];
+  snprintf(line, sizeof line,
+           "mimalloc: error: out of memory: %zu bytes could not be allocated (%s bytes)\n", size,
+           cause);
+  fake_output_clear();
+  CHECK(mi_malloc(size) == NULL);
+  CHECK_TEXT(fake_output(), line);
+}
+
+TEST(the_report_names_the_limit) {
+  mi_process_init();
+  mi_option_enable(mi_option_show_errors);
+  mi_free(mi_malloc(10));
+  char reserved[80];
+  snprintf(reserved, sizeof reserved, "addresses reserved for the heap: %zu",
+           mii_range_reserved_bytes());
+  expect_line(100 * GiB, reserved);
+  fake_limits.address_bytes = 5000 * MiB;
+  expect_line(100 * GiB, "limit of address space: 5242880000");
+  fake_fail_from(FAKE_OPEN, 1);
+  expect_line(6 * MiB, "open when the system refused more: 4194304");
+  fake_limits.data_bytes = 100 * MiB;
+  expect_line(6 * MiB, "limit of data: 104857600");
+  fake_fail_from(FAKE_LIMITS, 1);
+  expect_line(6 * MiB, "open when the system refused more: 4194304");
+}
+
+TEST(a_heap_that_cannot_start_says_so_too) {
+  mi_option_enable(mi_option_show_errors);
+  fake_fail_from(FAKE_RESERVE, 1);
+  expect_line(10, "addresses reserved for the heap: 0");
+  fake_limits.address_bytes = 20 * MiB;
+  expect_line(10, "limit of address space: 20971520");
+}
 
 UNIT_TEST_MAIN
