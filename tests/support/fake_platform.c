@@ -167,9 +167,9 @@ size_t fake_touched_bytes(const void* address, size_t size) {
 // Faults, counts, hooks --------------------------------------------------------------------------
 
 typedef struct fault_s {
-  uint32_t seen;  // calls since it was set
-  uint32_t at;    // the call that fails
-  bool and_later;
+  uint32_t seen;   // calls since it was set
+  uint32_t at;     // the call that fails
+  uint32_t until;  // the last call that fails
   bool partly;
   size_t above;  // larger ones fail
 } fault_t;
@@ -227,11 +227,15 @@ static void set_fault(fake_call_t call, fault_t fault) {
 }
 
 void fake_fail_nth(fake_call_t call, uint32_t n) {
-  set_fault(call, (fault_t){.at = n, .above = NO_LIMIT});
+  set_fault(call, (fault_t){.at = n, .until = n, .above = NO_LIMIT});
+}
+
+void fake_fail_two(fake_call_t call, uint32_t n) {
+  set_fault(call, (fault_t){.at = n, .until = n + 1, .above = NO_LIMIT});
 }
 
 void fake_fail_from(fake_call_t call, uint32_t n) {
-  set_fault(call, (fault_t){.at = n, .and_later = true, .above = NO_LIMIT});
+  set_fault(call, (fault_t){.at = n, .until = NEVER, .above = NO_LIMIT});
 }
 
 bool fake_fail_partly(fake_call_t call, uint32_t n) {
@@ -313,7 +317,7 @@ static void call_hook(fake_call_t call) {
 static outcome_t outcome_of(fault_t* fault, size_t size) {
   fault->seen++;
   if (fault->seen == fault->at && fault->partly) return WORKS_IN_PART;
-  const bool hits = fault->seen == fault->at || (fault->and_later && fault->seen > fault->at);
+  const bool hits = fault->seen >= fault->at && fault->seen <= fault->until;
   return hits || size > fault->above ? FAILS : WORKS;
 }
 

@@ -53,6 +53,8 @@ const char* fake_call_name(fake_call_t call);
 // From now on the n-th call (1: the next) fails, with ENOMEM and without effect. Faults of several
 // kinds of calls add up; another fault of the same kind replaces the one before.
 void fake_fail_nth(fake_call_t call, uint32_t n);
+// The n-th and the one after it fail: the second attempt, where there is one.
+void fake_fail_two(fake_call_t call, uint32_t n);
 // The n-th and all later ones fail.
 void fake_fail_from(fake_call_t call, uint32_t n);
 // The n-th fails in the middle: states change in the first half of the memory only, half of the text is

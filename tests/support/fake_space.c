@@ -27,7 +27,7 @@ bool fake_space_is_valid(void) {
 
 enum { NOT_REACHED = 42, FAULTS_MAX = 10000 };
 
-typedef enum mode_e { ONCE, AND_LATER, PARTLY, MODES } fault_mode_t;
+typedef enum fault_mode_e { ONCE, TWICE, AND_LATER, PARTLY, MODES } fault_mode_t;
 
 typedef struct trial_s {
   fake_call_t call;
@@ -40,6 +40,7 @@ typedef struct trial_s {
 static bool set_fault(const trial_t* trial) {
   switch (trial->mode) {
     case ONCE: fake_fail_nth(trial->call, trial->n); return true;
+    case TWICE: fake_fail_two(trial->call, trial->n); return true;
     case AND_LATER: fake_fail_from(trial->call, trial->n); return true;
     case PARTLY: return fake_fail_partly(trial->call, trial->n);
     case MODES: break;
@@ -55,7 +56,7 @@ static void try_fault(void* arg) {
 }
 
 static uint32_t try_until_not_reached(trial_t trial) {
-  static const char* const modes[] = {"", " and all later ones", " in part"};
+  static const char* const modes[] = {"", " and the next", " and all later ones", " in part"};
   for (trial.n = 1; trial.n < FAULTS_MAX; trial.n++) {
     const int status = status_of_child(try_fault, &trial);
     if (status == NOT_REACHED) return trial.n - 1;

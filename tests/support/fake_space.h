@@ -15,7 +15,7 @@ bool fake_space_is_valid(void);
 
 // Runs scenario() again and again, each time in a process of its own: with the first call of this kind
 // failing, with the second failing, and so on until the scenario ends before the fault; then the same
-// with all later calls failing too; then with the call failing partly, if it can. The scenario starts
+// with the call after it failing too; with all later ones; and with the call failing partly, if it can. The scenario starts
 // what it needs, checks its own results with CHECK, and may call fake_fail_never() and go on. Returns
 // the number of faults tried; ends the process if a scenario fails. FAKE_ANY counts calls of all kinds
 // that return an error code.
