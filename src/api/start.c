@@ -57,7 +57,11 @@ static void before_fork(void) {
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
 }
 
+// Without before_fork it has nothing to do: an older libc calls us at the end of a fork even if we were
+// registered in the middle of it, by a first allocation in the program's own handler.
 static void after_fork(void) {
+  const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
+  if (forker != mii_platform_thread_id()) return;
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
   mii_run_unlock_all();
   mii_range_unlock();
