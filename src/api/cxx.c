@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // cxx.c - what C++'s operator new does, in C
 //
-// The two functions of the C++ runtime that we need are weak: a program without it has neither a
-// new_handler nor anybody who could catch, and is aborted where an exception would be thrown. The file is
-// compiled with -fexceptions, so that exceptions pass through our frames.
+// What we need of the C++ runtime is weak, because C programs come without it. If it is not linked, a
+// plugin may have brought it along. A static program has those parts of it that it mentions: one that
+// can catch std::bad_alloc has at least what throwing it takes. A program without the runtime has
+// neither a new_handler nor anybody who could catch, and is aborted where an exception would be thrown.
+// The file is compiled with -fexceptions, so that exceptions pass through our frames.
 //
-// Tests: tests/api/cxx_test.cpp, tests/scripts/static_link.sh
+// Tests: tests/api/cxx_test.cpp, tests/scripts/new_handler.sh
 #include "api/allocate.h"
 #include "mimalloc.h"
+#include "platform/platform.h"
 #include "runtime/report.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -19,18 +22,44 @@ typedef void new_handler_t(void);
 extern new_handler_t* _ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
 
+// What the latter is made of: the class std::bad_alloc (type, virtual functions, destructor), and throw.
+extern char _ZTISt9bad_alloc[] __attribute__((weak));
+extern void* _ZTVSt9bad_alloc[] __attribute__((weak));
+extern void _ZNSt9bad_allocD1Ev(void* exception) __attribute__((weak));
+extern void* __cxa_allocate_exception(size_t size) __attribute__((weak));
+extern void __cxa_throw(void* exception, void* type, void (*destroy)(void*)) __attribute__((weak));
+
+static new_handler_t* new_handler(void) {
+  typedef new_handler_t* get_new_handler_t(void);
+  get_new_handler_t* get = _ZSt15get_new_handlerv;
+  if (get == NULL) get = (get_new_handler_t*)mii_platform_cxx_function("_ZSt15get_new_handlerv");
+  return get != NULL ? get() : NULL;
+}
+
 // Let the program make room. False if it has no handler.
 static bool call_new_handler(void) {
-  new_handler_t* const handler = _ZSt15get_new_handlerv != NULL ? _ZSt15get_new_handlerv() : NULL;
+  new_handler_t* const handler = new_handler();
   if (handler == NULL) return false;
   handler();
   return true;
 }
 
+// An object of the class is a pointer to its virtual functions, which follow two other entries.
+static void throw_by_hand(void) {
+  if (__cxa_throw == NULL || __cxa_allocate_exception == NULL || _ZTISt9bad_alloc == NULL) return;
+  void** const exception = __cxa_allocate_exception(sizeof *exception);
+  *exception = &_ZTVSt9bad_alloc[2];
+  __cxa_throw(exception, _ZTISt9bad_alloc, _ZNSt9bad_allocD1Ev);
+}
+
 static void* throw_bad_alloc(size_t size) {
-  if (_ZSt17__throw_bad_allocv != NULL) _ZSt17__throw_bad_allocv();
-  mii_error(ENOMEM,
-            "out of memory in operator new, and no C++ runtime to throw an exception: %zu bytes\n",
+  platform_function_t* throw = _ZSt17__throw_bad_allocv;
+  if (throw == NULL) throw_by_hand();
+  if (throw == NULL) throw = mii_platform_cxx_function("_ZSt17__throw_bad_allocv");
+  if (throw != NULL) throw();
+  mii_print(NULL, NULL,
+            "mimalloc: error: out of memory in operator new, and no C++ runtime to throw an "
+            "exception: %zu bytes\n",
             size);
   abort();
 }

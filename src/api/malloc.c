@@ -6,7 +6,9 @@
 #include "api/start.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
+#include "platform/platform.h"
 #include "runtime/report.h"
+#include "space/range.h"
 #include <errno.h>
 #include <string.h>
 
@@ -19,8 +21,28 @@ void* mii_fail_too_large(size_t size) {
   return NULL;
 }
 
+typedef struct cause_s {
+  const char* what;
+  size_t bytes;
+} cause_t;
+
+// Which limit it was, as far as can be told.
+static cause_t cause_of_failure(size_t size) {
+  platform_limits_t limits;
+  mii_platform_limits(&limits);
+  if (mii_range_room() < size) {
+    if (limits.address_bytes != SIZE_MAX)
+      return (cause_t){"limit of address space", limits.address_bytes};
+    return (cause_t){"addresses reserved for the heap", mii_range_reserved_bytes()};
+  }
+  if (limits.data_bytes != SIZE_MAX) return (cause_t){"limit of data", limits.data_bytes};
+  return (cause_t){"open when the system refused more", mii_slice_count() * SLICE_BYTES};
+}
+
 void* mii_fail_no_memory(size_t size) {
-  mii_error(ENOMEM, "out of memory: %zu bytes could not be allocated\n", size);
+  const cause_t cause = cause_of_failure(size);
+  mii_error(ENOMEM, "out of memory: %zu bytes could not be allocated (%s: %zu bytes)\n", size,
+            cause.what, cause.bytes);
   errno = ENOMEM;
   return NULL;
 }

@@ -24,6 +24,7 @@
 
 static lock_t start_lock;
 static _Atomic(bool) memory_is_ready;  // atomic: release to set, acquire to go on
+static _Atomic(bool) libc_is_ready;    // atomic: relaxed; our constructor has run
 static bool late_parts_started;        // lock(start_lock)
 static _Atomic(bool) is_done;          // atomic: set once, by mi_process_done
 
@@ -46,15 +47,6 @@ static void start_options(void) {
   mii_lock_leave(&start_lock);
 }
 
-bool mii_start(void) {
-  if (atomic_load_explicit(&memory_is_ready, memory_order_acquire)) return true;
-  mii_lock_enter(&start_lock);
-  const bool ready = atomic_load_explicit(&memory_is_ready, memory_order_relaxed) || start_memory();
-  atomic_store_explicit(&memory_is_ready, ready, memory_order_release);
-  mii_lock_leave(&start_lock);
-  return ready;
-}
-
 // Fork -----------------------------------------------------------------------------------------------
 
 static void before_fork(void) {
@@ -65,7 +57,11 @@ static void before_fork(void) {
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
 }
 
+// Without before_fork it has nothing to do: an older libc calls us at the end of a fork even if we were
+// registered in the middle of it, by a first allocation in the program's own handler.
 static void after_fork(void) {
+  const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
+  if (forker != mii_platform_thread_id()) return;
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
   mii_run_unlock_all();
   mii_range_unlock();
@@ -96,9 +92,34 @@ static void start_late_parts(void) {
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
+static bool start_memory_once(void) {
+  mii_lock_enter(&start_lock);
+  const bool ready = atomic_load_explicit(&memory_is_ready, memory_order_relaxed) || start_memory();
+  atomic_store_explicit(&memory_is_ready, ready, memory_order_release);
+  mii_lock_leave(&start_lock);
+  return ready;
+}
+
+bool mii_start(void) {
+  if (atomic_load_explicit(&memory_is_ready, memory_order_acquire)) return true;
+  if (!start_memory_once()) return false;
+  // Our constructor has been here, and there was no memory then.
+  if (atomic_load_explicit(&libc_is_ready, memory_order_relaxed)) start_late_parts();
+  return true;
+}
+
+static void start_with_libc(void) {
+  atomic_store_explicit(&libc_is_ready, true, memory_order_relaxed);
+  if (mii_start()) start_late_parts();
+}
+
 // Before libc has started there is no environment: then the rest is left to our constructor.
 void mi_process_init(void) {
-  if (mii_start() && mii_platform_has_environment()) start_late_parts();
+  if (mii_platform_has_environment()) {
+    start_with_libc();
+  } else {
+    mii_start();
+  }
 }
 
 void mi_process_done(void) {
@@ -107,9 +128,7 @@ void mi_process_done(void) {
     mi_stats_print_out(NULL, NULL);
 }
 
-MI_CONSTRUCTOR static void at_load(void) {
-  if (mii_start()) start_late_parts();
-}
+MI_CONSTRUCTOR static void at_load(void) { start_with_libc(); }
 MI_DESTRUCTOR static void at_unload(void) { mi_process_done(); }
 
 // Threads and collection -------------------------------------------------------------------------------

@@ -21,6 +21,13 @@ typedef struct platform_facts_s {
 } platform_facts_t;
 void mii_platform_facts(platform_facts_t* facts);
 
+// The limits that hold now, to explain why memory is refused. SIZE_MAX: none.
+typedef struct platform_limits_s {
+  size_t address_bytes;  // address space
+  size_t data_bytes;     // memory that can be written
+} platform_limits_t;
+void mii_platform_limits(platform_limits_t* limits);
+
 // Memory -----------------------------------------------------------------------------------------
 // An address is free, reserved (no access, costs nothing), or open (readable, writable, zero until
 // first written).
@@ -86,6 +93,9 @@ void mii_platform_write(int descriptor, const char* text, size_t length);
 // The next definition of a function after ours in the program's search order, or NULL. [late]
 typedef void platform_function_t(void);
 platform_function_t* mii_platform_next_function(const char* name);
+
+// A function of a C++ runtime that was loaded after the start of the program, or NULL. May allocate. [late]
+platform_function_t* mii_platform_cxx_function(const char* name);
 
 typedef struct platform_usage_s {
   size_t peak_rss_bytes;

@@ -22,7 +22,7 @@ lock_t mii_report_lock;
 static callback_t output_callback;
 static callback_t error_callback;
 static int message_descriptor = 2;  // const after start
-static uintptr_t main_thread;       // const after start
+static uintptr_t main_thread;       // const after start; 0 before
 
 // What was written before the program registered its first output function, for that function to read.
 enum { EARLY_BYTES = 16 * 1024 };
@@ -110,7 +110,7 @@ static void show(const char* kind, const char* format, va_list args) {
   char text[512];
   size_t prefix = mii_format(text, sizeof text, "mimalloc: %s: ", kind);
   const uintptr_t thread = mii_platform_thread_id();
-  if (thread != main_thread)
+  if (main_thread != 0 && thread != main_thread)
     prefix += mii_format(text + prefix, sizeof text - prefix, "thread 0x%zx: ", (size_t)thread);
   mii_format_list(text + prefix, sizeof text - prefix, format, args);
   write_text(NULL, NULL, text);

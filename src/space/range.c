@@ -237,6 +237,8 @@ size_t mii_range_reserved_bytes(void) { return reservation_bytes; }
 
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
 
+size_t mii_range_room(void) { return (mii_range.slice_max - mii_slice_count()) * SLICE_BYTES; }
+
 void mii_range_lock(void) { mii_lock_enter(&growth); }
 void mii_range_unlock(void) { mii_lock_leave(&growth); }
 

@@ -56,6 +56,9 @@ bool mii_range_reserves(const void* p);
 size_t mii_range_reserved_bytes(void);
 size_t mii_meta_open_bytes(void);
 
+// Bytes by which the heap could still grow if the system lets us.
+size_t mii_range_room(void);
+
 // Taken by fork.
 void mii_range_lock(void);
 void mii_range_unlock(void);

@@ -30,6 +30,11 @@ static const platform_facts_t initial_facts = {
 
 platform_facts_t fake_facts = {
     .os_page_size = 4096, .memory_bytes = (size_t)64 << 20, .address_limit = SIZE_MAX};
+static const platform_facts_t guessed_facts = {
+    .os_page_size = 4096, .memory_bytes = (size_t)1 << 30, .address_limit = SIZE_MAX};
+
+static const platform_limits_t no_limits = {.address_bytes = SIZE_MAX, .data_bytes = SIZE_MAX};
+platform_limits_t fake_limits = {.address_bytes = SIZE_MAX, .data_bytes = SIZE_MAX};
 platform_usage_t fake_usage;
 
 // All of the following is under the lock; hooks are called outside it.
@@ -162,11 +167,14 @@ size_t fake_touched_bytes(const void* address, size_t size) {
 // Faults, counts, hooks --------------------------------------------------------------------------
 
 typedef struct fault_s {
-  uint32_t seen;  // calls since it was set
-  uint32_t at;    // the call that fails
-  bool and_later;
+  uint32_t seen;   // calls since it was set
+  uint32_t at;     // the call that fails
+  uint32_t until;  // the last call that fails
+  bool partly;
   size_t above;  // larger ones fail
 } fault_t;
+
+typedef enum outcome_e { WORKS, WORKS_IN_PART, FAILS } outcome_t;
 
 typedef struct hook_s {
   void (*function)(void* arg);
@@ -174,17 +182,42 @@ typedef struct hook_s {
 } hook_t;
 
 static const fault_t no_fault = {.at = NEVER, .above = NO_LIMIT};
-static fault_t faults[FAKE_CALLS + 1];
+static fault_t faults[FAKE_CALLS + 1];  // at first nothing larger than 0 works: see fake_reset()
 static size_t open_limit = NO_LIMIT;
-static uint32_t failures;
+static uint32_t failures[FAKE_CALLS + 1];  // the last: all together
 static size_t call_counts[FAKE_CALLS];
 static size_t byte_counts[FAKE_CALLS];
 static fake_place_t latest[FAKE_CALLS];
 static hook_t hooks[FAKE_CALLS];
 static _Thread_local bool in_hook;
 
-__attribute__((constructor(101))) static void set_no_faults(void) {
+static void set_no_faults(void) {
   for (int i = 0; i <= FAKE_CALLS; i++) faults[i] = no_fault;
+}
+
+const char* fake_call_name(fake_call_t call) {
+  static const char* const names[FAKE_CALLS + 1] = {
+      [FAKE_RESERVE] = "reserve",
+      [FAKE_OPEN] = "open",
+      [FAKE_SHOW] = "show",
+      [FAKE_PURGE] = "purge",
+      [FAKE_RELEASE] = "release",
+      [FAKE_ON_THREAD_EXIT] = "on_thread_exit",
+      [FAKE_THREAD_ARM] = "thread_arm",
+      [FAKE_AT_FORK] = "at_fork",
+      [FAKE_FACTS] = "facts",
+      [FAKE_LIMITS] = "limits",
+      [FAKE_CLOCK] = "clock_ms",
+      [FAKE_YIELD] = "yield",
+      [FAKE_ENVIRONMENT] = "environment",
+      [FAKE_KEEP_STDERR] = "keep_stderr",
+      [FAKE_WRITE] = "write",
+      [FAKE_NEXT_FUNCTION] = "next_function",
+      [FAKE_CXX_FUNCTION] = "cxx_function",
+      [FAKE_USAGE] = "usage",
+      [FAKE_ANY] = "any call",
+  };
+  return names[call];
 }
 
 static void set_fault(fake_call_t call, fault_t fault) {
@@ -194,11 +227,21 @@ static void set_fault(fake_call_t call, fault_t fault) {
 }
 
 void fake_fail_nth(fake_call_t call, uint32_t n) {
-  set_fault(call, (fault_t){.at = n, .above = NO_LIMIT});
+  set_fault(call, (fault_t){.at = n, .until = n, .above = NO_LIMIT});
+}
+
+void fake_fail_two(fake_call_t call, uint32_t n) {
+  set_fault(call, (fault_t){.at = n, .until = n + 1, .above = NO_LIMIT});
 }
 
 void fake_fail_from(fake_call_t call, uint32_t n) {
-  set_fault(call, (fault_t){.at = n, .and_later = true, .above = NO_LIMIT});
+  set_fault(call, (fault_t){.at = n, .until = NEVER, .above = NO_LIMIT});
+}
+
+bool fake_fail_partly(fake_call_t call, uint32_t n) {
+  const bool possible = call <= FAKE_RELEASE || call == FAKE_CLOCK || call == FAKE_WRITE;
+  if (possible) set_fault(call, (fault_t){.at = n, .partly = true, .above = NO_LIMIT});
+  return possible;
 }
 
 void fake_fail_above(fake_call_t call, size_t bytes) {
@@ -218,11 +261,19 @@ void fake_fail_never(void) {
   unlock();
 }
 
-uint32_t fake_failures(void) {
+uint32_t fake_failures_of(fake_call_t call) {
   lock();
-  const uint32_t count = failures;
+  const uint32_t count = failures[call];
   unlock();
   return count;
+}
+
+uint32_t fake_failures(void) { return fake_failures_of(FAKE_ANY); }
+
+// Lock held.
+static void count_failure(fake_call_t call) {
+  failures[call]++;
+  failures[FAKE_ANY]++;
 }
 
 size_t fake_calls(fake_call_t call) {
@@ -263,30 +314,30 @@ static void call_hook(fake_call_t call) {
   in_hook = false;
 }
 
-static bool fault_hits(fault_t* fault, size_t size) {
+static outcome_t outcome_of(fault_t* fault, size_t size) {
   fault->seen++;
-  return fault->seen == fault->at || (fault->and_later && fault->seen > fault->at)
-         || size > fault->above;
+  if (fault->seen == fault->at && fault->partly) return WORKS_IN_PART;
+  const bool hits = fault->seen >= fault->at && fault->seen <= fault->until;
+  return hits || size > fault->above ? FAILS : WORKS;
 }
 
-// Lock held: counts the call. True if it has to fail.
-static bool begin_call(fake_call_t call, void* address, size_t size) {
+// Lock held: counts the call. Says how it has to end.
+static outcome_t begin_call(fake_call_t call, void* address, size_t size) {
   call_counts[call]++;
   latest[call] = (fake_place_t){address, size};
-  if (call >= FAKE_FAILING_CALLS) return false;
-  const bool own = fault_hits(&faults[call], size);
-  const bool any = fault_hits(&faults[FAKE_ANY], size);
-  if (own || any) failures++;
-  return own || any;
+  outcome_t outcome = outcome_of(&faults[call], size);
+  if (call < FAKE_FAILING_CALLS && outcome_of(&faults[FAKE_ANY], size) != WORKS) outcome = FAILS;
+  if (outcome != WORKS) count_failure(call);
+  return outcome;
 }
 
 // The same for calls that have nothing but a result.
-static int plain_call(fake_call_t call) {
+static outcome_t plain_call(fake_call_t call) {
   call_hook(call);
   lock();
-  const bool fails = begin_call(call, NULL, 0);
+  const outcome_t outcome = begin_call(call, NULL, 0);
   unlock();
-  return fails ? ENOMEM : 0;
+  return outcome;
 }
 
 // Memory calls -----------------------------------------------------------------------------------
@@ -297,7 +348,13 @@ static size_t reserve_phase = ANY_PHASE;
 
 void fake_reserve_at_phase(size_t bytes) { reserve_phase = bytes; }
 
-void mii_platform_facts(platform_facts_t* facts) { *facts = fake_facts; }
+void mii_platform_facts(platform_facts_t* facts) {
+  *facts = plain_call(FAKE_FACTS) == WORKS ? fake_facts : guessed_facts;
+}
+
+void mii_platform_limits(platform_limits_t* limits) {
+  *limits = plain_call(FAKE_LIMITS) == WORKS ? fake_limits : no_limits;
+}
 
 // Where in [p, p + size + slack) the reservation begins.
 static uintptr_t place_in(uintptr_t p) {
@@ -324,8 +381,9 @@ int mii_platform_reserve(size_t size, void** address) {
     complain("reserve", NULL, size, "not whole OS pages");
   call_hook(FAKE_RESERVE);
   lock();
-  const bool fails = begin_call(FAKE_RESERVE, NULL, size);
-  void* const p = fails ? NULL : reserve_real(size);
+  const outcome_t outcome = begin_call(FAKE_RESERVE, NULL, size);
+  void* const p = outcome == WORKS ? reserve_real(size) : NULL;
+  if (outcome == WORKS_IN_PART) faults[FAKE_RESERVE].above = size / 2 - 1;
   if (p != NULL) {
     set_state((uintptr_t)p, (uintptr_t)p + size, FAKE_RESERVED);
     byte_counts[FAKE_RESERVE] += size;
@@ -383,7 +441,7 @@ static bool is_over_open_limit(uintptr_t from, uintptr_t to) {
     if (spans[i].state == FAKE_OPENED) opened += spans[i].to - spans[i].from;
   }
   if (opened <= open_limit) return false;
-  failures++;
+  failures[FAKE_ANY]++;
   return true;
 }
 
@@ -394,15 +452,18 @@ static int memory_call(memory_call_t what, void* address, size_t size) {
   lock();
   if ((states_of(from, from + size) & ~what.allowed) != 0)
     complain(what.name, address, size, what.complaint);
-  bool fails = begin_call(what.call, address, size);
-  fails = fails || (what.call == FAKE_OPEN && is_over_open_limit(from, from + size));
-  if (!fails) {
-    apply_real(what.becomes, what.call, address, size);
-    set_state(from, from + size, what.becomes);
-    byte_counts[what.call] += size;
+  outcome_t outcome = begin_call(what.call, address, size);
+  if (outcome == WORKS && what.call == FAKE_OPEN && is_over_open_limit(from, from + size))
+    outcome = FAILS;
+  if (outcome == WORKS) byte_counts[what.call] += size;
+  const size_t page = fake_facts.os_page_size;
+  const size_t done = outcome == WORKS ? size : outcome == FAILS ? 0 : size / 2 / page * page;
+  if (done > 0) {
+    apply_real(what.becomes, what.call, address, done);
+    set_state(from, from + done, what.becomes);
   }
   unlock();
-  return fails ? ENOMEM : 0;
+  return outcome == WORKS ? 0 : ENOMEM;
 }
 
 enum {
@@ -442,13 +503,15 @@ void fake_set_clock(uint64_t ms) { clock_ms = ms; }
 void fake_advance_clock(uint64_t ms) { clock_ms += ms; }
 
 uint64_t mii_platform_clock_ms(void) {
-  plain_call(FAKE_CLOCK);
-  return clock_ms;
+  static _Atomic(uint64_t) told;
+  const outcome_t outcome = plain_call(FAKE_CLOCK);
+  if (outcome == FAILS) return 0;
+  if (outcome == WORKS) told = clock_ms;
+  return told;
 }
 
 void mii_platform_yield(void) {
-  plain_call(FAKE_YIELD);
-  sched_yield();
+  if (plain_call(FAKE_YIELD) == WORKS) sched_yield();
 }
 
 // Threads ----------------------------------------------------------------------------------------
@@ -460,7 +523,7 @@ static void (*fork_functions[3])(void);
 uintptr_t mii_platform_thread_id(void) { return (uintptr_t)&thread_exit_value; }
 
 int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
-  if (plain_call(FAKE_ON_THREAD_EXIT) != 0) return ENOMEM;
+  if (plain_call(FAKE_ON_THREAD_EXIT) != WORKS) return ENOMEM;
   if (thread_exit_function != NULL) complain("on_thread_exit", NULL, 0, "a second time");
   thread_exit_function = at_exit;
   return 0;
@@ -469,7 +532,7 @@ int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
 int mii_platform_thread_arm(void* value) {
   if (value == NULL) complain("thread_arm", value, 0, "no value");
   if (thread_exit_function == NULL) complain("thread_arm", value, 0, "before on_thread_exit");
-  if (plain_call(FAKE_THREAD_ARM) != 0) return ENOMEM;
+  if (plain_call(FAKE_THREAD_ARM) != WORKS) return ENOMEM;
   thread_exit_value = value;
   return 0;
 }
@@ -483,7 +546,7 @@ void fake_thread_exit(void) {
 }
 
 int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
-  if (plain_call(FAKE_AT_FORK) != 0) return ENOMEM;
+  if (plain_call(FAKE_AT_FORK) != WORKS) return ENOMEM;
   fork_functions[0] = prepare;
   fork_functions[1] = parent;
   fork_functions[2] = child;
@@ -525,16 +588,21 @@ void fake_set_environment(const char* name, const char* value) {
 
 void fake_have_environment(bool there) { is_environment_missing = !there; }
 
-bool mii_platform_has_environment(void) { return !is_environment_missing; }
+static bool find_environment(void) {
+  return plain_call(FAKE_ENVIRONMENT) == WORKS && !is_environment_missing;
+}
+
+bool mii_platform_has_environment(void) { return find_environment(); }
 
 const char* mii_platform_environment(const char* name) {
-  const variable_t* const variable = is_environment_missing ? NULL : find_variable(name);
+  const variable_t* const variable = find_environment() ? find_variable(name) : NULL;
   return variable != NULL ? variable->value : NULL;
 }
 
 const char* mii_platform_environment_entry(size_t i) {
   static char entry[sizeof(variable_t) + 1];
-  for (int v = 0; v < VARIABLES_MAX && !is_environment_missing; v++) {
+  const int count = find_environment() ? VARIABLES_MAX : 0;
+  for (int v = 0; v < count; v++) {
     if (variables[v].name[0] == '\0' || i-- > 0) continue;
     snprintf(entry, sizeof entry, "%s=%s", variables[v].name, variables[v].value);
     return entry;
@@ -555,9 +623,13 @@ void fake_output_clear(void) {
   output_descriptor = -1;
 }
 
-int mii_platform_keep_stderr(void) { return FAKE_KEPT_STDERR; }
+int mii_platform_keep_stderr(void) {
+  return plain_call(FAKE_KEEP_STDERR) == WORKS ? FAKE_KEPT_STDERR : STDERR_FILENO;
+}
 
 void mii_platform_write(int descriptor, const char* text, size_t length) {
+  const outcome_t outcome = plain_call(FAKE_WRITE);
+  if (outcome != WORKS) length = outcome == FAILS ? 0 : length / 2;
   lock();
   output_descriptor = descriptor;
   for (size_t i = 0; i < length && output_length < TEXT_MAX - 1; i++)
@@ -581,13 +653,23 @@ void fake_set_next_function(const char* name, platform_function_t* function) {
 }
 
 platform_function_t* mii_platform_next_function(const char* name) {
+  if (plain_call(FAKE_NEXT_FUNCTION) != WORKS) return NULL;
   for (int i = 0; next_functions[i].name != NULL; i++) {
     if (strcmp(next_functions[i].name, name) == 0) return next_functions[i].function;
   }
   return NULL;
 }
 
-void mii_platform_usage(platform_usage_t* usage) { *usage = fake_usage; }
+// Nobody loads a C++ runtime.
+platform_function_t* mii_platform_cxx_function(const char* name) {
+  (void)name;
+  plain_call(FAKE_CXX_FUNCTION);
+  return NULL;
+}
+
+void mii_platform_usage(platform_usage_t* usage) {
+  *usage = plain_call(FAKE_USAGE) == WORKS ? fake_usage : (platform_usage_t){0};
+}
 
 // ------------------------------------------------------------------------------------------------
 
@@ -596,7 +678,7 @@ void fake_reset(void) {
   lock();
   for (size_t i = 0; i < span_count; i++) munmap((void*)spans[i].from, spans[i].to - spans[i].from);
   span_count = 0;
-  failures = 0;
+  memset(failures, 0, sizeof failures);
   reserve_phase = ANY_PHASE;
   memset(call_counts, 0, sizeof call_counts);
   memset(byte_counts, 0, sizeof byte_counts);
@@ -609,8 +691,12 @@ void fake_reset(void) {
   thread_exit_function = NULL;
   thread_exit_value = NULL;
   fake_facts = initial_facts;
+  fake_limits = no_limits;
   fake_usage = (platform_usage_t){0};
   unlock();
   clock_ms = 0;
   fake_output_clear();
 }
+
+// After the constructors that have a priority, ours among them.
+__attribute__((constructor)) static void set_up(void) { fake_reset(); }

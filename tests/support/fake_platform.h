@@ -12,12 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Everything as at the start of the process: nothing reserved, nothing fails, all counts 0.
+// Everything as at the start of main: nothing reserved, nothing fails, all counts 0. Before main there
+// is no memory to be had, so our constructor finds none, and it is the test that starts the library.
 void fake_reset(void);
 
 // The facts that mii_platform_facts() tells; to be changed at will. At first: OS pages of 4 KiB, 64 MiB
 // of memory (so the range is 1 GiB), no limit, not privileged.
 extern platform_facts_t fake_facts;
+// What mii_platform_limits() tells. At first: no limits.
+extern platform_limits_t fake_limits;
 
 // What can fail, is counted, and can be watched --------------------------------------------------
 
@@ -30,18 +33,34 @@ typedef enum fake_call_e {
   FAKE_ON_THREAD_EXIT,
   FAKE_THREAD_ARM,
   FAKE_AT_FORK,
-  FAKE_FAILING_CALLS,  // those above return an error code
-  FAKE_CLOCK = FAKE_FAILING_CALLS,
-  FAKE_YIELD,
+  FAKE_FAILING_CALLS,  // those above return an error code; those below do as little as they can
+  FAKE_FACTS = FAKE_FAILING_CALLS,  // guesses: pages of 4 KiB, 1 GiB of memory, no limit
+  FAKE_LIMITS,                      // no limit
+  FAKE_CLOCK,                       // 0
+  FAKE_YIELD,                       // nothing
+  FAKE_ENVIRONMENT,                 // all three functions: there is none
+  FAKE_KEEP_STDERR,                 // the standard error itself
+  FAKE_WRITE,                       // nothing
+  FAKE_NEXT_FUNCTION,               // NULL
+  FAKE_CXX_FUNCTION,                // NULL
+  FAKE_USAGE,                       // zeros
   FAKE_CALLS,
   FAKE_ANY = FAKE_CALLS,  // any of the failing calls; not for fake_on_call
 } fake_call_t;
 
+const char* fake_call_name(fake_call_t call);
+
 // From now on the n-th call (1: the next) fails, with ENOMEM and without effect. Faults of several
 // kinds of calls add up; another fault of the same kind replaces the one before.
 void fake_fail_nth(fake_call_t call, uint32_t n);
+// The n-th and the one after it fail: the second attempt, where there is one.
+void fake_fail_two(fake_call_t call, uint32_t n);
 // The n-th and all later ones fail.
 void fake_fail_from(fake_call_t call, uint32_t n);
+// The n-th fails in the middle: states change in the first half of the memory only, half of the text is
+// written, the clock stands still. A reservation fails, and from then on all that are as large as half
+// of it. False if such a call cannot fail partly.
+bool fake_fail_partly(fake_call_t call, uint32_t n);
 // Calls for more than `bytes` fail.
 void fake_fail_above(fake_call_t call, size_t bytes);
 // Opening fails that would have more than `bytes` open at once.
@@ -50,6 +69,7 @@ void fake_limit_open(size_t bytes);
 void fake_fail_never(void);
 // How many calls failed because of the above, since fake_reset().
 uint32_t fake_failures(void);
+uint32_t fake_failures_of(fake_call_t call);  // without those of fake_limit_open
 
 // Calls so far, failed ones included, and the bytes of those that succeeded.
 size_t fake_calls(fake_call_t call);

@@ -27,31 +27,42 @@ bool fake_space_is_valid(void) {
 
 enum { NOT_REACHED = 42, FAULTS_MAX = 10000 };
 
+typedef enum fault_mode_e { ONCE, TWICE, AND_LATER, PARTLY, MODES } fault_mode_t;
+
 typedef struct trial_s {
   fake_call_t call;
   uint32_t n;
-  bool and_later;
+  fault_mode_t mode;
   void (*scenario)(void);
 } trial_t;
 
+// False if there is no such fault.
+static bool set_fault(const trial_t* trial) {
+  switch (trial->mode) {
+    case ONCE: fake_fail_nth(trial->call, trial->n); return true;
+    case TWICE: fake_fail_two(trial->call, trial->n); return true;
+    case AND_LATER: fake_fail_from(trial->call, trial->n); return true;
+    case PARTLY: return fake_fail_partly(trial->call, trial->n);
+    case MODES: break;
+  }
+  return false;
+}
+
 static void try_fault(void* arg) {
   const trial_t* const trial = (const trial_t*)arg;
-  if (trial->and_later) {
-    fake_fail_from(trial->call, trial->n);
-  } else {
-    fake_fail_nth(trial->call, trial->n);
-  }
+  if (!set_fault(trial)) _exit(NOT_REACHED);
   trial->scenario();
-  if (fake_failures() == 0) _exit(NOT_REACHED);
+  if (fake_failures_of(trial->call) == 0) _exit(NOT_REACHED);
 }
 
 static uint32_t try_until_not_reached(trial_t trial) {
+  static const char* const modes[] = {"", " and the next", " and all later ones", " in part"};
   for (trial.n = 1; trial.n < FAULTS_MAX; trial.n++) {
     const int status = status_of_child(try_fault, &trial);
     if (status == NOT_REACHED) return trial.n - 1;
     if (status != 0) {
-      fprintf(stderr, "with fault %u of call %d%s: status %d\n", trial.n, (int)trial.call,
-              trial.and_later ? " and all later ones" : "", status);
+      fprintf(stderr, "with fault %u of %s%s: status %d\n", trial.n, fake_call_name(trial.call),
+              modes[trial.mode], status);
       CHECK(status == 0);
     }
   }
@@ -60,7 +71,13 @@ static uint32_t try_until_not_reached(trial_t trial) {
 
 uint32_t fake_try_every_fault(int fake_call, void (*scenario)(void)) {
   trial_t trial = {.call = (fake_call_t)fake_call, .scenario = scenario};
-  const uint32_t once = try_until_not_reached(trial);
-  trial.and_later = true;
-  return once + try_until_not_reached(trial);
+  uint32_t faults = 0;
+  for (trial.mode = ONCE; trial.mode < MODES; trial.mode++) faults += try_until_not_reached(trial);
+  return faults;
+}
+
+uint32_t fake_try_all_faults(void (*scenario)(void)) {
+  uint32_t faults = 0;
+  for (int call = 0; call < FAKE_CALLS; call++) faults += fake_try_every_fault(call, scenario);
+  return faults;
 }

@@ -7,10 +7,19 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 
+static size_t bytes_of(int status, const struct rlimit* limit) {
+  if (status != 0 || limit->rlim_cur == RLIM_INFINITY) return SIZE_MAX;
+  return limit->rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit->rlim_cur;
+}
+
 static size_t address_limit(void) {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
-  return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
+  return bytes_of(getrlimit(RLIMIT_AS, &limit), &limit);
+}
+
+static size_t data_limit(void) {
+  struct rlimit limit;
+  return bytes_of(getrlimit(RLIMIT_DATA, &limit), &limit);
 }
 
 static size_t memory_bytes(void) {
@@ -26,6 +35,13 @@ void mii_platform_facts(platform_facts_t* facts) {
   facts->memory_bytes = memory_bytes();
   facts->address_limit = address_limit();
   facts->is_privileged = getauxval(AT_SECURE) != 0;
+  errno = before;
+}
+
+void mii_platform_limits(platform_limits_t* limits) {
+  const int before = errno;
+  limits->address_bytes = address_limit();
+  limits->data_bytes = data_limit();
   errno = before;
 }
 

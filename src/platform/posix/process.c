@@ -54,11 +54,39 @@ void mii_platform_write(int descriptor, const char* text, size_t length) {
 // A static program may come without dlsym; then nobody is behind us.
 #pragma weak dlsym
 
-platform_function_t* mii_platform_next_function(const char* name) {
-  const int before = errno;
-  void* const symbol = dlsym != NULL ? dlsym(RTLD_NEXT, name) : NULL;
-  errno = before;
+static platform_function_t* find_function(void* library, const char* name) {
+  void* const symbol = dlsym != NULL ? dlsym(library, name) : NULL;
   platform_function_t* function;
   memcpy(&function, &symbol, sizeof function);  // POSIX makes them the same, ISO C does not
+  return function;
+}
+
+platform_function_t* mii_platform_next_function(const char* name) {
+  const int before = errno;
+  platform_function_t* const function = find_function(RTLD_NEXT, name);
+  errno = before;
+  return function;
+}
+
+// In the library, if it is loaded, in whatever scope: who loaded it keeps it, so we need not. dlopen is
+// looked up, because the linker warns of static programs that mention it.
+static platform_function_t* find_in_loaded(const char* library_name, const char* name) {
+  typedef void* dlopen_t(const char* file, int flags);
+  dlopen_t* const open_library = (dlopen_t*)find_function(RTLD_DEFAULT, "dlopen");
+  void* const library =
+      open_library != NULL ? open_library(library_name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+  if (library == NULL) return NULL;
+  typedef int dlclose_t(void* library);
+  dlclose_t* const close_library = (dlclose_t*)find_function(RTLD_DEFAULT, "dlclose");
+  platform_function_t* const function = find_function(library, name);
+  if (close_library != NULL) close_library(library);
+  return function;
+}
+
+platform_function_t* mii_platform_cxx_function(const char* name) {
+  const int before = errno;
+  platform_function_t* function = find_in_loaded("libstdc++.so.6", name);
+  if (function == NULL) function = find_in_loaded("libc++.so.1", name);
+  errno = before;
   return function;
 }

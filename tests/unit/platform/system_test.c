@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "platform/platform.h"
 #include <errno.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum { ERRNO_BEFORE = 4242 };
@@ -19,6 +20,21 @@ TEST(the_facts_are_those_of_this_machine) {
   CHECK(facts.memory_bytes / 2 <= memory && memory / 2 <= facts.memory_bytes);
   CHECK(facts.address_limit > 64 * MiB);
   CHECK(!facts.is_privileged);
+}
+
+// Larger than any address space, so that nothing is refused.
+static const size_t address_limit = 300 * (size_t)1024 * GiB;
+static const size_t data_limit = 200 * (size_t)1024 * GiB;
+
+TEST(limits_are_those_that_hold_now) {
+  const struct rlimit address = {address_limit, RLIM_INFINITY}, data = {data_limit, RLIM_INFINITY};
+  CHECK(setrlimit(RLIMIT_AS, &address) == 0 && setrlimit(RLIMIT_DATA, &data) == 0);
+  platform_limits_t limits;
+  errno = ERRNO_BEFORE;
+  mii_platform_limits(&limits);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK_EQ(limits.address_bytes, address_limit);
+  CHECK_EQ(limits.data_bytes, data_limit);
 }
 
 TEST(the_clock_goes_on_and_never_back) {

@@ -102,6 +102,84 @@ TEST(faults_hit_the_call_they_are_meant_for) {
   CHECK_EQ(fake_calls(FAKE_ANY), 1 + 3 + 1 + 2 + 1 + 2 + 2);
 }
 
+TEST(a_fault_may_hit_two_calls_or_all_later_ones) {
+  uint8_t* const p = reserve(MiB);
+  fake_fail_two(FAKE_OPEN, 2);
+  CHECK_EQ(mii_platform_open(p, 4 * KiB), 0);
+  CHECK_EQ(mii_platform_open(p, 4 * KiB), ENOMEM);
+  CHECK_EQ(mii_platform_open(p, 4 * KiB), ENOMEM);
+  CHECK_EQ(mii_platform_open(p, 4 * KiB), 0);
+  fake_fail_from(FAKE_OPEN, 2);
+  CHECK_EQ(mii_platform_open(p, 4 * KiB), 0);
+  for (int i = 0; i < 10; i++) CHECK_EQ(mii_platform_open(p, 4 * KiB), ENOMEM);
+  CHECK_EQ(fake_failures_of(FAKE_OPEN), 12);
+  CHECK_EQ(fake_failures_of(FAKE_PURGE), 0);
+}
+
+TEST(a_call_may_fail_half_way) {
+  uint8_t* const p = reserve(MiB);
+  CHECK(fake_fail_partly(FAKE_OPEN, 1));
+  CHECK_EQ(mii_platform_open(p, 40 * KiB), ENOMEM);
+  CHECK(fake_is_all(p, 20 * KiB, FAKE_OPENED));
+  CHECK_EQ(fake_bytes_in(FAKE_OPENED), 20 * KiB);
+  CHECK_EQ(mii_platform_open(p, 40 * KiB), 0);
+  memset(p, 1, 40 * KiB);
+  CHECK(fake_fail_partly(FAKE_PURGE, 1));
+  CHECK_EQ(mii_platform_purge(p, 40 * KiB), ENOMEM);
+  CHECK(is_zero(p, 20 * KiB) && is_all(p + 20 * KiB, 20 * KiB, 1));
+  CHECK(fake_fail_partly(FAKE_RELEASE, 1));
+  CHECK_EQ(mii_platform_release(p, MiB), ENOMEM);
+  CHECK(fake_is_all(p, 512 * KiB, FAKE_FREE));
+  CHECK_EQ(fake_bytes_in(FAKE_RESERVED), 512 * KiB);
+  CHECK_EQ(fake_failures(), 3);
+}
+
+TEST(reserving_in_part_leaves_small_pieces) {
+  void* p;
+  CHECK(fake_fail_partly(FAKE_RESERVE, 1));
+  CHECK_EQ(mii_platform_reserve(8 * MiB, &p), ENOMEM);
+  CHECK_EQ(mii_platform_reserve(4 * MiB, &p), ENOMEM);
+  CHECK_EQ(mii_platform_reserve(2 * MiB, &p), 0);
+}
+
+TEST(what_returns_no_code_fails_in_its_own_way) {
+  fake_set_clock(700);
+  CHECK_EQ(mii_platform_clock_ms(), 700);
+  fake_set_clock(800);
+  CHECK(fake_fail_partly(FAKE_CLOCK, 1));
+  CHECK_EQ(mii_platform_clock_ms(), 700);
+  CHECK_EQ(mii_platform_clock_ms(), 800);
+  fake_fail_nth(FAKE_CLOCK, 1);
+  CHECK_EQ(mii_platform_clock_ms(), 0);
+
+  CHECK(fake_fail_partly(FAKE_WRITE, 1));
+  mii_platform_write(2, "half of it", 10);
+  CHECK_TEXT(fake_output(), "half ");
+
+  fake_set_environment("NAME", "value");
+  fake_fail_nth(FAKE_ENVIRONMENT, 1);
+  CHECK(!mii_platform_has_environment());
+  CHECK_TEXT(mii_platform_environment("NAME"), "value");
+
+  platform_facts_t facts;
+  fake_facts.memory_bytes = 5 * MiB;
+  fake_fail_nth(FAKE_FACTS, 1);
+  mii_platform_facts(&facts);
+  CHECK_EQ(facts.memory_bytes, GiB);
+  mii_platform_facts(&facts);
+  CHECK_EQ(facts.memory_bytes, 5 * MiB);
+
+  fake_fail_nth(FAKE_KEEP_STDERR, 1);
+  CHECK_EQ(mii_platform_keep_stderr(), STDERR_FILENO);
+  CHECK(!fake_fail_partly(FAKE_THREAD_ARM, 1));
+}
+
+TEST(every_primitive_has_a_name) {
+  for (int call = 0; call < FAKE_CALLS; call++) {
+    CHECK(fake_call_name((fake_call_t)call) != NULL);
+  }
+}
+
 TEST(reservations_begin_where_they_are_told) {
   for (size_t phase = 0; phase < 4 * MiB; phase += 1 * MiB + 4 * KiB) {
     fake_reserve_at_phase(phase);
