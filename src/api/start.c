@@ -96,8 +96,10 @@ static void start_late_parts(void) {
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
+// Without memory, too: it may come later, and this chance does not.
 void mi_process_init(void) {
-  if (mii_start()) start_late_parts();
+  mii_start();
+  start_late_parts();
 }
 
 void mi_process_done(void) {
