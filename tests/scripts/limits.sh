@@ -52,8 +52,8 @@ for limit in "-v 200" "-v 400" "-v 1000" "-d 100" "-d 400"; do
   done
 done
 # With less there is less; with almost nothing, nothing: LIMIT LEAST.
-for limit in "-v 3 0" "-v 6 0" "-v 10 0" "-v 14 3" "-v 16 3" "-v 32 12" "-v 64 24" "-v 100 40" \
-  "-d 1 0" "-d 3 0" "-d 5 0" "-d 8 3" "-d 16 10"; do
+for limit in "-v 3 0" "-v 6 0" "-v 10 0" "-v 14 2" "-v 16 2" "-v 32 12" "-v 64 24" "-v 100 40" \
+  "-d 1 0" "-d 3 0" "-d 5 0" "-d 8 2" "-d 16 10"; do
   read -r kind mib least <<<"$limit"
   for size in 100 3000 40000 300000; do
     can_take "$size" "$least"
