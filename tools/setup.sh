@@ -14,7 +14,7 @@ needs() {
     test)
       echo libcmocka-dev=/usr/include/cmocka.h gcc=gcc g++=g++ clang-14=clang-14 \
         clang-tidy-14=clang-tidy-14 clang-format-14=clang-format-14 valgrind=valgrind \
-        binutils=readelf python3=python3 shellcheck=shellcheck ;;
+        binutils=readelf python3=python3 shellcheck=shellcheck strace=strace ;;
     programs)
       echo redis-server=redis-server redis-tools=redis-benchmark sqlite3=sqlite3 perl=perl \
         lua5.4=lua5.4 git=git z3=z3 g++=g++ clang=clang python3=/usr/bin/python3 \
