@@ -10,7 +10,7 @@ static void run_early(int argc, char** argv, char** envp) {
   (void)envp;
   early(argc, argv);
 }
-__attribute__((section(".preinit_array"), used)) static void (*const run_early_pointer)(
-    int, char**, char**) = run_early;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const run_early_pointer)(int, char**, char**) = run_early;
 
 #endif

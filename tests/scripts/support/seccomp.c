@@ -42,8 +42,8 @@ static void install(uint32_t answer, bool may_advise) {
       BPF_STMT(BPF_RET | BPF_K, answer),
   };
   const struct sock_fprog filter = {sizeof program / sizeof program[0], program};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+      || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
     _exit(77);
 }
 
