@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
     free(p);
   }
   if (started && !workout(64 * MIB, 2)) die("no 64 MiB without more mappings\n");
+  if (status_kib("VmRSS:") > 16 * KIB) die("%zu KiB were not purged\n", status_kib("VmRSS:"));
   munmap(comb, PAGES * PAGE);
   make_threads();
   const size_t before = status_kib("VmRSS:");
