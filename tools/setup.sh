@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|programs|bench ...
+# usage: tools/setup.sh build|run|test|programs|guest|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -14,11 +14,14 @@ needs() {
     test)
       echo libcmocka-dev=/usr/include/cmocka.h gcc=gcc g++=g++ clang-14=clang-14 \
         clang-tidy-14=clang-tidy-14 clang-format-14=clang-format-14 valgrind=valgrind \
-        binutils=readelf python3=python3 shellcheck=shellcheck ;;
+        binutils=readelf python3=python3 shellcheck=shellcheck strace=strace ;;
     programs)
       echo redis-server=redis-server redis-tools=redis-benchmark sqlite3=sqlite3 perl=perl \
         lua5.4=lua5.4 git=git z3=z3 g++=g++ clang=clang python3=/usr/bin/python3 \
         libpython3.11-testsuite=/usr/lib/python3.11/test/test_json ;;
+    guest)
+      echo qemu-system-x86=qemu-system-x86_64 seabios=/usr/share/seabios/bios-256k.bin \
+        busybox-static=busybox cpio=cpio ;;
     bench)
       echo python3=python3 'libjemalloc2=/usr/lib/*/libjemalloc.so.2' \
         'libtcmalloc-minimal4=/usr/lib/*/libtcmalloc_minimal.so.4' \

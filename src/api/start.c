@@ -26,12 +26,14 @@ static lock_t start_lock;
 static _Atomic(bool) memory_is_ready;  // atomic: release to set, acquire to go on
 static _Atomic(bool) libc_is_ready;    // atomic: relaxed; our constructor has run
 static bool late_parts_started;        // lock(start_lock)
+static bool is_privileged;             // lock(start_lock)
 static _Atomic(bool) is_done;          // atomic: set once, by mi_process_done
 
 static bool start_memory(void) {
   platform_facts_t facts;
   mii_platform_facts(&facts);
-  mii_option_start(facts.is_privileged);
+  is_privileged = facts.is_privileged;
+  mii_option_start(is_privileged);
   if (!mii_range_start(&facts)) return false;
   if (mii_hint_start(mii_range.segment_max)) return true;
   mii_range_stop();
@@ -40,10 +42,8 @@ static bool start_memory(void) {
 
 // Again, for the case that the first allocation came before libc had an environment.
 static void start_options(void) {
-  platform_facts_t facts;
-  mii_platform_facts(&facts);
   mii_lock_enter(&start_lock);
-  mii_option_start(facts.is_privileged);
+  mii_option_start(is_privileged);
   mii_lock_leave(&start_lock);
 }
 

@@ -68,13 +68,15 @@ static void* take_unpaged(theap_t* theap, block_request_t want, bool* zero) {
   return fits_run ? take_run(theap, want, place, zero) : take_huge(want, zero);
 }
 
-// Memory is short: what waits for somebody to look at it is given back first.
+// Memory is short: what waits for somebody to look at it is given back first. A run begins with a whole
+// segment for its area; where there is none left, there may still be slices.
 static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, bool* zero) {
   mii_theap_collect(theap);
   mii_thread_pool_dissolve_all();
   mii_heap_trim(theap->heap);
   mii_purge_all();
-  return take_unpaged(theap, want, zero);
+  void* const p = take_unpaged(theap, want, zero);
+  return p != NULL ? p : take_huge(want, zero);
 }
 
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {

@@ -17,7 +17,7 @@
 
 enum {
   GUARD_BYTES = SLICE_BYTES,
-  RANGE_SEGMENTS_MIN = 16,    // 64 MiB
+  RANGE_SEGMENTS_MIN = 1,     // 4 MiB: small programs run under small limits
   STEP_SEGMENTS_MAX = 16,     // 64 MiB
   PAGE_STEP = 64 * 1024,      // bytes of page records opened at a time: 128 MiB of slices
   SEGMENT_STEP = 512 * 1024,  // bytes of segments opened at a time

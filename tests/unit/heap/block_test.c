@@ -678,4 +678,22 @@ TEST(a_large_request_under_pressure_dissolves_theaps_in_the_pool) {
   CHECK(all_is_valid());
 }
 
+TEST(where_no_segment_is_left_for_runs_there_may_still_be_slices) {
+  fake_facts.memory_bytes = 0;  // a range of one segment, with the theap's first page in it
+  theap_t* const theap = start_heap();
+  CHECK_EQ(mii_range.segment_max, 1);
+  give(take(theap, SIZE));
+  uint8_t* const p = try_take(theap, 100 * KiB);
+  CHECK(p != NULL);
+  CHECK_EQ(mii_slice_kind(mii_slice_of(p)), SLICE_HUGE);
+  CHECK(mii_block_bytes(p) >= 100 * KiB);
+  memset(p, 1, mii_block_bytes(p));
+  CHECK(mii_block_resize(p, 128 * KiB));
+  give(p);
+  uint32_t count = 0;
+  while (try_take(theap, 200 * KiB) != NULL) count++;
+  CHECK(count >= 15);  // of 62 slices, four each
+  CHECK(all_is_valid());
+}
+
 UNIT_TEST_MAIN

