@@ -41,11 +41,11 @@ void mii_free_wake(const void* p, page_t* page) {
 
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
-  if (MI_CFG_SECURE) {
+  if (MI_CFG_SECURE && !MI_CFG_TRACK) {
     free_checked(p);
     return;
   }
-  if (MI_LIKELY(mii_range_has(p))) {
+  if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
       if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);

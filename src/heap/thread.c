@@ -15,6 +15,7 @@
 // Tests: tests/unit/heap/thread_test.c, tests/stress/
 #include "heap/thread.h"
 #include "base/assert.h"
+#include "base/track.h"
 #include "platform/platform.h"
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
@@ -86,7 +87,9 @@ void mii_thread_leave(theap_t* theap) {
 void mii_thread_end(bool for_good) {
   theap_t* const theap = mii_theap_mine;
   if (theap != &mii_theap_empty && theap != &mii_theap_done) {
+    mii_track_enter();
     mii_theap_collect(theap);
+    mii_track_leave();
     theap->is_bare = false;
     theap->keeps_nothing = false;
     theap->pooled_at_ms = mii_platform_clock_ms();
