@@ -557,6 +557,8 @@ void fake_output_clear(void) {
 
 int mii_platform_keep_stderr(void) { return FAKE_KEPT_STDERR; }
 
+bool mii_platform_thread_is_known(void) { return true; }
+
 void mii_platform_write(int descriptor, const char* text, size_t length) {
   lock();
   output_descriptor = descriptor;
