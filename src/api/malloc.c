@@ -83,7 +83,9 @@ void* mii_zalloc(size_t size) {
   return mii_allocate(size, true);
 }
 
-void* mi_malloc(size_t size) { return mii_malloc(size); }
+// Not inlined elsewhere: valgrind puts its own malloc at this address, and strdup has to get blocks of the
+// same kind.
+MI_NOINLINE void* mi_malloc(size_t size) { return mii_malloc(size); }
 void* mi_malloc_small(size_t size) { return mii_malloc(size); }
 void* mi_zalloc(size_t size) { return mii_zalloc(size); }
 void* mi_zalloc_small(size_t size) { return mii_zalloc(size); }
