@@ -9,7 +9,6 @@ tracked() {
     cmake --build "$folder") >log 2>&1 || { cat log; fail "cannot build with $*"; }
 }
 
-bad=0
 complain() {
   bad=$((bad + 1))
   echo "FAIL $*"
