@@ -16,9 +16,12 @@ static size_t address_limit(void) {
   return limit.rlim_cur > SIZE_MAX ? SIZE_MAX : (size_t)limit.rlim_cur;
 }
 
+// The raw call: ASan puts a sysinfo of its own in the place of libc's, which crashes until ASan has started,
+// and asks for memory meanwhile.
 static size_t memory_bytes(void) {
   struct sysinfo info;
-  if (sysinfo(&info) != 0) return (size_t)1 << 30;  // a guess is enough: it only sizes the range
+  if (syscall(SYS_sysinfo, &info) != 0)
+    return (size_t)1 << 30;  // a guess is enough: it only sizes the range
   return (size_t)info.totalram * info.mem_unit;
 }
 
