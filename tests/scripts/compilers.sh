@@ -18,7 +18,7 @@ allocators='(malloc|calloc|realloc|free|memalign|aligned_alloc|posix_memalign|re
 # A call, or a jump, from within a function to one of these, by either of its names.
 calls_an_allocator() { # OBJECT
   objdump -dr --no-show-raw-insn "$1" |
-    grep -E "R_X86_64_(PLT32|PC32|GOTPCREL\w*)\s+$allocators[-+]" ||
+    grep -E "R_X86_64_(PLT32|PC32|GOTPCREL\w*)\s+${allocators}[-+]" ||
     nm -u "$1" | grep -wE "U $allocators"
 }
 # Functions that jump to themselves at their begin: a calloc that became a call of calloc.

@@ -21,7 +21,7 @@ for compiler in gcc clang-14; do
     CC=$compiler compile planted planted.c -g -fsanitize=address "${link[@]}"
     what="$compiler, $how"
     clean "$what" ./planted
-    for size in 1 45 5000 3000000; do
+    for size in 1 45 3000000; do
       poison="AddressSanitizer: use-after-poison"
       caught "$poison" "$what, write past end of $size" ./planted write-past-end $size
       caught "$poison" "$what, read past end of $size" ./planted read-past-end $size

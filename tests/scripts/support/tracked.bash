@@ -6,7 +6,7 @@ tracked() {
   local folder=$1
   shift
   (cmake -S "$root" -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMI_BUILD_TESTS=OFF -DMI_BUILD_OBJECT=OFF "$@" &&
-    cmake --build "$folder") >log 2>&1 || { cat log; fail "cannot build with $*"; }
+    cmake --build "$folder" -j2) >log 2>&1 || { cat log; fail "cannot build with $*"; }
 }
 
 complain() {
