@@ -31,7 +31,7 @@ calls_itself() { # OBJECT
 
 for compiler in gcc clang-14; do
   command -v $compiler >/dev/null || { echo "no $compiler here"; continue; }
-  for level in -O2 -O3; do
+  for level in -O3; do
     $compiler "${ours[@]}" $level -fPIC -c "$root/src/mi.c" -o mi.o 2>log || { complain "$compiler $level"; continue; }
     if calls_an_allocator mi.o >log || calls_itself mi.o >>log; then
       complain "$compiler $level: an allocator is called"
@@ -65,7 +65,6 @@ for how in "gcc -fuse-ld=bfd" "gcc -fuse-ld=gold" "clang-14 -fuse-ld=lld" "clang
   read -r compiler linker <<<"$how"
   linked "$compiler" "$linker" || { echo "no $how -flto here"; continue; }
   try "$how -flto, archive" "$compiler" -flto "$linker" "$archive"
-  try "$how -flto, archive, static" "$compiler" -flto "$linker" "$archive" -static
   "$compiler" "${ours[@]}" -O2 -flto -c "$root/src/mi.c" -o mi.o 2>log || complain "$how: mi.c for -flto"
   try "$how -flto, our source" "$compiler" -flto "$linker" mi.o
 done
