@@ -31,7 +31,7 @@ calls_itself() { # OBJECT
 
 for compiler in gcc clang-14; do
   command -v $compiler >/dev/null || { echo "no $compiler here"; continue; }
-  for level in -O3; do
+  for level in -O2 -O3; do
     $compiler "${ours[@]}" $level -fPIC -c "$root/src/mi.c" -o mi.o 2>log || { complain "$compiler $level"; continue; }
     if calls_an_allocator mi.o >log || calls_itself mi.o >>log; then
       complain "$compiler $level: an allocator is called"
@@ -61,7 +61,7 @@ linked() {
   "$1" -flto "$2" empty.c -o empty 2>/dev/null && ./empty
 }
 
-for how in "gcc -fuse-ld=bfd" "gcc -fuse-ld=gold" "clang-14 -fuse-ld=lld" "clang-14 -fuse-ld=gold"; do
+for how in "gcc -fuse-ld=bfd" "gcc -fuse-ld=gold" "clang-14 -fuse-ld=lld"; do
   read -r compiler linker <<<"$how"
   linked "$compiler" "$linker" || { echo "no $how -flto here"; continue; }
   try "$how -flto, archive" "$compiler" -flto "$linker" "$archive"
