@@ -20,7 +20,7 @@ void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool cl
 
 // The malloc fast path: at most 13 instructions, pinned by tests/scripts/icount.sh.
 MI_INLINE void* mii_malloc(size_t size) {
-  if (MI_LIKELY(size <= FAST_SIZE_MAX)) {
+  if (MI_LIKELY(size <= FAST_SIZE_MAX) && !MI_CFG_TRACK) {
     theap_t* const theap = mii_theap_mine;
     void* const p = mii_list_pop(&theap->list[mii_size_class_fast(size)]);
     if (MI_LIKELY(p != NULL)) return p;

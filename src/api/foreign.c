@@ -15,8 +15,16 @@ typedef size_t usable_size_fun_t(void* p);
 static free_fun_t* next_free;                // const after start
 static usable_size_fun_t* next_usable_size;  // const after start
 
+// ASan's functions. In a program of clang they are not behind us but beside us, and its realpath gives the
+// program blocks of its own.
+extern free_fun_t __interceptor_free __attribute__((weak));
+extern usable_size_fun_t __interceptor_malloc_usable_size __attribute__((weak));
+
 void mii_foreign_start(void) {
   if (!MI_CFG_OVERRIDE) return;
+  next_free = __interceptor_free;
+  next_usable_size = __interceptor_malloc_usable_size;
+  if (next_free != NULL && next_usable_size != NULL) return;
   next_free = (free_fun_t*)mii_platform_next_function("free");
   next_usable_size = (usable_size_fun_t*)mii_platform_next_function("malloc_usable_size");
 }

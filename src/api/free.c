@@ -51,7 +51,7 @@ void mii_free_other(void* p, page_t* page) {
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
   if (MI_CFG_CHECK_POINTERS && is_misplaced("free", p)) return;
-  if (MI_LIKELY(mii_range_has(p))) {
+  if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
       if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);

@@ -80,7 +80,7 @@ static void* take(block_request_t want, bool clear) {
 
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
-  if (size <= MID_BLOCK_MAX && !clear && theap->is_live) {
+  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && !MI_CFG_TRACK) {
     const uint32_t size_class = mii_size_class(size);
     void* p = mii_list_pop(&theap->list[size_class]);
     if (p == NULL) p = mii_theap_refill(theap, size_class);
@@ -97,7 +97,7 @@ void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool cl
 }
 
 void* mii_zalloc(size_t size) {
-  if (MI_LIKELY(size <= FAST_SIZE_MAX)) {
+  if (MI_LIKELY(size <= FAST_SIZE_MAX) && !MI_CFG_TRACK) {
     const uint32_t size_class = mii_size_class_fast(size);
     void* const p = mii_list_pop(&mii_theap_mine->list[size_class]);
     if (MI_LIKELY(p != NULL)) return memset(p, 0, mii_class_bytes(size_class));
@@ -105,7 +105,9 @@ void* mii_zalloc(size_t size) {
   return mii_allocate(size, true);
 }
 
-void* mi_malloc(size_t size) { return mii_malloc(size); }
+// Not inlined elsewhere: valgrind puts its own malloc at this address, and strdup has to get blocks of the
+// same kind.
+MI_NOINLINE void* mi_malloc(size_t size) { return mii_malloc(size); }
 void* mi_malloc_small(size_t size) { return mii_malloc(size); }
 void* mi_zalloc(size_t size) { return mii_zalloc(size); }
 void* mi_zalloc_small(size_t size) { return mii_zalloc(size); }

@@ -51,7 +51,8 @@ void* mii_reallocate(void* p, reallocate_t want) {
   return move(p, bytes, want);
 }
 
-void* mi_realloc(void* p, size_t newsize) {
+// Not inlined elsewhere, as mi_malloc: reallocarray has to do what valgrind's realloc does.
+MI_NOINLINE void* mi_realloc(void* p, size_t newsize) {
   return mii_reallocate(p, (reallocate_t){.size = newsize});
 }
 

@@ -12,6 +12,7 @@
 #include "api/start.h"
 #include "api/foreign.h"
 #include "base/compiler.h"
+#include "base/track.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "runtime/lock.h"
@@ -146,7 +147,7 @@ void mi_thread_set_in_threadpool(void) {
   mii_thread_set_in_pool();
 }
 
-void mi_collect(bool force) {
+static void collect(bool force) {
   if (!mii_start()) return;
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return;
@@ -157,6 +158,12 @@ void mi_collect(bool force) {
   mii_thread_pool_dissolve_all();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
+}
+
+void mi_collect(bool force) {
+  mii_track_enter();
+  collect(force);
+  mii_track_leave();
 }
 
 void mi_collect_reduce(size_t target_thread_owned) {

@@ -11,7 +11,7 @@
 #include <wchar.h>
 
 static void* copy_of(const void* bytes, size_t size) {
-  void* const copy = mii_malloc(size);
+  void* const copy = mi_malloc(size);
   return copy != NULL ? memcpy(copy, bytes, size) : NULL;
 }
 
@@ -21,7 +21,7 @@ char* mi_strndup(const char* s, size_t n) {
   if (s == NULL) return NULL;
   const char* const end = memchr(s, '\0', n);
   const size_t length = end != NULL ? (size_t)(end - s) : n;
-  char* const copy = mii_malloc(length + 1);
+  char* const copy = mi_malloc(length + 1);
   if (copy == NULL) return NULL;
   memcpy(copy, s, length);
   copy[length] = '\0';

@@ -16,6 +16,13 @@
 #define MI_CFG_SECURE 0
 #endif
 
+// Tell a tool which bytes belong to the program (track.h). No fast paths then: every call tells.
+#define MI_TRACK_MEMCHECK 1  // valgrind's
+#define MI_TRACK_ASAN     2
+#ifndef MI_CFG_TRACK
+#define MI_CFG_TRACK 0
+#endif
+
 // 0: none; 1: O(1) assertions; 2: also the validators, which walk lists.
 #ifndef MI_ASSERT_LEVEL
 #define MI_ASSERT_LEVEL 0
@@ -23,7 +30,7 @@
 
 // Every function that is given a block first looks whether one begins there. The fast paths of the
 // release build do not.
-#define MI_CFG_CHECK_POINTERS (MI_CFG_SECURE || MI_ASSERT_LEVEL > 0)
+#define MI_CFG_CHECK_POINTERS (MI_CFG_TRACK == 0 && (MI_CFG_SECURE || MI_ASSERT_LEVEL > 0))
 
 // Set by mi.c: all sources are compiled as one file.
 #ifndef MI_CFG_ONE_FILE
@@ -32,6 +39,7 @@
 
 static_assert(MI_CFG_OVERRIDE == 0 || MI_CFG_OVERRIDE == 1, "MI_CFG_OVERRIDE is 0 or 1");
 static_assert(MI_CFG_SECURE == 0 || MI_CFG_SECURE == 1, "MI_CFG_SECURE is 0 or 1");
+static_assert(MI_CFG_TRACK >= 0 && MI_CFG_TRACK <= 2, "MI_CFG_TRACK is 0, 1 or 2");
 static_assert(MI_ASSERT_LEVEL >= 0 && MI_ASSERT_LEVEL <= 2, "MI_ASSERT_LEVEL is 0, 1 or 2");
 
 // The geometry (docs/design/001-geometry.md).

@@ -5,11 +5,15 @@
 // huge blocks are placed where the request wants them; with an odd offset the user's pointer may lie
 // inside the first unit of a run, or inside the first slice of a huge block, and nowhere else.
 //
+// In a tracked build (MI_CFG_TRACK) a block is as large as it was asked for, and behind it, where the
+// program may not reach, its last bytes are a tag_t.
+//
 // Tests: tests/unit/heap/block_test.c
 #include "heap/block.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
 #include "base/assert.h"
+#include "base/track.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
@@ -18,6 +22,14 @@
 #include <string.h>
 
 enum { RUN_BYTES_MAX = RUN_UNITS_MAX * UNIT_BYTES };
+
+// Who has a block in a tracked build, at its end.
+typedef struct tag_s {
+  uintptr_t stamp;  // the address of a live block, changed a little
+  size_t size;      // what was asked for
+} tag_t;
+
+static const uintptr_t STAMP = (uintptr_t)0x5bd1e995a5c36e4b;
 
 // Take -----------------------------------------------------------------------------------------------
 
@@ -79,9 +91,7 @@ static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, b
   return p != NULL ? p : take_huge(want, zero);
 }
 
-void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
-  MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
-  *zero = false;
+MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
   if (want.size == 0) want.size = 1;
   if (want.alignment <= 1 && want.size <= MID_BLOCK_MAX)
     return take_from_page(theap, mii_size_class(want.size));
@@ -95,11 +105,35 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   return p != NULL ? p : take_unpaged_under_pressure(theap, want, zero);
 }
 
+MI_INLINE size_t raw_bytes(const void* p);
+
+static tag_t* tag_of(const void* p) {
+  return (tag_t*)((uintptr_t)p + raw_bytes(p) - sizeof(tag_t));
+}
+
+static void* take_tracked(theap_t* theap, block_request_t want, bool* zero) {
+  const size_t size = mii_max(want.size, 1);
+  want.size = size + sizeof(tag_t);
+  mii_track_enter();
+  void* const p = take_any(theap, want, zero);
+  if (p != NULL) *tag_of(p) = (tag_t){(uintptr_t)p ^ STAMP, size};
+  mii_track_leave();
+  if (p != NULL) mii_track_take(p, size, raw_bytes(p));
+  *zero = false;  // the tool has to see that it is written
+  return p;
+}
+
+void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
+  MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
+  *zero = false;
+  return MI_CFG_TRACK ? take_tracked(theap, want, zero) : take_any(theap, want, zero);
+}
+
 // A huge block is purged rather than written: who asks for megabytes of zeros may never touch them.
 void mii_block_clear(void* p) {
   const size_t bytes = mii_block_bytes(p);
   const size_t whole = mii_align_up(bytes, SLICE_BYTES);
-  if (mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE
+  if (!MI_CFG_TRACK && mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE
       && mii_purge_memory(mii_slice_start((slice_t)mii_slice_of(p)), whole))
     return;
   memset(p, 0, bytes);
@@ -116,7 +150,7 @@ static size_t bytes_behind(size_t bytes, const void* p, size_t piece) {
   return bytes - ((uintptr_t)p & (piece - 1));
 }
 
-size_t mii_block_bytes(const void* p) {
+MI_INLINE size_t raw_bytes(const void* p) {
   if (!mii_block_is_ours(p)) return 0;
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
@@ -133,13 +167,34 @@ size_t mii_block_bytes(const void* p) {
   return 0;
 }
 
-bool mii_block_is_plausible(const void* p) {
+MI_INLINE bool is_raw_block(const void* p) {
   if (!mii_block_is_ours(p)) return false;
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
   if (kind == SLICE_PAGE || kind == SLICE_FOLLOW)
     return mii_page_has_block(page_at(slice, kind), p);
-  return mii_block_bytes(p) > 0;
+  return raw_bytes(p) > 0;
+}
+
+// The size that a live block was asked for; false if p is none.
+static bool tracked_size(const void* p, size_t* size) {
+  if (!is_raw_block(p)) return false;
+  mii_track_enter();
+  const tag_t tag = *tag_of(p);
+  mii_track_leave();
+  *size = tag.size;
+  return tag.stamp == ((uintptr_t)p ^ STAMP);
+}
+
+size_t mii_block_bytes(const void* p) {
+  if (!MI_CFG_TRACK) return raw_bytes(p);
+  size_t size;
+  return tracked_size(p, &size) ? size : 0;
+}
+
+bool mii_block_is_plausible(const void* p) {
+  size_t size;
+  return MI_CFG_TRACK ? tracked_size(p, &size) : is_raw_block(p);
 }
 
 // Give -----------------------------------------------------------------------------------------------
@@ -153,7 +208,7 @@ static void give_to_page(page_t* page, block_t* block) {
   mii_outbox_add(mine, page, block);
 }
 
-give_result_t mii_block_give(void* p) {
+MI_INLINE give_result_t give_any(void* p) {
   if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
@@ -166,6 +221,22 @@ give_result_t mii_block_give(void* p) {
   }
   return GIVE_INVALID;
 }
+
+static give_result_t give_tracked(void* p) {
+  if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
+  if (!mii_block_is_plausible(p)) {
+    mii_track_bad_free(p);
+    return GIVE_INVALID;
+  }
+  mii_track_give(p, raw_bytes(p));
+  mii_track_enter();
+  tag_of(p)->stamp = 0;
+  const give_result_t result = give_any(p);
+  mii_track_leave();
+  return result;
+}
+
+give_result_t mii_block_give(void* p) { return MI_CFG_TRACK ? give_tracked(p) : give_any(p); }
 
 // Sizes ----------------------------------------------------------------------------------------------
 
@@ -194,6 +265,7 @@ static bool resize_huge(void* p, size_t size) {
 bool mii_block_resize(void* p, size_t size) {
   const size_t bytes = mii_block_bytes(p);
   if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
+  if (MI_CFG_TRACK) return false;  // it moves, so that old pointers are noticed
   switch (mii_slice_kind(mii_slice_of(p))) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);

@@ -47,10 +47,13 @@ static void begin(theap_t* theap, parcel_t* parcel, page_t* page, block_t* block
   theap->parcels |= 1u << (parcel - theap->outbox);
 }
 
-// A thread that only frees has an outbox, too, so it begins here. Not after its end; and without memory
-// it goes without.
+// A thread that only frees has an outbox, too, so it begins here. One that can only borrow a theap goes
+// without, and so does everyone when there is no memory for one.
 static theap_t* theap_with_outbox(theap_t* theap) {
-  if (theap == &mii_theap_empty) (void)mii_thread_enter();
+  if (theap == &mii_theap_empty) {
+    theap_t* const entered = mii_thread_enter();
+    if (entered != NULL) mii_thread_leave(entered);
+  }
   return mii_theap_mine->is_live ? mii_theap_mine : NULL;
 }
 

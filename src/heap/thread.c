@@ -9,12 +9,13 @@
 // drains what came meanwhile. A theap in the pool belongs to who pops it, so pushing and popping it are
 // the only synchronisation its plain fields need (handle_stack.h).
 //
-// Calls after our own end of the thread (destructors that run later, threads made by a raw clone that
-// ended) borrow a theap from the pool for the time of the call.
+// Calls after our own end of the thread (destructors that run later), and those of a thread made by a raw
+// clone, borrow a theap from the pool for the time of the call.
 //
 // Tests: tests/unit/heap/thread_test.c, tests/stress/
 #include "heap/thread.h"
 #include "base/assert.h"
+#include "base/track.h"
 #include "platform/platform.h"
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
@@ -72,8 +73,15 @@ static theap_t* start_thread(void) {
   return theap;
 }
 
+// Nobody would tell us when the others end. They borrow, and are asked again each time: one that runs on
+// the memory of a thread that waits for it (as vfork's child) must not leave a trace there.
+static bool will_end(void) {
+  return !atomic_load_explicit(&exits_are_armed, memory_order_acquire)
+         || mii_platform_thread_is_known();
+}
+
 theap_t* mii_thread_enter(void) {
-  if (mii_theap_mine == &mii_theap_empty) return start_thread();
+  if (mii_theap_mine == &mii_theap_empty) return will_end() ? start_thread() : take_theap();
   if (mii_theap_mine == &mii_theap_done) return take_theap();
   return mii_theap_mine;
 }
@@ -87,7 +95,9 @@ void mii_thread_leave(theap_t* theap) {
 void mii_thread_end(bool for_good) {
   theap_t* const theap = mii_theap_mine;
   if (theap != &mii_theap_empty && theap != &mii_theap_done) {
+    mii_track_enter();
     mii_theap_collect(theap);
+    mii_track_leave();
     theap->is_bare = false;
     theap->keeps_nothing = false;
     theap->pooled_at_ms = mii_platform_clock_ms();

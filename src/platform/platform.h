@@ -67,6 +67,10 @@ int mii_platform_on_thread_exit(void (*at_exit)(void* value));
 // thread_local objects. `value` is not NULL. May allocate. [late]
 int mii_platform_thread_arm(void* value);
 
+// Does libc know the running thread, so that it calls at_exit? Not one that a raw clone has made. True
+// if there is no telling.
+bool mii_platform_thread_is_known(void);
+
 // Have the functions called around every fork: the first in the parent before it, the second in the
 // parent, the third in the child after it. May allocate. [late]
 int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
@@ -87,7 +91,7 @@ const char* mii_platform_environment_entry(size_t i);
 // standard error itself if there is none.
 int mii_platform_keep_stderr(void);
 
-// Write everything, or as much as the system takes. Any length.
+// Write everything, or as much as the system takes. Any length. Not a cancellation point.
 void mii_platform_write(int descriptor, const char* text, size_t length);
 
 // The next definition of a function after ours in the program's search order, or NULL. [late]

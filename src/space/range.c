@@ -12,6 +12,7 @@
 #include "space/range.h"
 #include "base/assert.h"
 #include "base/bits.h"
+#include "base/track.h"
 #include "runtime/lock.h"
 #include <string.h>
 
@@ -170,7 +171,9 @@ static bool open_segments(uint32_t from, uint32_t count) {
   if (!part_open(&page_part, end * SEGMENT_SLICES * sizeof(page_t))) return false;
   const slice_t first = from == 0 ? 1 : from * SEGMENT_SLICES;
   const size_t bytes = (end * SEGMENT_SLICES - first) * SLICE_BYTES;
-  return mii_platform_open(mii_slice_start(first), bytes) == 0;
+  if (mii_platform_open(mii_slice_start(first), bytes) != 0) return false;
+  mii_track_open(mii_slice_start(first), bytes);
+  return true;
 }
 
 static void publish_segments(uint32_t from, uint32_t count) {

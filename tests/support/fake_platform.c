@@ -627,6 +627,8 @@ int mii_platform_keep_stderr(void) {
   return plain_call(FAKE_KEEP_STDERR) == WORKS ? FAKE_KEPT_STDERR : STDERR_FILENO;
 }
 
+bool mii_platform_thread_is_known(void) { return true; }
+
 void mii_platform_write(int descriptor, const char* text, size_t length) {
   const outcome_t outcome = plain_call(FAKE_WRITE);
   if (outcome != WORKS) length = outcome == FAILS ? 0 : length / 2;

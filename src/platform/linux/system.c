@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// system.c (linux) - facts of the machine and the process, without reading /proc or /sys
+// system.c (linux) - facts of the machine and the process, without reading /proc or /sys; raw writes
 #include "platform/platform.h"
 #include <errno.h>
+#include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
+#include <unistd.h>
 
 static size_t bytes_of(int status, const struct rlimit* limit) {
   if (status != 0 || limit->rlim_cur == RLIM_INFINITY) return SIZE_MAX;
@@ -22,9 +25,12 @@ static size_t data_limit(void) {
   return bytes_of(getrlimit(RLIMIT_DATA, &limit), &limit);
 }
 
+// The raw call: ASan puts a sysinfo of its own in the place of libc's, which crashes until ASan has started,
+// and asks for memory meanwhile.
 static size_t memory_bytes(void) {
   struct sysinfo info;
-  if (sysinfo(&info) != 0) return (size_t)1 << 30;  // a guess is enough: it only sizes the range
+  if (syscall(SYS_sysinfo, &info) != 0)
+    return (size_t)1 << 30;  // a guess is enough: it only sizes the range
   return (size_t)info.totalram * info.mem_unit;
 }
 
@@ -51,6 +57,30 @@ uint64_t mii_platform_clock_ms(void) {
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
   errno = before;
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// libc knows a thread by its kernel number, which is a part of the clock it gives us (the inverse, above
+// three bits).
+bool mii_platform_thread_is_known(void) {
+  const int before = errno;
+  clockid_t clock;
+  const int code = pthread_getcpuclockid(pthread_self(), &clock);
+  const long id = syscall(SYS_gettid);
+  errno = before;
+  return id <= 0 || (code == 0 && ~(clock >> 3) == id);
+}
+
+// The raw call: write() is a cancellation point, and a program may have one of its own, which allocates.
+void mii_platform_write(int descriptor, const char* text, size_t length) {
+  const int before = errno;
+  while (length > 0) {
+    const long written = syscall(SYS_write, descriptor, text, length);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) break;
+    text += written;
+    length -= (size_t)written;
+  }
+  errno = before;
 }
 
 static size_t time_ms(struct timeval t) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// process.c (posix) - environment, messages, and the definitions behind ours
+// process.c (posix) - environment, a place for messages, and the definitions behind ours
 #include "platform/platform.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -37,18 +37,6 @@ int mii_platform_keep_stderr(void) {
   const int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);  // away from the program's own
   errno = before;
   return copy >= 0 ? copy : STDERR_FILENO;
-}
-
-void mii_platform_write(int descriptor, const char* text, size_t length) {
-  const int before = errno;
-  while (length > 0) {
-    const ssize_t written = write(descriptor, text, length);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) break;
-    text += written;
-    length -= (size_t)written;
-  }
-  errno = before;
 }
 
 // A static program may come without dlsym; then nobody is behind us.

@@ -149,6 +149,28 @@ TEST(fork_calls_the_functions_around_it) {
   CHECK_TEXT(fork_trace, "bpbp");
 }
 
+static void* ask_whether_known(void* arg) {
+  errno = ERRNO_BEFORE;
+  *(bool*)arg = mii_platform_thread_is_known() && errno == ERRNO_BEFORE;
+  return NULL;
+}
+
+TEST(threads_of_libc_are_known) {
+  CHECK(mii_platform_thread_is_known());
+  bool known = false;
+  pthread_t thread;
+  CHECK_EQ(pthread_create(&thread, NULL, ask_whether_known, &known), 0);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK(known);
+}
+
+static void check_known(void* arg) { CHECK_EQ(mii_platform_thread_is_known(), *(bool*)arg); }
+
+TEST(a_forked_thread_is_known) {
+  bool known = true;
+  CHECK_EQ(status_of_child(check_known, &known), 0);
+}
+
 TEST(yielding_keeps_errno) {
   errno = ERRNO_BEFORE;
   for (int i = 0; i < 100; i++) mii_platform_yield();
