@@ -24,7 +24,7 @@ enum {
   META_STEP = 1024 * 1024,
   META_PER_SEGMENT = 8 * 1024,  // address space only: a run area and its share of the rest
 };
-static const size_t RANGE_BYTES_MAX = sizeof(void*) == 8 ? (size_t)1 << 40 : (size_t)1 << 30;
+static const size_t RANGE_BYTES_MAX = (size_t)1 << (sizeof(void*) == 8 ? 40 : 28);
 
 // Before the start every pointer is far from the base, whatever the other fields say.
 #define MI_RANGE_NONE \

@@ -89,10 +89,10 @@ static void an_overflow_of_count_times_size_is_refused(void** state) {
       {2, SIZE_MAX},
       {SIZE_MAX, SIZE_MAX},
       {SIZE_MAX / 2, 3},
-      {(size_t)1 << 32, (size_t)1 << 32},
+      {HALF_THE_BITS, HALF_THE_BITS},
       {SIZE_MAX / 8 + 1, 8},
       {8, SIZE_MAX / 8 + 1},
-      {((size_t)1 << 61) + 1, 8},
+      {SIZE_MAX / 8 + 2, 8},
   };
   for (size_t e = 0; e < COUNT_OF(counted_entries); e++) {
     const counted_entry_t* const entry = &counted_entries[e];

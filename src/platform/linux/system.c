@@ -16,7 +16,8 @@ static size_t address_limit(void) {
 static size_t memory_bytes(void) {
   struct sysinfo info;
   if (sysinfo(&info) != 0) return (size_t)1 << 30;  // a guess is enough: it only sizes the range
-  return (size_t)info.totalram * info.mem_unit;
+  size_t bytes;  // a 32-bit process may not be able to count them
+  return __builtin_mul_overflow(info.totalram, info.mem_unit, &bytes) ? SIZE_MAX : bytes;
 }
 
 void mii_platform_facts(platform_facts_t* facts) {

@@ -97,15 +97,16 @@ TEST(released_memory_is_gone) {
 
 TEST(reserving_costs_nothing) {
   for (int i = 0; i < 8; i++) {
-    uint8_t* const p = reserve((size_t)1 << 36);
-    CHECK_EQ(mii_platform_release(p, (size_t)1 << 36), 0);
+    const size_t size = GiB << (sizeof(void*) == 8 ? 6 : 0);
+    uint8_t* const p = reserve(size);
+    CHECK_EQ(mii_platform_release(p, size), 0);
   }
 }
 
 TEST(what_the_system_refuses_is_told_by_its_code) {
   void* p = &p;
   errno = ERRNO_BEFORE;
-  CHECK_EQ(mii_platform_reserve((size_t)1 << 60, &p), ENOMEM);
+  CHECK_EQ(mii_platform_reserve(SIZE_MAX - 16 * MiB + 1, &p), ENOMEM);
   CHECK_EQ(errno, ERRNO_BEFORE);
   CHECK_EQ(p, &p);
 

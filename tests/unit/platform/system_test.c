@@ -43,7 +43,7 @@ TEST(usage_grows_with_what_we_use) {
   errno = ERRNO_BEFORE;
   mii_platform_usage(&before);
   CHECK_EQ(errno, ERRNO_BEFORE);
-  CHECK(before.peak_rss_bytes > 100 * KiB && before.peak_rss_bytes < 1000 * GiB);
+  CHECK(before.peak_rss_bytes > 100 * KiB && before.peak_rss_bytes / GiB < 1000);
   void* p;
   CHECK_EQ(mii_platform_reserve(32 * MiB, &p), 0);
   CHECK_EQ(mii_platform_open(p, 32 * MiB), 0);
