@@ -59,8 +59,8 @@ static void count_segments(stats_t* stats) {
     add(&stats->dirty_slices, mii_count_bits(dirty), (size_t)mii_count_bits(dirty) * SLICE_BYTES);
     const run_count_t runs = mii_run_count(i);
     add(&stats->runs, runs.count, runs.bytes);
+    if (!mii_segment_is_foreign(i)) stats->opened_bytes += SEGMENT_BYTES;
   }
-  stats->opened_bytes = (size_t)segments * SEGMENT_BYTES;
 }
 
 static void add_up(stats_t* stats) {

@@ -23,6 +23,7 @@ extern platform_facts_t fake_facts;
 
 typedef enum fake_call_e {
   FAKE_RESERVE,
+  FAKE_RESERVE_AT,
   FAKE_OPEN,
   FAKE_SHOW,
   FAKE_PURGE,
