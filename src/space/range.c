@@ -28,7 +28,7 @@ enum {
   META_PER_SEGMENT = 8 * 1024,  // address space only: a run area and its share of the rest
   SEGMENTS_MAX = 1 << 18,       // 1 TiB
 };
-static const size_t RANGE_BYTES_MAX = (size_t)1 << (sizeof(void*) == 8 ? 40 : 31);
+static const size_t RANGE_BYTES_MAX = (size_t)1 << (sizeof(void*) == 8 ? 40 : 30);
 
 // Before the start every pointer is far from the base, whatever the other fields say.
 #define MI_RANGE_NONE \

@@ -16,7 +16,7 @@ static uint64_t some_word(random_t* random) {
 
 TEST(only_one_bit_makes_a_power_of_two) {
   CHECK(!mii_is_power_of_two(0));
-  for (uint32_t i = 0; i < 64; i++) {
+  for (uint32_t i = 0; i < 8 * sizeof(size_t); i++) {
     CHECK(mii_is_power_of_two((size_t)1 << i));
     for (uint32_t j = 0; j < i; j++) CHECK(!mii_is_power_of_two((size_t)1 << i | (size_t)1 << j));
   }
