@@ -276,7 +276,8 @@ static bool try_claim(uint32_t from, uint32_t count, bool* refused) {
 static bool claim(uint32_t open, uint32_t count) {
   const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
   bool refused = scarce_end == 0 || count > mii_range.segment_max - reserved;
-  for (uint32_t i = mii_max(open, reserved); !refused && i + count <= mii_range.segment_max; i++) {
+  const uint32_t next = open > reserved ? open : reserved;
+  for (uint32_t i = next; !refused && i + count <= mii_range.segment_max; i++) {
     if (try_claim(i, count, &refused)) return true;
   }
   for (uint32_t i = reserved; !refused && i < open && i + count <= mii_range.segment_max; i++) {

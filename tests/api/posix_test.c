@@ -225,7 +225,8 @@ static void reallocarray_tells_overflow_from_lack_of_memory(void** state) {
   void* const p = mi_malloc(100);
   fill(p, 100, 2);
   ASSERT_FAILS(mi_reallocarray(p, opaque(SIZE_MAX), 2), EOVERFLOW, EOVERFLOW);
-  ASSERT_FAILS(mi_reallocarray(p, opaque(2 * HALF_THE_BITS), 2 * HALF_THE_BITS), EOVERFLOW, EOVERFLOW);
+  ASSERT_FAILS(mi_reallocarray(p, opaque(2 * HALF_THE_BITS), 2 * HALF_THE_BITS), EOVERFLOW,
+               EOVERFLOW);
   ASSERT_FAILS(mi_reallocarray(p, 1, opaque(PTRDIFF_MAX)), ENOMEM, ENOMEM);
   ASSERT_FAILS(mi_reallocarray(p, 1, opaque(TOO_LARGE)), ENOMEM, EOVERFLOW);
   assert_true(holds(p, 100, 2));

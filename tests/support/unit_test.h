@@ -61,10 +61,10 @@ __attribute__((weak)) const char* __tsan_default_options(void) { return "halt_on
 // Compares integers or pointers, and shows both when they differ. A pointer becomes an integer of its own
 // size first: a wider one would have its sign.
 #define UNIT_TEST_POINTER_CLASS 5
-#define UNIT_TEST_NUMBER(a)                                                                       \
-  ((uint64_t)(__typeof__(__builtin_choose_expr(                                                   \
+#define UNIT_TEST_NUMBER(a)                     \
+  ((uint64_t)(__typeof__(__builtin_choose_expr( \
       __builtin_classify_type(a) == UNIT_TEST_POINTER_CLASS, (uintptr_t)0, (a))))(a))
-#define CHECK_EQ(a, b)                                                             \
+#define CHECK_EQ(a, b) \
   unit_test_equal(__FILE__, __LINE__, #a " == " #b, UNIT_TEST_NUMBER(a), UNIT_TEST_NUMBER(b))
 
 #define CHECK_TEXT(a, b)     unit_test_text(__FILE__, __LINE__, #a, (a), (b), false)

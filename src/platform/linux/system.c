@@ -27,7 +27,8 @@ static uintptr_t end_below_stack(void) {
   if (sizeof(void*) > 4 || stack == 0) return 0;
   uintptr_t gap = (uintptr_t)128 << 20;
   struct rlimit limit;
-  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur > gap)
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+      && limit.rlim_cur > gap)
     gap = (uintptr_t)limit.rlim_cur;
   return gap < stack ? stack - gap : 0;
 }

@@ -119,6 +119,22 @@ TEST(what_the_system_refuses_is_told_by_its_code) {
   CHECK_EQ(errno, ERRNO_BEFORE);
 }
 
+TEST(reserving_at_an_address_takes_what_is_free_and_nothing_else) {
+  uint8_t* const p = reserve(MiB);
+  CHECK_EQ(mii_platform_release(p + 256 * KiB, 512 * KiB), 0);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_reserve_at(p, 256 * KiB), EEXIST);
+  CHECK_EQ(mii_platform_reserve_at(p + 128 * KiB, 256 * KiB), EEXIST);
+  CHECK_EQ(mii_platform_reserve_at(p + 512 * KiB, 512 * KiB), EEXIST);
+  CHECK_EQ(mii_platform_reserve_at(p + 256 * KiB, 512 * KiB), 0);
+  CHECK_EQ(mii_platform_reserve_at(p + 256 * KiB, os_page), EEXIST);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(stops_the_process(read_at, p + 256 * KiB));
+  open_all(p, MiB);
+  CHECK(is_zero(p, MiB));
+  CHECK_EQ(mii_platform_release(p, MiB), 0);
+}
+
 TEST(an_address_limit_is_told_and_refuses) {
   const struct rlimit limit = {GiB, GiB};
   if (setrlimit(RLIMIT_AS, &limit) != 0) return;

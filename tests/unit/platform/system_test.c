@@ -15,10 +15,21 @@ TEST(the_facts_are_those_of_this_machine) {
   CHECK_EQ(errno, ERRNO_BEFORE);
   CHECK_EQ(facts.os_page_size, sysconf(_SC_PAGESIZE));
   CHECK(mii_is_power_of_two(facts.os_page_size));
-  const size_t memory = (size_t)sysconf(_SC_PHYS_PAGES) * facts.os_page_size;
+  const uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * facts.os_page_size;
+  const size_t memory = all < SIZE_MAX ? (size_t)all : SIZE_MAX;
   CHECK(facts.memory_bytes / 2 <= memory && memory / 2 <= facts.memory_bytes);
   CHECK(facts.address_limit > 64 * MiB);
   CHECK(!facts.is_privileged);
+}
+
+TEST(addresses_are_scarce_with_32_bits_and_end_well_below_the_stack) {
+  platform_facts_t facts;
+  mii_platform_facts(&facts);
+  CHECK_EQ(facts.scarce_end != 0, sizeof(void*) == 4);
+  if (facts.scarce_end == 0) return;
+  const uintptr_t here = (uintptr_t)&facts;
+  CHECK(facts.scarce_end < here && here - facts.scarce_end > 120 * MiB);
+  CHECK(facts.scarce_end > GiB);
 }
 
 TEST(the_clock_goes_on_and_never_back) {
