@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check sanitize bench format lint configs clean install help
+.PHONY: all release debug secure run test check sanitize m32 bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -27,12 +27,16 @@ test:                   ## what to run before a commit: release + debug, lint, t
 	@tools/test.sh test
 
 check:                  ## everything: test, all presets, clang, every switch, all programs
-	$(setup) build test programs
+	$(setup) build test programs m32
 	@tools/test.sh check
 
 sanitize:               ## the tests under address, undefined-behaviour and thread sanitizer
 	$(setup) build test
 	@tools/test.sh sanitize
+
+m32:                    ## the same tests with 32 bits (gcc -m32), release and debug
+	$(setup) build test m32
+	@tools/test.sh m32
 
 lint:                   ## format, layers, names in comments, exports, clang-tidy, shellcheck
 	$(setup) build test

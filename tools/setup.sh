@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|programs|guest|bench ...
+# usage: tools/setup.sh build|run|test|programs|guest|m32|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -22,6 +22,13 @@ needs() {
     guest)
       echo qemu-system-x86=qemu-system-x86_64 seabios=/usr/share/seabios/bios-256k.bin \
         busybox-static=busybox cpio=cpio ;;
+    m32)
+      [ "$(uname -m)" = x86_64 ] || return 0
+      local version
+      version=$(gcc -dumpversion) && local gcc32=/usr/lib/gcc/x86_64-linux-gnu/$version/32
+      # Not gcc-multilib: it conflicts with the compilers for other machines.
+      echo "gcc-$version-multilib=$gcc32/crtbegin.o" "g++-$version-multilib=$gcc32/libstdc++.a" \
+        libc6-dev-i386=/usr/lib32/libc.a ;;
     bench)
       echo python3=python3 'libjemalloc2=/usr/lib/*/libjemalloc.so.2' \
         'libtcmalloc-minimal4=/usr/lib/*/libtcmalloc_minimal.so.4' \
@@ -39,6 +46,28 @@ is_there() {
     *) command -v "$1" ;;
   esac >/dev/null
 }
+
+# cmocka for 32 bits, unpacked into out/i386: installing it would take a second architecture and its libc.
+# apt gets lists of its own for that, and the system's stay as they are.
+unpack_cmocka_i386() (
+  mkdir -p "$i386/apt/lists/partial" "$i386/apt/archives/partial"
+  cd "$i386"
+  : >apt/status
+  own=(apt-get -qq -o APT::Architecture=i386 -o APT::Architectures=i386 -o APT::Sandbox::User=root
+    -o Dir::State::Lists="$PWD/apt/lists" -o Dir::State::status="$PWD/apt/status" -o Dir::Cache="$PWD/apt")
+  "${own[@]}" update >/dev/null 2>&1 || true  # not every source has i386
+  "${own[@]}" download libcmocka0 && dpkg-deb -x libcmocka0_*_i386.deb .
+  rm -rf apt ./*.deb
+)
+
+i386=$(cd "$(dirname "$0")/.." && pwd)/out/i386
+case " $* $(uname -m) " in
+  *" m32 "*x86_64*)
+    if ! compgen -G "$i386/usr/lib/i386-linux-gnu/libcmocka.so.0" >/dev/null; then
+      echo "setup.sh: unpacking libcmocka0:i386 into out/i386" >&2
+      unpack_cmocka_i386 || { echo "setup.sh: please put libcmocka.so.0 for i386 there" >&2; exit 1; }
+    fi ;;
+esac
 
 missing=()
 for purpose in "$@"; do

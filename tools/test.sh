@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run groups of checks, count what passed and failed, end with one line: N passed, N failed
-# usage: tools/test.sh lint|configs|sanitize|test|check ...
+# usage: tools/test.sh lint|configs|sanitize|m32|test|check ...
 set -u
 cd "$(dirname "$0")/.." || exit 1
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
@@ -75,11 +75,18 @@ sanitize() {
   try_preset tsan
 }
 
+m32() { # where the compiler can make 32-bit programs; tools/setup.sh m32
+  [ "$(uname -m)" = x86_64 ] || { echo "skip  m32: not x86-64"; return; }
+  try_preset m32
+  try_preset m32-debug
+}
+
 for group in "$@"; do
   case $group in
     lint) step "build release" build release && lint ;;
     configs) step configs tests/configs/run.sh ;;
     sanitize) sanitize ;;
+    m32) m32 ;;
     test)
       tests
       step "programs, quick" tests/programs/run.sh quick ;;
@@ -88,6 +95,7 @@ for group in "$@"; do
       try_preset secure
       try_preset clang
       sanitize
+      m32
       step configs tests/configs/run.sh
       step "programs, all" tests/programs/run.sh all
       step "guests" or_skip tests/guest/run.sh ;;

@@ -47,7 +47,8 @@ static void count_slices(stats_t* stats) {
 
 MI_NO_TSAN static void count_handed(stats_t* stats) {
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
-    add(&stats->handed, theap->blocks_handed, theap->bytes_handed);
+    stats->handed.count += theap->blocks_handed;
+    stats->handed.bytes += theap->bytes_handed;
   }
 }
 
@@ -58,8 +59,8 @@ static void count_segments(stats_t* stats) {
     add(&stats->dirty_slices, mii_count_bits(dirty), (size_t)mii_count_bits(dirty) * SLICE_BYTES);
     const run_count_t runs = mii_run_count(i);
     add(&stats->runs, runs.count, runs.bytes);
+    if (!mii_segment_is_foreign(i)) stats->opened_bytes += SEGMENT_BYTES;
   }
-  stats->opened_bytes = (size_t)segments * SEGMENT_BYTES;
 }
 
 static void add_up(stats_t* stats) {
@@ -92,24 +93,28 @@ typedef struct amount_text_s {
   char text[24];
 } amount_text_t;
 
-static amount_text_t bytes_text(size_t bytes) {
+static amount_text_t bytes_text(uint64_t bytes) {
   static const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  size_t tenths = bytes * 10;
+  unsigned long long tenths = bytes * 10;
   int unit = 0;
-  if (bytes > SIZE_MAX / 10) tenths = bytes / 1024 * 10, unit = 1;
+  if (bytes > UINT64_MAX / 10) tenths = bytes / 1024 * 10, unit = 1;
   for (; tenths >= 10240 && unit < 4; unit++) tenths /= 1024;
   amount_text_t t;
   if (unit == 0) {
-    mii_format(t.text, sizeof t.text, "%zu %s", bytes, units[0]);
+    mii_format(t.text, sizeof t.text, "%u %s", (unsigned)bytes, units[0]);
   } else {
-    mii_format(t.text, sizeof t.text, "%zu.%zu %s", tenths / 10, tenths % 10, units[unit]);
+    mii_format(t.text, sizeof t.text, "%llu.%llu %s", tenths / 10, tenths % 10, units[unit]);
   }
   return t;
 }
 
+static void print_total(output_t o, const char* label, total_t total) {
+  mii_print(o.out, o.arg, "  %-22s %12s in %llu\n", label, bytes_text(total.bytes).text,
+            (unsigned long long)total.count);
+}
+
 static void print_amount(output_t o, const char* label, amount_t amount) {
-  mii_print(o.out, o.arg, "  %-22s %12s in %zu\n", label, bytes_text(amount.bytes).text,
-            amount.count);
+  print_total(o, label, (total_t){amount.count, amount.bytes});
 }
 
 static void print_bytes(output_t o, const char* label, size_t bytes) {
@@ -133,7 +138,7 @@ static void print_memory(output_t o, const stats_t* stats) {
   print_amount(o, "  in pages", stats->pages);
   print_amount(o, "runs, live", stats->runs);
   print_amount(o, "huge blocks, live", stats->huge);
-  print_amount(o, "handed out in pages", stats->handed);
+  print_total(o, "handed out in pages", stats->handed);
   print_amount(o, "slices in use or warm", stats->dirty_slices);
   print_bytes(o, "opened", stats->opened_bytes);
   print_bytes(o, "metadata opened", stats->meta_bytes);
@@ -142,7 +147,7 @@ static void print_memory(output_t o, const stats_t* stats) {
 
 static void print_process(output_t o) {
   const purge_count_t purged = mii_purge_count();
-  print_amount(o, "purged", (amount_t){(size_t)purged.calls, (size_t)purged.bytes});
+  print_total(o, "purged", (total_t){purged.calls, purged.bytes});
   mii_print(o.out, o.arg, "  %-22s %12zu started, %zu ended\n", "threads",
             (size_t)mii_thread_started_count(), (size_t)mii_thread_ended_count());
   platform_usage_t usage;

@@ -14,6 +14,12 @@ typedef struct amount_s {
   size_t bytes;
 } amount_t;
 
+// What was done since the start: more than fits the address space.
+typedef struct total_s {
+  uint64_t count;
+  uint64_t bytes;
+} total_t;
+
 typedef struct stats_s {
   amount_t live_in_class[CLASS_COUNT];  // blocks in pages
   amount_t pages_of_class[CLASS_COUNT];
@@ -23,7 +29,7 @@ typedef struct stats_s {
   amount_t threaded;
   amount_t runs;
   amount_t huge;
-  amount_t handed;        // blocks of pages handed out since the start, by lists
+  total_t handed;         // blocks of pages handed out since the start, by lists
   amount_t dirty_slices;  // slices that may be resident
   size_t reserved_bytes;
   size_t opened_bytes;

@@ -31,7 +31,7 @@ typedef enum give_result_e {
 give_result_t mii_block_give(void* p);
 
 // Is p in our range?
-static inline bool mii_block_is_ours(const void* p) { return mii_range_has(p); }
+static inline bool mii_block_is_ours(const void* p) { return mii_range_owns(p); }
 
 // Bytes usable from p on; 0 if p is not a block of ours.
 size_t mii_block_bytes(const void* p);

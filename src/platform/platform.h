@@ -18,6 +18,9 @@ typedef struct platform_facts_s {
   size_t memory_bytes;   // physical memory
   size_t address_limit;  // bytes of address space the process may use; SIZE_MAX: no limit
   bool is_privileged;    // a setuid program: the environment is not to be trusted
+  // Where addresses are scarce, so that a part of them is reserved at a time: all that may be asked for
+  // lie below. 0: there are plenty.
+  uintptr_t scarce_end;
 } platform_facts_t;
 void mii_platform_facts(platform_facts_t* facts);
 
@@ -34,6 +37,9 @@ void mii_platform_limits(platform_limits_t* limits);
 
 // Reserve address space anywhere, at a random place where the system has that.
 int mii_platform_reserve(size_t size, void** address);
+
+// Reserve exactly this; EEXIST if a part of it is not free.
+int mii_platform_reserve_at(void* address, size_t size);
 
 // Reserved -> open. Opening what is open already is allowed and changes nothing.
 int mii_platform_open(void* address, size_t size);

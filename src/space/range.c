@@ -5,8 +5,10 @@
 // large ones in steps of an eighth of what is open, at most 64 MiB. A refused step is halved down to
 // what the caller needs. The arrays are opened ahead of the slices they describe.
 //
-//   G1  slices below mii_range.slice_count have open memory, an open page record and an open segment
+//   G1  slices below mii_range.slice_count have an open page record, an open segment, and, if that is not
+//       foreign, open memory
 //   G2  the counts below only grow, under `growth`
+//   G3  a foreign segment has no free slice; it can become ours, not the other way round
 //
 // Tests: tests/unit/space/range_test.c
 #include "space/range.h"
@@ -14,18 +16,21 @@
 #include "base/bits.h"
 #include "base/track.h"
 #include "runtime/lock.h"
+#include <errno.h>
 #include <string.h>
 
 enum {
   GUARD_BYTES = SLICE_BYTES,
   RANGE_SEGMENTS_MIN = 1,     // 4 MiB: small programs run under small limits
+  SCARCE_SEGMENTS = 16,       // 64 MiB: at the start, where addresses are scarce
   STEP_SEGMENTS_MAX = 16,     // 64 MiB
   PAGE_STEP = 64 * 1024,      // bytes of page records opened at a time: 128 MiB of slices
   SEGMENT_STEP = 512 * 1024,  // bytes of segments opened at a time
   META_STEP = 1024 * 1024,
   META_PER_SEGMENT = 8 * 1024,  // address space only: a run area and its share of the rest
+  SEGMENTS_MAX = 1 << 18,       // 1 TiB
 };
-static const size_t RANGE_BYTES_MAX = sizeof(void*) == 8 ? (size_t)1 << 40 : (size_t)1 << 30;
+static const size_t RANGE_BYTES_MAX = (size_t)1 << (sizeof(void*) == 8 ? 40 : 30);
 
 // Before the start every pointer is far from the base, whatever the other fields say.
 #define MI_RANGE_NONE \
@@ -45,10 +50,14 @@ typedef struct part_s {
 static lock_t growth;
 static void* reservation;         // const after start
 static size_t reservation_bytes;  // const after start
+static uintptr_t scarce_end;      // const after start: platform.h
 static part_t meta_part;          // lock(growth)
 static part_t segment_part;       // lock(growth)
 static part_t page_part;          // lock(growth)
 static size_t meta_used;          // lock(growth)
+static _Atomic(size_t) claimed;   // atomic: relaxed; bytes of segments reserved after the start
+
+static void* segment_memory(uint32_t segment) { return mii_slice_start(segment * SEGMENT_SLICES); }
 
 // Parts ------------------------------------------------------------------------------------------
 
@@ -82,12 +91,12 @@ typedef struct layout_s {
   size_t total;
 } layout_t;
 
-static layout_t layout_of(size_t segment_max) {
+static layout_t layout_of(size_t segment_max, size_t reserved) {
   layout_t l;
   l.meta = mii_align_up(segment_max * META_PER_SEGMENT + META_STEP, SLICE_BYTES);
   l.segments = mii_align_up(segment_max * sizeof(segment_t), SLICE_BYTES);
   l.pages = mii_align_up(segment_max * SEGMENT_SLICES * sizeof(page_t), SLICE_BYTES);
-  l.slices = segment_max * SEGMENT_BYTES;
+  l.slices = reserved * SEGMENT_BYTES;
   // The last summand is room to align the base.
   l.total = l.meta + l.segments + GUARD_BYTES + l.pages + l.slices + GUARD_BYTES + SEGMENT_BYTES;
   return l;
@@ -102,27 +111,39 @@ static size_t segments_wanted(const platform_facts_t* facts) {
   return mii_max(bytes / SEGMENT_BYTES, RANGE_SEGMENTS_MIN);
 }
 
-static bool try_reserve(size_t segment_max) {
-  reservation_bytes = layout_of(segment_max).total;
+// As many segments as there are addresses beside the records.
+static size_t segments_in_all(void) {
+  const size_t most = mii_min(SIZE_MAX / SEGMENT_BYTES, SEGMENTS_MAX);
+  return mii_min(most, (SIZE_MAX - layout_of(most, 0).total) / SEGMENT_BYTES);
+}
+
+static bool try_reserve(size_t segment_max, size_t reserved) {
+  reservation_bytes = layout_of(segment_max, reserved).total;
   if (mii_platform_reserve(reservation_bytes, &reservation) != 0) return false;
   mii_range.segment_max = (uint32_t)segment_max;
+  mii_range.slice_reserved = reserved * SEGMENT_SLICES;
   return true;
 }
 
 // Half as much each time, down to the smallest range.
-static bool reserve(size_t segment_max) {
-  while (!try_reserve(segment_max)) {
-    if (segment_max == RANGE_SEGMENTS_MIN) {
-      reservation_bytes = 0;
-      return false;
-    }
-    segment_max = mii_max(segment_max / 2, RANGE_SEGMENTS_MIN);
+static bool reserve_plenty(size_t count) {
+  while (!try_reserve(count, count)) {
+    if (count == RANGE_SEGMENTS_MIN) return false;
+    count = mii_max(count / 2, RANGE_SEGMENTS_MIN);
   }
   return true;
 }
 
+static bool reserve(const platform_facts_t* facts) {
+  scarce_end = facts->scarce_end;
+  const bool done = scarce_end == 0 ? reserve_plenty(segments_wanted(facts))
+                                    : try_reserve(segments_in_all(), SCARCE_SEGMENTS);
+  if (!done) reservation_bytes = 0;
+  return done;
+}
+
 static void place_parts(void) {
-  const layout_t l = layout_of(mii_range.segment_max);
+  const layout_t l = layout_of(mii_range.segment_max, mii_range.slice_reserved / SEGMENT_SLICES);
   const uintptr_t lowest =
       (uintptr_t)reservation + GUARD_BYTES + l.meta + l.segments + GUARD_BYTES + l.pages;
   mii_range.base = mii_align_up(lowest, SEGMENT_BYTES);
@@ -144,7 +165,7 @@ static bool show_page_records(void) {
 bool mii_range_start(const platform_facts_t* facts) {
   MI_ASSERT(mii_slice_count() == 0);
   mii_range.os_page_size = facts->os_page_size;
-  if (!reserve(segments_wanted(facts))) return false;
+  if (!reserve(facts)) return false;
   place_parts();
   if (show_page_records()) {
     mii_range.slice_max = (size_t)mii_range.segment_max * SEGMENT_SLICES;
@@ -154,7 +175,16 @@ bool mii_range_start(const platform_facts_t* facts) {
   return false;
 }
 
+static void release_claimed(void) {
+  const uint32_t first = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
+  for (uint32_t i = first; i < mii_segment_count(); i++) {
+    if (!mii_segment_is_foreign(i)) mii_platform_release(segment_memory(i), SEGMENT_BYTES);
+  }
+  atomic_store_explicit(&claimed, 0, memory_order_relaxed);
+}
+
 void mii_range_stop(void) {
+  release_claimed();
   if (reservation != NULL) mii_platform_release(reservation, reservation_bytes);
   reservation = NULL;
   reservation_bytes = 0;
@@ -164,11 +194,16 @@ void mii_range_stop(void) {
 
 // Growth -----------------------------------------------------------------------------------------
 
+// Open the records of the segments below `end`.
+static bool open_records(size_t end) {
+  return part_open(&segment_part, end * sizeof(segment_t))
+         && part_open(&page_part, end * SEGMENT_SLICES * sizeof(page_t));
+}
+
 // Open the slices of segments [from, from + count), and the records that describe them.
 static bool open_segments(uint32_t from, uint32_t count) {
   const size_t end = (size_t)from + count;
-  if (!part_open(&segment_part, end * sizeof(segment_t))) return false;
-  if (!part_open(&page_part, end * SEGMENT_SLICES * sizeof(page_t))) return false;
+  if (!open_records(end)) return false;
   const slice_t first = from == 0 ? 1 : from * SEGMENT_SLICES;
   const size_t bytes = (end * SEGMENT_SLICES - first) * SLICE_BYTES;
   if (mii_platform_open(mii_slice_start(first), bytes) != 0) return false;
@@ -176,26 +211,96 @@ static bool open_segments(uint32_t from, uint32_t count) {
   return true;
 }
 
+// The segments between those that are open and `from` are foreign.
 static void publish_segments(uint32_t from, uint32_t count) {
+  const uint32_t open = mii_segment_count();
+  for (uint32_t i = open; i < from; i++)
+    atomic_store_explicit(&mii_segment(i)->is_foreign, true, memory_order_relaxed);
   for (uint32_t i = from; i < from + count; i++) {
     const uint64_t all = i == 0 ? ~UINT64_C(1) : ~UINT64_C(0);
-    atomic_store_explicit(&mii_segment(i)->free, all, memory_order_relaxed);
+    atomic_store_explicit(&mii_segment(i)->is_foreign, false, memory_order_relaxed);
+    // Release: who claims a slice of a segment that was foreign finds open memory.
+    atomic_store_explicit(&mii_segment(i)->free, all, memory_order_release);
   }
-  atomic_store_explicit(&mii_range.slice_count, ((size_t)from + count) * SEGMENT_SLICES,
-                        memory_order_release);
+  const size_t end = mii_max(open, (size_t)from + count);
+  atomic_store_explicit(&mii_range.slice_count, end * SEGMENT_SLICES, memory_order_release);
 }
 
 // Lock held.
-static bool grow_from(uint32_t open, uint32_t wanted) {
-  if (wanted > mii_range.segment_max - open) return false;
+static bool grow_reserved(uint32_t open, uint32_t wanted) {
+  const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
+  if (open > reserved || wanted > reserved - open) return false;
   const uint32_t generous = (uint32_t)mii_min(open / 8, STEP_SEGMENTS_MAX);
-  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), mii_range.segment_max - open);
+  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), reserved - open);
   while (!open_segments(open, step)) {
     if (step == wanted) return false;
     step = (uint32_t)mii_max(wanted, step / 2);
   }
   publish_segments(open, step);
   return true;
+}
+
+// Where addresses are scarce -----------------------------------------------------------------------
+
+// Not where NULL is, and not where the stack may come to.
+static bool may_claim(uintptr_t address, size_t size) {
+  return address != 0 && size < scarce_end && address <= scarce_end - size;
+}
+
+static bool any_is_ours(uint32_t from, uint32_t end) {
+  for (uint32_t i = from; i < end; i++) {
+    if (!mii_segment_is_foreign(i)) return true;
+  }
+  return false;
+}
+
+// Reserve and open `count` segments from `from` on, which are foreign or not looked at yet. False if
+// others have memory there; then, or if the system refuses, nothing has changed. *refused: no other place
+// will be better.
+static bool try_claim(uint32_t from, uint32_t count, bool* refused) {
+  void* const at = segment_memory(from);
+  const size_t size = (size_t)count * SEGMENT_BYTES;
+  if (!may_claim((uintptr_t)at, size)) return false;
+  const int code = mii_platform_reserve_at(at, size);
+  if (code != 0) {
+    *refused = code != EEXIST;
+    return false;
+  }
+  if (open_segments(from, count)) {
+    atomic_fetch_add_explicit(&claimed, size, memory_order_relaxed);
+    publish_segments(from, count);
+    return true;
+  }
+  mii_platform_release(at, size);
+  *refused = true;
+  return false;
+}
+
+// Lock held. The next free place first; then where others had memory before.
+static bool claim(uint32_t open, uint32_t count) {
+  const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
+  bool refused = scarce_end == 0 || count > mii_range.segment_max - reserved;
+  const uint32_t next = open > reserved ? open : reserved;
+  for (uint32_t i = next; !refused && i + count <= mii_range.segment_max; i++) {
+    if (try_claim(i, count, &refused)) return true;
+  }
+  for (uint32_t i = reserved; !refused && i < open && i + count <= mii_range.segment_max; i++) {
+    const uint32_t end = (uint32_t)mii_min(i + count, open);
+    if (!any_is_ours(i, end) && try_claim(i, count, &refused)) return true;
+  }
+  return false;
+}
+
+bool mii_range_owns(const void* p) {
+  const size_t slice = mii_slice_of(p);
+  if (slice < mii_range.slice_reserved) return true;
+  const size_t segment = slice / SEGMENT_SLICES;
+  return segment < mii_segment_count() && !mii_segment_is_foreign((uint32_t)segment);
+}
+
+// Lock held.
+static bool grow_from(uint32_t open, uint32_t wanted) {
+  return grow_reserved(open, wanted) || claim(open, wanted);
 }
 
 bool mii_range_grow(uint32_t segment_count) {
@@ -236,7 +341,9 @@ bool mii_range_reserves(const void* p) {
   return (uintptr_t)p - (uintptr_t)reservation < reservation_bytes;
 }
 
-size_t mii_range_reserved_bytes(void) { return reservation_bytes; }
+size_t mii_range_reserved_bytes(void) {
+  return reservation_bytes + atomic_load_explicit(&claimed, memory_order_relaxed);
+}
 
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
 
@@ -244,6 +351,13 @@ size_t mii_range_room(void) { return (mii_range.slice_max - mii_slice_count()) *
 
 void mii_range_lock(void) { mii_lock_enter(&growth); }
 void mii_range_unlock(void) { mii_lock_leave(&growth); }
+
+static bool foreign_segments_are_empty(void) {
+  for (uint32_t i = 0; i < mii_segment_count(); i++) {
+    if (mii_segment_is_foreign(i) && mii_segment(i)->free != 0) return false;
+  }
+  return true;
+}
 
 // Takes the lock: not for a caller that holds it.
 bool mii_range_is_valid(void) {
@@ -255,6 +369,7 @@ bool mii_range_is_valid(void) {
       && MI_HOLDS(segments <= mii_range.segment_max)
       && MI_HOLDS(segments * sizeof(segment_t) <= segment_part.open)
       && MI_HOLDS(slices * sizeof(page_t) <= page_part.open)
+      && MI_HOLDS(foreign_segments_are_empty())  // G3
       && MI_HOLDS(meta_used <= meta_part.open) && MI_HOLDS(meta_part.open <= meta_part.size);
   mii_lock_leave(&growth);
   return valid;

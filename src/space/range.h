@@ -11,6 +11,11 @@
 // the process has a handful of mappings however large the heap is. Slice 0 is never opened: it guards
 // the page records against a block that is written at a negative index. The page records of the whole
 // range can be read from the start, so any pointer into the range may be looked up.
+//
+// With 32 bits addresses are scarce, and others need them, too. Only the first segments are reserved at
+// the start. The range is all the rest of the address space nevertheless, from the base up and, because
+// addresses wrap around, on from 0 to our own records: so any pointer is looked up by the same arithmetic.
+// Growing reserves what is free; segments in which others have memory are foreign.
 #ifndef MI_RANGE_H
 #define MI_RANGE_H
 
@@ -21,11 +26,12 @@
 typedef struct range_s {
   // Read by every free().
   uintptr_t base;    // const after start: address of slice 0; 4 MiB aligned
-  size_t slice_max;  // const after start: reserved slices; 0 before
+  size_t slice_max;  // const after start: slices that have a page record; 0 before
   // Read by slow paths.
   _Atomic(size_t) slice_count;  // atomic: opened slices; grows, release
   segment_t* segments;          // const after start
-  uint32_t segment_max;         // const after start: as many are reserved
+  uint32_t segment_max;         // const after start: as many there may be
+  size_t slice_reserved;        // const after start: later slices may be foreign
   size_t os_page_size;          // const after start
 } range_t;
 
@@ -38,8 +44,9 @@ bool mii_range_start(const platform_facts_t* facts);
 // Give everything back. Every pointer into the range becomes invalid.
 void mii_range_stop(void);
 
-// Open at least `segment_count` more segments, if the range has them. False if it has not, or the
-// system refuses. Several threads may call it: then one opens.
+// Open at least `segment_count` more segments, in a row, if the range has them. False if it has not, or
+// the system refuses. Several threads may call it: then one opens. Mostly they are the last ones then;
+// where addresses are scarce, foreign segments may have become ours.
 bool mii_range_grow(uint32_t segment_count);
 
 // Memory for our own structures: zeroed, 64-byte aligned, never freed. NULL when out of memory.
@@ -85,18 +92,24 @@ MI_INLINE size_t mii_slice_of(const void* p) {
 // The pointers that have a page record, perhaps one that says SLICE_FREE.
 MI_INLINE bool mii_range_has(const void* p) { return mii_slice_of(p) < mii_range.slice_max; }
 
+// The pointers into what is reserved for us: the same where addresses are plentiful.
+bool mii_range_owns(const void* p);
+
 static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)(mii_range.base + ((uintptr_t)slice << SLICE_SHIFT));
 }
 
 MI_INLINE page_t* mii_page_record(size_t slice) { return (page_t*)(mii_range.base - (slice << 5)); }
-static_assert(sizeof(page_t) <= 32, "mii_page_record spaces the records by 32 bytes");
 
 static inline slice_t mii_page_slice(const page_t* page) {
   return (slice_t)((mii_range.base - (uintptr_t)page) >> 5);
 }
 
 static inline segment_t* mii_segment(uint32_t index) { return &mii_range.segments[index]; }
+
+static inline bool mii_segment_is_foreign(uint32_t index) {
+  return atomic_load_explicit(&mii_segment(index)->is_foreign, memory_order_relaxed);
+}
 
 // &mii_segment(slice / 64)->cold[slice % 64], without the multiplication: a segment is 65 lines.
 static inline page_cold_t* mii_slice_cold(slice_t slice) {

@@ -23,7 +23,7 @@ typedef enum slice_kind_e {
 // The hot part: 32 bytes, all that free() reads and writes. Lies in an array below the range that
 // grows downwards, so that its address is the range's base minus a multiple of the slice number.
 struct page_s {
-  _Atomic(uintptr_t)
+  _Alignas(32) _Atomic(uintptr_t)
       owner;            // atomic: the address of the owning theap, or 0. Only the owner sets and
                         // clears its own, so a relaxed load is never wrong about `me`.
   block_t* local_free;  // owner: blocks freed by the owner, not yet handed out again
@@ -35,7 +35,7 @@ struct page_s {
   uint8_t state;               // owner: a page_state_t
   _Atomic(uint8_t) kind;       // atomic: relaxed, a slice_kind_t
 };
-static_assert(sizeof(void*) != 8 || sizeof(page_t) == 32, "two records to a cache line");
+static_assert(sizeof(page_t) == 32, "two records to a cache line; mii_page_record() counts on it");
 
 // The cold part: 64 bytes, so that the word that other threads write shares no line with the hot part.
 struct page_cold_s {
@@ -58,7 +58,8 @@ struct segment_s {
   _Atomic(uint64_t) purgeable;  // atomic: segment.c; 1 = free and not yet given back to the system
   _Atomic(uint64_t) purge_at;   // atomic: relaxed; in ms, when the oldest of them is due
   _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
-  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*)];
+  _Atomic(bool) is_foreign;     // atomic: range.c; 1 = not our memory, all other fields are 0
+  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 1];
   page_cold_t cold[SEGMENT_SLICES];
 };
 static_assert(sizeof(segment_t) == 65 * sizeof(page_cold_t), "mii_slice_cold() counts on it");

@@ -318,7 +318,8 @@ static uint32_t make_area(void) {
   run_area_t* const area = new_area_struct();
   if (area == NULL) return NO_SEGMENT;
   bool zero;
-  const slice_t slice = mii_segment_take((slice_request_t){.count = SEGMENT_SLICES}, &zero);
+  const slice_t slice =
+      mii_segment_take((slice_request_t){.count = SEGMENT_SLICES, .align = SEGMENT_SLICES}, &zero);
   if (slice == 0) {
     unlock(area);
     mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);

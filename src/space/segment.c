@@ -280,7 +280,9 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
     const slice_t slice = take_once(want, zero);
     if (slice != 0) return slice;
     if (!grow_for(want)) return take_anywhere(want, zero);
-    for (uint32_t i = segments; i < mii_segment_count(); i++) refresh_hints(i);
+    const uint32_t now = mii_segment_count();
+    // No more than before: one that was foreign has become ours.
+    for (uint32_t i = segments < now ? segments : 0; i < now; i++) refresh_hints(i);
   }
 }
 

@@ -51,7 +51,8 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 // Larger than any size that is allowed, without an overflow.
-#define TOO_LARGE ((size_t)PTRDIFF_MAX + 1)
+#define TOO_LARGE     ((size_t)PTRDIFF_MAX + 1)
+#define HALF_THE_BITS ((size_t)1 << 4 * sizeof(size_t))  // its square overflows by one bit
 
 // A value the compiler cannot see through: keeps it from judging our sizes and from removing calls.
 MAYBE_UNUSED static size_t opaque(size_t value) {

@@ -281,7 +281,7 @@ template <typename Error, typename Action> bool throws(Action action) {
 }
 
 uint64_t absurd_sizes() {
-  volatile size_t absurd = size_t{1} << 60;  // more than any address space
+  volatile size_t absurd = size_t{1} << (sizeof(size_t) == 8 ? 60 : 31);  // more than any address space
   volatile size_t beyond = SIZE_MAX - 100;   // more than PTRDIFF_MAX
   unsigned seen = 0;
   seen = seen * 2 + throws<std::bad_alloc>([&] { ::operator delete(::operator new(absurd)); });
@@ -301,7 +301,7 @@ uint64_t absurd_sizes() {
 }
 
 uint64_t absurd_size_in_a_task() {
-  volatile size_t absurd = size_t{1} << 60;
+  volatile size_t absurd = size_t{1} << (sizeof(size_t) == 8 ? 60 : 31);
   auto task = std::async(std::launch::async, [&] { return std::string(absurd, 'x').size(); });
   return throws<std::bad_alloc>([&] { task.get(); });
 }

@@ -11,6 +11,7 @@ skip() {
   exit 77
 }
 [ "$MI_NAME" = mimalloc ] || skip "a promise of the release build only"
+[ "${MI_BITS:-64}" = 64 ] || skip "the figures are those of x86-64"
 for tool in valgrind objdump nm cc; do
   command -v $tool >/dev/null || skip "no $tool"
 done

@@ -198,6 +198,7 @@ static void set_no_faults(void) {
 const char* fake_call_name(fake_call_t call) {
   static const char* const names[FAKE_CALLS + 1] = {
       [FAKE_RESERVE] = "reserve",
+      [FAKE_RESERVE_AT] = "reserve_at",
       [FAKE_OPEN] = "open",
       [FAKE_SHOW] = "show",
       [FAKE_PURGE] = "purge",
@@ -394,6 +395,16 @@ int mii_platform_reserve(size_t size, void** address) {
   return p != NULL ? 0 : ENOMEM;
 }
 
+// What is not free is so for the real system, too.
+static int reserve_at_real(void* address, size_t size) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+  const int before = errno;
+  void* const p = mmap(address, size, PROT_NONE, flags, -1, 0);
+  const int code = p == MAP_FAILED ? errno : 0;
+  errno = before;
+  return code;
+}
+
 typedef struct memory_call_s {
   fake_call_t call;
   const char* name;
@@ -408,6 +419,21 @@ static void check_place(const memory_call_t* what, void* address, size_t size) {
   if ((uintptr_t)address % page != 0 || size % page != 0) {
     complain(what->name, address, size, "not whole OS pages");
   }
+}
+
+int mii_platform_reserve_at(void* address, size_t size) {
+  const memory_call_t what = {.call = FAKE_RESERVE_AT, .name = "reserve_at"};
+  check_place(&what, address, size);
+  call_hook(FAKE_RESERVE_AT);
+  lock();
+  const int code =
+      begin_call(FAKE_RESERVE_AT, address, size) ? ENOMEM : reserve_at_real(address, size);
+  if (code == 0) {
+    set_state((uintptr_t)address, (uintptr_t)address + size, FAKE_RESERVED);
+    byte_counts[FAKE_RESERVE_AT] += size;
+  }
+  unlock();
+  return code;
 }
 
 static void apply_real(fake_state_t becomes, fake_call_t call, void* address, size_t size) {

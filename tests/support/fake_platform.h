@@ -26,6 +26,7 @@ extern platform_limits_t fake_limits;
 
 typedef enum fake_call_e {
   FAKE_RESERVE,
+  FAKE_RESERVE_AT,
   FAKE_OPEN,
   FAKE_SHOW,
   FAKE_PURGE,

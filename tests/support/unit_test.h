@@ -58,9 +58,14 @@ __attribute__((weak)) const char* __tsan_default_options(void) { return "halt_on
 
 #define CHECK(c) ((c) ? (void)0 : unit_test_fail(__FILE__, __LINE__, #c))
 
-// Compares integers or pointers, and shows both when they differ.
+// Compares integers or pointers, and shows both when they differ. A pointer becomes an integer of its own
+// size first: a wider one would have its sign.
+#define UNIT_TEST_POINTER_CLASS 5
+#define UNIT_TEST_NUMBER(a)                     \
+  ((uint64_t)(__typeof__(__builtin_choose_expr( \
+      __builtin_classify_type(a) == UNIT_TEST_POINTER_CLASS, (uintptr_t)0, (a))))(a))
 #define CHECK_EQ(a, b) \
-  unit_test_equal(__FILE__, __LINE__, #a " == " #b, (uint64_t)(a), (uint64_t)(b))
+  unit_test_equal(__FILE__, __LINE__, #a " == " #b, UNIT_TEST_NUMBER(a), UNIT_TEST_NUMBER(b))
 
 #define CHECK_TEXT(a, b)     unit_test_text(__FILE__, __LINE__, #a, (a), (b), false)
 #define CHECK_HAS_TEXT(a, b) unit_test_text(__FILE__, __LINE__, #a, (a), (b), true)

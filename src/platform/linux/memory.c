@@ -22,6 +22,17 @@ int mii_platform_reserve(size_t size, void** address) {
   return 0;
 }
 
+// A kernel that does not know the flag takes the address for a hint.
+int mii_platform_reserve_at(void* address, size_t size) {
+  const int before = errno;
+  void* const p = mmap(address, size, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  if (p == MAP_FAILED) return result_of(-1, before);
+  if (p == address) return 0;
+  mii_platform_release(p, size);
+  return EEXIST;
+}
+
 int mii_platform_open(void* address, size_t size) {
   const int before = errno;
   return result_of(mprotect(address, size, PROT_READ | PROT_WRITE), before);

@@ -31,7 +31,21 @@ static size_t memory_bytes(void) {
   struct sysinfo info;
   if (syscall(SYS_sysinfo, &info) != 0)
     return (size_t)1 << 30;  // a guess is enough: it only sizes the range
-  return (size_t)info.totalram * info.mem_unit;
+  size_t bytes;              // a 32-bit process may not be able to count them
+  return __builtin_mul_overflow(info.totalram, info.mem_unit, &bytes) ? SIZE_MAX : bytes;
+}
+
+// With 32 bits. The main thread's stack grows down from where the kernel put some random bytes; we stay as
+// far away from it as the kernel does when it chooses addresses.
+static uintptr_t end_below_stack(void) {
+  const uintptr_t stack = getauxval(AT_RANDOM);
+  if (sizeof(void*) > 4 || stack == 0) return 0;
+  uintptr_t gap = (uintptr_t)128 << 20;
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+      && limit.rlim_cur > gap)
+    gap = (uintptr_t)limit.rlim_cur;
+  return gap < stack ? stack - gap : 0;
 }
 
 void mii_platform_facts(platform_facts_t* facts) {
@@ -41,6 +55,7 @@ void mii_platform_facts(platform_facts_t* facts) {
   facts->memory_bytes = memory_bytes();
   facts->address_limit = address_limit();
   facts->is_privileged = getauxval(AT_SECURE) != 0;
+  facts->scarce_end = end_below_stack();
   errno = before;
 }
 

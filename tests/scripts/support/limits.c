@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
 
   block_t* list = NULL;
   const size_t first = fill(&list, size, false);
-  volatile size_t absurd = (size_t)1 << 40;
+  volatile size_t absurd = (size_t)1 << (sizeof(size_t) == 8 ? 40 : 31);
   errno = 0;
   if (realloc(list, absurd) != NULL || errno != ENOMEM) {
     fputs("limits: realloc to 1 TiB\n", stderr);

@@ -64,7 +64,7 @@ void news() {
 }
 
 void exceptions() {
-  volatile size_t absurd = size_t{1} << 60;
+  volatile size_t absurd = size_t{1} << (sizeof(size_t) == 8 ? 60 : 31);
   bool caught = false;
   try {
     ::operator delete(::operator new(absurd));

@@ -73,6 +73,10 @@ static void say(const char* text) {
   if (write(1, text, strlen(text)) < 0) _exit(2);
 }
 
+// At the start; and the limits are asked for again to name them in the report of a failed allocation, of
+// which there is one here.
+static int allowed_tries(int call) { return call == SYS_prlimit64 ? 3 : 1; }
+
 static void tell_refused(void) {
   char text[100];
   for (int i = 0; i < CALLS; i++) {
@@ -81,7 +85,7 @@ static void tell_refused(void) {
     say(text);
   }
   for (int i = 0; i < CALLS; i++) {
-    if (refused[i] > 1) die("system call %d was tried %d times\n", i, refused[i]);
+    if (refused[i] > allowed_tries(i)) die("system call %d was tried %d times\n", i, refused[i]);
   }
 }
 

@@ -151,11 +151,20 @@ static void dissolve_all_theaps(void) {
   mii_heap_trim(&mii_heap_main);
 }
 
+// After refused reservations the range may be as small as one segment, and full.
+static bool is_range_small(void) { return mii_range.segment_max < 16; }
+static bool fits_the_range(size_t size) { return !is_range_small() || size <= 32 * KiB; }
+
 static void recover(void) {
   fake_fail_never();
   fake_limit_open(SIZE_MAX);
   check_held();
+  if (is_range_small()) {
+    drop_all();
+    mi_collect(true);
+  }
   for (size_t i = 0; i < COUNT_OF(all_kinds); i++) {
+    if (!fits_the_range(all_kinds[i])) break;
     CHECK(hold(RESULT(mi_malloc(all_kinds[i])), all_kinds[i]));
     CHECK(hold_zero(RESULT(mi_calloc(1, all_kinds[i])), all_kinds[i]));
   }

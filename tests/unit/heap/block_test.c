@@ -33,7 +33,7 @@ static void* take_with(block_request_t want) {
 }
 
 static theap_t* start(void) {
-  fake_facts.memory_bytes = 4 * GiB;  // a range of 64 GiB
+  fake_facts.memory_bytes = sizeof(void*) == 8 ? 4 * GiB : 64 * MiB;  // a range of 64 GiB or 1 GiB
   return start_heap();
 }
 

@@ -360,8 +360,7 @@ TEST(a_thread_past_its_end_may_find_no_theap) {
   start_heap();
   mii_thread_end(true);
   fake_fail_from(FAKE_OPEN, 1);
-  do run_as_newcomer();
-  while (mii_thread_enter() != NULL);
+  do { run_as_newcomer(); } while (mii_thread_enter() != NULL);
   run_as((theap_t*)(uintptr_t)&mii_theap_done);
   CHECK(mii_thread_enter() == NULL);
   CHECK(mii_theap_mine == &mii_theap_done);

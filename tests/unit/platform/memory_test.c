@@ -97,15 +97,16 @@ TEST(released_memory_is_gone) {
 
 TEST(reserving_costs_nothing) {
   for (int i = 0; i < 8; i++) {
-    uint8_t* const p = reserve((size_t)1 << 36);
-    CHECK_EQ(mii_platform_release(p, (size_t)1 << 36), 0);
+    const size_t size = GiB << (sizeof(void*) == 8 ? 6 : 0);
+    uint8_t* const p = reserve(size);
+    CHECK_EQ(mii_platform_release(p, size), 0);
   }
 }
 
 TEST(what_the_system_refuses_is_told_by_its_code) {
   void* p = &p;
   errno = ERRNO_BEFORE;
-  CHECK_EQ(mii_platform_reserve((size_t)1 << 60, &p), ENOMEM);
+  CHECK_EQ(mii_platform_reserve(SIZE_MAX - 16 * MiB + 1, &p), ENOMEM);
   CHECK_EQ(errno, ERRNO_BEFORE);
   CHECK_EQ(p, &p);
 
@@ -116,6 +117,22 @@ TEST(what_the_system_refuses_is_told_by_its_code) {
   CHECK_EQ(mii_platform_purge(gone, MiB), ENOMEM);
   CHECK_EQ(mii_platform_release(gone + 1, MiB), EINVAL);
   CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
+TEST(reserving_at_an_address_takes_what_is_free_and_nothing_else) {
+  uint8_t* const p = reserve(MiB);
+  CHECK_EQ(mii_platform_release(p + 256 * KiB, 512 * KiB), 0);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_reserve_at(p, 256 * KiB), EEXIST);
+  CHECK_EQ(mii_platform_reserve_at(p + 128 * KiB, 256 * KiB), EEXIST);
+  CHECK_EQ(mii_platform_reserve_at(p + 512 * KiB, 512 * KiB), EEXIST);
+  CHECK_EQ(mii_platform_reserve_at(p + 256 * KiB, 512 * KiB), 0);
+  CHECK_EQ(mii_platform_reserve_at(p + 256 * KiB, os_page), EEXIST);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(stops_the_process(read_at, p + 256 * KiB));
+  open_all(p, MiB);
+  CHECK(is_zero(p, MiB));
+  CHECK_EQ(mii_platform_release(p, MiB), 0);
 }
 
 TEST(an_address_limit_is_told_and_refuses) {

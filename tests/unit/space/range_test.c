@@ -4,6 +4,7 @@
 #include "space/range.c"
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
+#include <sys/mman.h>
 
 #define SEGMENT ((size_t)SEGMENT_BYTES)
 
@@ -161,17 +162,17 @@ static size_t range_bytes_with(size_t memory, size_t limit) {
 }
 
 TEST(the_range_is_16_times_the_memory_within_bounds) {
-  CHECK_EQ(range_bytes_with(GiB, SIZE_MAX), 16 * GiB);
+  CHECK_EQ(range_bytes_with(RANGE_BYTES_MAX / 64, SIZE_MAX), RANGE_BYTES_MAX / 4);
   CHECK_EQ(range_bytes_with(5 * MiB + 1, SIZE_MAX), 80 * MiB);
   CHECK_EQ(range_bytes_with(MiB, SIZE_MAX), 16 * MiB);
   CHECK_EQ(range_bytes_with(0, SIZE_MAX), SEGMENT);
-  CHECK_EQ(range_bytes_with(64 * GiB, SIZE_MAX), 1024 * GiB);
-  CHECK_EQ(range_bytes_with(SIZE_MAX, SIZE_MAX), 1024 * GiB);
+  CHECK_EQ(range_bytes_with(RANGE_BYTES_MAX / 16, SIZE_MAX), RANGE_BYTES_MAX);
+  CHECK_EQ(range_bytes_with(SIZE_MAX, SIZE_MAX), RANGE_BYTES_MAX);
 }
 
 TEST(the_range_leaves_half_of_a_limited_address_space) {
-  CHECK_EQ(range_bytes_with(64 * GiB, 4 * GiB), 2 * GiB);
-  CHECK_EQ(range_bytes_with(64 * MiB, 4 * GiB), GiB);
+  CHECK_EQ(range_bytes_with(SIZE_MAX, RANGE_BYTES_MAX), RANGE_BYTES_MAX / 2);
+  CHECK_EQ(range_bytes_with(RANGE_BYTES_MAX / 64, RANGE_BYTES_MAX), RANGE_BYTES_MAX / 4);
   CHECK_EQ(range_bytes_with(GiB, 100 * MiB), 48 * MiB);
   CHECK_EQ(range_bytes_with(GiB, 16 * MiB), 8 * MiB);
   CHECK_EQ(range_bytes_with(GiB, 0), SEGMENT);
@@ -250,11 +251,11 @@ TEST(small_heaps_grow_segment_by_segment) {
 }
 
 TEST(large_heaps_grow_by_an_eighth_and_at_most_64_mib) {
-  start_with(400);
+  start_with(250);
   grow_to(40);
-  while (mii_segment_count() < 400) {
+  while (mii_segment_count() < 250) {
     const uint32_t before = mii_segment_count();
-    const size_t step = mii_min(mii_min(before / 8, 16), 400 - before);
+    const size_t step = mii_min(mii_min(before / 8, 16), 250 - before);
     CHECK_EQ(open_segments_after_growing_by(1), step);
   }
 }
@@ -304,7 +305,7 @@ TEST(the_records_are_opened_ahead) {
 }
 
 TEST(a_refused_step_is_halved_down_to_what_is_needed) {
-  start_with(400);
+  start_with(250);
   grow_to(136);  // steps of 16 from here on
   fake_fail_above(FAKE_OPEN, 5 * SEGMENT);
   CHECK_EQ(open_segments_after_growing_by(1), 4);
@@ -363,6 +364,152 @@ TEST(who_waited_for_another_to_grow_looks_again_first) {
   fake_on_call(FAKE_YIELD, grow_meanwhile, &theirs);
   CHECK(mii_range_grow(4));  // theirs is not enough
   CHECK_EQ(mii_segment_count(), 3 + 2 + 4);
+}
+
+// Where addresses are scarce -----------------------------------------------------------------------
+// The fake tells so with 64 bits, too.
+
+enum { FIRST = SCARCE_SEGMENTS };  // segments reserved at the start
+
+static void start_scarce(void) {
+  fake_facts.scarce_end = sizeof(void*) == 8 ? ((uintptr_t)1 << 47) - GiB : (uintptr_t)&fake_facts;
+  CHECK(start());
+  CHECK_EQ(mii_range.slice_reserved, FIRST * SEGMENT_SLICES);
+  CHECK(mii_range.segment_max > 1000);
+}
+
+static uint8_t* memory_of(uint32_t segment) { return mii_slice_start(segment * SEGMENT_SLICES); }
+
+// Each segment is ours, open as a whole, and free, or foreign, and has nothing of ours.
+static void check_segments(void) {
+  CHECK(mii_range_is_valid());
+  for (uint32_t i = FIRST; i < mii_segment_count(); i++) {
+    const bool foreign = mii_segment_is_foreign(i);
+    uint8_t* const p = memory_of(i);
+    CHECK_EQ(mii_segment(i)->free, foreign ? 0 : ~UINT64_C(0));
+    CHECK_EQ(mii_range_owns(p), !foreign);
+    CHECK_EQ(mii_range_owns(p + SEGMENT - 1), !foreign);
+    if (!foreign) CHECK(fake_is_all(p, SEGMENT, FAKE_OPENED));
+    if (foreign) CHECK_EQ(fake_state_of(p + SEGMENT - 2), FAKE_FREE);
+    CHECK_EQ(mii_slice_kind(i * SEGMENT_SLICES), SLICE_FREE);
+    mii_page_record(i * SEGMENT_SLICES + 63)->needed++;
+    if (!foreign) *p = p[SEGMENT - 1] = 1;
+  }
+}
+
+// Somebody else's memory in a segment that is not open yet. True if the place was free.
+static bool settle_in(uint32_t segment) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  uint8_t* const at = memory_of(segment) + SEGMENT / 2;
+  return mmap(at, 4 * KiB, PROT_READ, flags, -1, 0) == at;
+}
+
+static void leave(uint32_t segment) { munmap(memory_of(segment) + SEGMENT / 2, 4 * KiB); }
+
+TEST(scarce_addresses_are_reserved_as_the_range_grows) {
+  start_scarce();
+  grow_to(FIRST);
+  CHECK_EQ(fake_calls(FAKE_RESERVE_AT), 0);
+  CHECK_EQ(mii_range_reserved_bytes(), fake_bytes(FAKE_RESERVE));
+  for (int i = 0; i < 20; i++) {
+    const uint32_t before = mii_segment_count();
+    CHECK(mii_range_grow(1));
+    const uint32_t last = mii_segment_count() - 1;
+    CHECK(last >= before && !mii_segment_is_foreign(last));
+  }
+  check_segments();
+  CHECK_EQ(fake_bytes(FAKE_RESERVE_AT), 20 * SEGMENT);
+  CHECK_EQ(mii_range_reserved_bytes(), fake_bytes(FAKE_RESERVE) + 20 * SEGMENT);
+  mii_range_stop();
+  CHECK_EQ(fake_bytes_in(FAKE_OPENED) + fake_bytes_in(FAKE_RESERVED) + fake_bytes_in(FAKE_SHOWN),
+           0);
+}
+
+TEST(segments_in_a_row_are_reserved_in_a_row) {
+  start_scarce();
+  for (uint32_t count = 1; count < 10; count++) {
+    CHECK(mii_range_grow(count));
+    const uint32_t end = mii_segment_count();
+    for (uint32_t i = end - count; i < end; i++) CHECK(!mii_segment_is_foreign(i));
+  }
+  check_segments();
+  CHECK(!mii_range_grow(mii_range.segment_max));
+  CHECK(!mii_range_grow(UINT32_MAX));
+}
+
+// The first segment that is ours and was not reserved at the start.
+static uint32_t grow_beyond_the_first(void) {
+  grow_to(FIRST);
+  CHECK(mii_range_grow(1));
+  return mii_segment_count() - 1;
+}
+
+TEST(what_others_have_is_left_to_them_until_they_are_gone) {
+  start_scarce();
+  const uint32_t begin = grow_beyond_the_first();
+  const uint32_t theirs = begin + 2;
+  CHECK(settle_in(theirs));
+  while (mii_segment_count() < begin + 6) CHECK(mii_range_grow(1));
+  CHECK(mii_segment_is_foreign(theirs));
+  CHECK(!mii_range_owns(memory_of(theirs) + SEGMENT / 2));
+  check_segments();
+
+  mii_range.segment_max = mii_segment_count();  // full
+  CHECK(!mii_range_grow(1));
+  leave(theirs);
+  const uint32_t count = mii_segment_count();
+  CHECK(mii_range_grow(1));
+  CHECK(!mii_segment_is_foreign(theirs));
+  CHECK_EQ(mii_segment_count(), count);
+  check_segments();
+  CHECK(!mii_range_grow(1));
+}
+
+TEST(a_refused_reservation_or_opening_changes_nothing) {
+  start_scarce();
+  grow_beyond_the_first();
+  const uint32_t count = mii_segment_count();
+  const size_t reserved = mii_range_reserved_bytes();
+  fake_fail_from(FAKE_RESERVE_AT, 1);
+  const size_t calls = fake_calls(FAKE_RESERVE_AT);
+  CHECK(!mii_range_grow(1));
+  CHECK_EQ(fake_calls(FAKE_RESERVE_AT), calls + 1);  // no other place would be better
+  fake_fail_never();
+  fake_fail_above(FAKE_OPEN, SEGMENT - 1);
+  CHECK(!mii_range_grow(1));
+  CHECK_EQ(fake_bytes_in(FAKE_RESERVED) + fake_bytes_in(FAKE_SHOWN) + fake_bytes_in(FAKE_OPENED),
+           reserved);
+  CHECK_EQ(mii_range_reserved_bytes(), reserved);
+  CHECK_EQ(mii_segment_count(), count);
+  fake_fail_never();
+  CHECK(mii_range_grow(1));
+  check_segments();
+}
+
+TEST(nothing_is_reserved_at_null_or_beyond_the_end) {
+  start_scarce();
+  scarce_end = mii_range.base + (FIRST + 5) * SEGMENT + 1;
+  if (sizeof(void*) == 8) {
+    while (mii_range_grow(1)) {}
+    CHECK(mii_segment_count() <= FIRST + 5);
+  }
+  CHECK(!may_claim(0, SEGMENT));
+  CHECK(may_claim(SEGMENT, SEGMENT));
+  CHECK(may_claim(scarce_end - SEGMENT, SEGMENT));
+  CHECK(!may_claim(scarce_end - SEGMENT + 1, SEGMENT));
+  CHECK(!may_claim(scarce_end, SEGMENT));
+  CHECK(!may_claim(SEGMENT, scarce_end));
+  CHECK(!may_claim((uintptr_t)0 - SEGMENT, SEGMENT));
+}
+
+TEST(a_pointer_into_our_records_is_not_ours) {
+  start_scarce();
+  grow_beyond_the_first();
+  CHECK(mii_range_owns(memory_of(0)));
+  CHECK(!mii_range_owns(mii_range.segments));
+  CHECK(!mii_range_owns(mii_page_record(5)));
+  CHECK(!mii_range_owns(&fake_facts));
+  CHECK(!mii_range_owns(NULL));
 }
 
 // Metadata ---------------------------------------------------------------------------------------
@@ -498,6 +645,7 @@ TEST(the_validator_sees_what_is_broken) {
   CHECK_BROKEN(page_part.open, 4 * SEGMENT_SLICES * sizeof(page_t) - 1);
   CHECK_BROKEN(meta_part.open, meta_used - 1);
   CHECK_BROKEN(meta_part.open, meta_part.size + 1);
+  CHECK_BROKEN(mii_segment(1)->is_foreign, true);  // and has free slices
 }
 
 // Faults -----------------------------------------------------------------------------------------

@@ -970,4 +970,14 @@ TEST(every_fault_leaves_areas_that_work_on) {
   CHECK(fake_try_every_fault(FAKE_ANY, take_give_purge) > 20);
 }
 
+// Once an area was made of the free slices of two segments, with the wrong records.
+TEST(an_area_is_one_segment_in_a_full_range_too) {
+  start_with(2);
+  CHECK(mii_range_grow(2));
+  bool zero;
+  CHECK(mii_segment_try_claim(2 * SEGMENT_SLICES - 10, 1, &zero));
+  CHECK(take_where(20, 0) == NULL);
+  CHECK_EQ(area_count(), 0);
+}
+
 UNIT_TEST_MAIN

@@ -9,6 +9,7 @@
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
 #include <pthread.h>
+#include <sys/mman.h>
 
 enum { RANGE_SEGMENTS = 24, RANGE_SLICES = RANGE_SEGMENTS * SEGMENT_SLICES };
 
@@ -678,6 +679,46 @@ TEST(threads_take_and_give_without_getting_into_each_others_way) {
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   CHECK(fake_space_is_valid());
   for (slice_t s = 1; s < mii_slice_count(); s++) CHECK(is_free(s));
+}
+
+// Where addresses are scarce -----------------------------------------------------------------------
+
+static bool any_is_foreign(slice_t first, uint32_t count) {
+  for (slice_t s = first; s < first + count; s++) {
+    if (mii_segment_is_foreign(s / SEGMENT_SLICES)) return true;
+  }
+  return false;
+}
+
+TEST(foreign_segments_are_passed_over_and_taken_once_they_are_ours) {
+  fake_facts.scarce_end = sizeof(void*) == 8 ? ((uintptr_t)1 << 47) - GiB : (uintptr_t)&fake_facts;
+  fake_space_start();
+  static slice_t taken[200];
+  static const uint32_t counts[] = {64, 100, 3, 200, 64, 64};
+  size_t n = 0;
+  for (; n < 60; n++) {
+    const uint32_t count = counts[n % COUNT_OF(counts)];
+    taken[n] = take(count);
+    CHECK(taken[n] != 0 && !any_is_foreign(taken[n], count));
+    *mii_slice_start(taken[n]) = 1;
+  }
+  CHECK(fake_space_is_valid());
+
+  // The last segment becomes foreign; then its owner leaves.
+  const uint32_t last = mii_segment_count();
+  void* const theirs = mii_slice_start(last * SEGMENT_SLICES);
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  if (mmap(theirs, 4096, PROT_READ, flags, -1, 0) != theirs) return;  // others had it before us
+  while (mii_segment_count() <= last) CHECK(take(64) != 0);
+  CHECK(mii_segment_is_foreign(last));
+  mii_range.segment_max = mii_segment_count();
+  while (take(1) != 0) {}
+  munmap(theirs, 4096);
+  CHECK_EQ(take(1), last * SEGMENT_SLICES);
+  CHECK_EQ(take(40), last * SEGMENT_SLICES + 1);
+  CHECK(fake_space_is_valid());
+  for (size_t i = 0; i < n; i++) mii_segment_give(taken[i], counts[i % COUNT_OF(counts)]);
+  CHECK(fake_space_is_valid());
 }
 
 // Faults -----------------------------------------------------------------------------------------
