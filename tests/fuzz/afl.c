@@ -4,6 +4,12 @@
 #include <stdint.h>
 #include <unistd.h>
 
+// What is behind the names of AFL++ is not ours to improve.
+#pragma clang diagnostic ignored "-Wextra-semi"
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"
+#pragma clang diagnostic ignored "-Wshorten-64-to-32"
+#pragma clang diagnostic ignored "-Wsign-conversion"
+
 __AFL_FUZZ_INIT();
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);

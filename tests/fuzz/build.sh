@@ -18,8 +18,8 @@ flags() {
     *) echo "build.sh: unknown flavour '$1'" >&2; return 2 ;;
   esac
 }
-coverage() { case $1 in afl) ;; *) echo "-fsanitize=fuzzer-no-link" ;; esac; }
-link() { case $1 in afl) ;; asan) echo "-fsanitize=fuzzer,address,undefined" ;; *) echo "-fsanitize=fuzzer" ;; esac; }
+coverage() { [ "$1" = afl ] || echo "-fsanitize=fuzzer-no-link"; }
+link() { [ "$1" = afl ] || echo "-fsanitize=fuzzer"; }
 
 # All variables of the allocator in one section, so that os.c can put them back to the start. (What the
 # coverage counts lies in sections of its own; thread-local variables end with their threads.)
@@ -30,25 +30,19 @@ gather_variables() {
 
 # shellcheck disable=SC2046,SC2086
 build() {
-  local flavour=$1 out=out/fuzz/$1 cc=clang-14 files="os model calls workers target"
-  if [ "$flavour" = afl ]; then
-    cc=afl-clang-fast
-    files="$files afl"
-    export AFL_QUIET=1
-  fi
-  mkdir -p "$out"
-  local all
+  local flavour=$1 out=out/fuzz/$1 all cc=clang-14 file
   all="$common $(flags "$flavour")"
+  mkdir -p "$out"
+  [ "$flavour" = afl ] && cc=afl-clang-fast && export AFL_QUIET=1
+  # Coverage of src/ is what guides the fuzzer: only mi.o counts.
   $cc $all $(coverage "$flavour") -fvisibility=hidden -ftls-model=initial-exec \
     -include tests/fuzz/redirect.h -c src/mi.c -o "$out/mi.o"
   gather_variables "$out/mi.o"
-  local objects=$out/mi.o
-  for file in $files; do
-    # The counters of AFL++ are switched off where we do not want them: it is src/ that counts.
-    AFL_DONT_OPTIMIZE=1 $cc $all -c "tests/fuzz/$file.c" -o "$out/$file.o"
-    objects="$objects $out/$file.o"
+  for file in os model calls workers target; do
+    clang-14 $all -c "tests/fuzz/$file.c" -o "$out/$file.o"
   done
-  $cc $all $(link "$flavour") $objects -o "$out/target"
+  if [ "$flavour" = afl ]; then $cc $all -c tests/fuzz/afl.c -o "$out/afl.o"; fi
+  $cc $all $(link "$flavour") "$out"/*.o -o "$out/target"
 }
 
 for flavour in "$@"; do build "$flavour"; done

@@ -99,7 +99,7 @@ typedef struct span_s {
   size_t to;
 } span_t;
 
-enum { WHOLE_MAX = 4096, EDGE = 512, PROBE = 64, PROBES = 64, SPANS_MAX = PROBES + 3 };
+enum { WHOLE_MAX = 1024, EDGE = 64, STEP = 4096, PROBE = 16, PROBES = 16, SPANS_MAX = PROBES + 3 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -111,7 +111,7 @@ static size_t spans_of(size_t size, span_t spans[SPANS_MAX]) {
   }
   size_t n = 0;
   spans[n++] = (span_t){0, EDGE};
-  const size_t step = (size / PROBES / WHOLE_MAX + 1) * WHOLE_MAX;
+  const size_t step = (size / PROBES / STEP + 1) * STEP;
   for (size_t at = step; at < size; at += step) spans[n++] = (span_t){at, least(at + PROBE, size)};
   spans[n++] = (span_t){size - EDGE, size};
   return n;
@@ -151,7 +151,7 @@ static bool span_is_zero(const uint8_t* p, span_t span) {
 }
 
 bool model_is_zero(const void* p, size_t bytes) {
-  if (bytes <= 64 * 1024) return span_is_zero(p, (span_t){0, bytes});
+  if (bytes <= 32 * 1024) return span_is_zero(p, (span_t){0, bytes});
   span_t spans[SPANS_MAX];
   const size_t n = spans_of(bytes, spans);
   for (size_t s = 0; s < n; s++) {

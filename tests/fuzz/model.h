@@ -51,7 +51,7 @@ void model_remove(held_t* held);
 // Write the pattern to the block: as far as it was asked for if it is zeroed, else to its end.
 void model_fill(held_t* held);
 
-// All of it up to 64 KiB; places in it above that.
+// All of it up to 32 KiB; places in it above that.
 bool model_is_zero(const void* p, size_t bytes);
 
 #endif

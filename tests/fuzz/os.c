@@ -37,6 +37,7 @@ typedef struct refusal_s {
 } refusal_t;
 static refusal_t refusals[OS_CALLS];
 static bool has_refused;
+static bool has_refused_purge;
 
 void os_refuse(os_call_t call, unsigned good, unsigned bad) {
   refusals[call] = (refusal_t){good, bad};
@@ -50,6 +51,8 @@ bool os_has_refused(void) {
   return answer;
 }
 
+bool os_has_refused_purge(void) { return has_refused_purge; }
+
 static bool is_refused(os_call_t call) {
   refusal_t* const refusal = &refusals[call];
   if (refusal->bad == 0) return false;
@@ -58,7 +61,7 @@ static bool is_refused(os_call_t call) {
     return false;
   }
   refusal->bad--;
-  if (call == OS_OPEN) has_refused = true;
+  *(call == OS_OPEN ? &has_refused : &has_refused_purge) = true;
   return true;
 }
 
@@ -104,7 +107,8 @@ static uint8_t* data_at_start;
 __attribute__((no_sanitize("address", "thread")))
 #endif
 #endif
-static void copy_words(void* to, const void* from, size_t bytes) {  // over redzones, too
+static void
+copy_words(void* to, const void* from, size_t bytes) {  // over redzones, too
   volatile uint8_t* const target = (volatile uint8_t*)to;
   for (size_t i = 0; i < bytes; i++) target[i] = ((const uint8_t*)from)[i];
 }
@@ -150,5 +154,6 @@ void os_reset(void) {
   now_ms = TIME_AT_START;
   os_refuse_nothing();
   os_has_refused();
+  has_refused_purge = false;
   copy_words(__start_mi_data, data_at_start, data_bytes());
 }

@@ -17,6 +17,9 @@ void os_refuse_nothing(void);
 // Was memory refused since the last question?
 bool os_has_refused(void);
 
+// Was a purge refused since the start?
+bool os_has_refused_purge(void);
+
 // The allocator as it is now is the start; os_reset goes back to it. Only in a build whose variables
 // of mi.o lie in a section of their own (build.sh); elsewhere an input needs a process of its own.
 bool os_can_reset(void);

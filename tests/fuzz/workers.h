@@ -12,10 +12,10 @@ enum { WORKERS = 4 };
 
 // What a worker wants next.
 typedef enum work_end_e {
-  WORK_SWITCH,    // somebody else's turn
-  WORK_END,       // its thread ends
+  WORK_SWITCH,  // somebody else's turn
+  WORK_END,     // its thread ends
   WORK_END_LATE,  // its thread ends, and goes on to work in a destructor that runs after the allocator's
-  WORK_DONE,      // there is nothing left to do
+  WORK_DONE,  // there is nothing left to do
 } work_end_t;
 
 typedef work_end_t work_fun_t(void);
