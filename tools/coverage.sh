@@ -8,8 +8,8 @@ jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 out=$PWD/out/coverage
 mkdir -p "$out"
 
-# Without optimisation a line is a line; the counts of threads are added atomically.
-flags="--coverage -O0 -fprofile-update=atomic"
+# -Og keeps lines apart; the counts of threads are added atomically.
+flags="--coverage -Og -fprofile-update=atomic"
 gcc -c tools/coverage_flush.c -o "$out/flush.o"
 cmake -B "$out" -DCMAKE_BUILD_TYPE=None -DCMAKE_C_COMPILER=gcc -DCMAKE_CXX_COMPILER=g++ \
   -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" \

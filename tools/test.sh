@@ -88,6 +88,7 @@ for group in "$@"; do
       try_preset clang
       sanitize
       step configs tests/configs/run.sh
+      step "fuzz, 10 minutes" tests/fuzz/run.sh 600
       step "programs, all" tests/programs/run.sh all ;;
     *)
       echo "test.sh: unknown group '$group'" >&2
