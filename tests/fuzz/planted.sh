@@ -17,7 +17,7 @@ realloc-copy-short|src/api/realloc.c|s/memcpy(moved, p, mii_min(bytes, want.size
 realloc-zero-tail|src/api/realloc.c|s/if (bytes > from) memset/if (bytes > from + 4096) memset/
 remote-count|src/page/page_remote.c|s/page->out = (uint16_t)(page->out - count);/page->out = (uint16_t)(page->out - count + (count > 3));/
 remote-tail-lost|src/page/page_remote.c|s/word_tail(page, word)->next = page->local_free;/word_tail(page, word)->next = NULL;/
-disown-publishes-late|src/page/page_remote.c|s/room_of(page) >= claim_count(page)/room_of(page) > claim_count(page) * 2/
+disown-never-publishes|src/page/page_remote.c|s/room_of(page) >= claim_count(page);/room_of(page) > UINT16_MAX;/
 dissolve-keeps-lists|src/heap/theap.c|s/^    return_list(theap, c);/    if (c % 8 != 3) return_list(theap, c);/
 purge-refused-is-zero|src/space/purge.c|s/mii_platform_purge(\(.*\)) != 0/(mii_platform_purge(\1), false)/
 huge-unaligned-phase|src/heap/block.c|s/(uint32_t)(residue \/ piece)/(uint32_t)(residue \/ piece \& ~(size_t)1)/
