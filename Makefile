@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check sanitize m32 bench format lint configs clean install help
+.PHONY: all release debug secure run test check sanitize m32 fuzz coverage bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -37,6 +37,14 @@ sanitize:               ## the tests under address, undefined-behaviour and thre
 m32:                    ## the same tests with 32 bits (gcc -m32), release and debug
 	$(setup) build test m32
 	@tools/test.sh m32
+
+fuzz:                   ## random sequences of calls against a model, for a minute
+	$(setup) build test
+	@tests/fuzz/run.sh 60
+
+coverage:               ## which lines of src/ the tests execute; writes docs/coverage.md
+	$(setup) build test coverage
+	@tools/coverage.sh
 
 lint:                   ## format, layers, names in comments, exports, clang-tidy, shellcheck
 	$(setup) build test

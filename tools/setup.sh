@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|programs|guest|m32|bench ...
+# usage: tools/setup.sh build|run|test|fuzz|coverage|programs|guest|m32|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -14,7 +14,12 @@ needs() {
     test)
       echo libcmocka-dev=/usr/include/cmocka.h gcc=gcc g++=g++ clang-14=clang-14 \
         clang-tidy-14=clang-tidy-14 clang-format-14=clang-format-14 valgrind=valgrind \
+        'libclang-rt-14-dev=/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' \
         binutils=readelf python3=python3 shellcheck=shellcheck strace=strace ;;
+    fuzz)
+      echo afl++=afl-fuzz ;;  # for tests/fuzz/afl.sh
+    coverage)
+      echo gcovr=gcovr g++=g++ ;;
     programs)
       echo redis-server=redis-server redis-tools=redis-benchmark sqlite3=sqlite3 perl=perl \
         lua5.4=lua5.4 git=git z3=z3 g++=g++ clang=clang python3=/usr/bin/python3 \
