@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|programs|bench ...
+# usage: tools/setup.sh build|run|test|programs|programs-all|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -19,6 +19,12 @@ needs() {
       echo redis-server=redis-server redis-tools=redis-benchmark sqlite3=sqlite3 perl=perl \
         lua5.4=lua5.4 git=git z3=z3 g++=g++ clang=clang python3=/usr/bin/python3 \
         libpython3.11-testsuite=/usr/lib/python3.11/test/test_json ;;
+    programs-all)
+      needs programs
+      echo memcached=memcached nginx-light=nginx wrk=wrk postgresql=/usr/lib/postgresql/*/bin/pgbench \
+        rocksdb-tools=db_bench cmake=cmake ruby=ruby nodejs=node ghostscript=gs \
+        imagemagick=/usr/bin/convert-im6.q16 openjdk-17-jdk-headless=javac gap-core=gap \
+        pari-gp=gp swi-prolog-nox=swipl stress-ng=stress-ng php-cli=php ;;
     bench)
       echo python3=python3 'libjemalloc2=/usr/lib/*/libjemalloc.so.2' \
         'libtcmalloc-minimal4=/usr/lib/*/libtcmalloc_minimal.so.4' \
