@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check sanitize bench format lint configs clean install help
+.PHONY: all release debug secure run test check check-programs sanitize bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -30,6 +30,12 @@ check:                  ## everything: test, all presets, clang, every switch, a
 	$(setup) build test programs
 	@tools/test.sh check
 
+check-programs:         ## every program with and without us, in turns; writes docs/programs.md (25 minutes)
+	$(setup) build programs-all
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target mimalloc
+	@tests/programs/table.sh
+
 sanitize:               ## the tests under address, undefined-behaviour and thread sanitizer
 	$(setup) build test
 	@tools/test.sh sanitize
@@ -57,4 +63,4 @@ clean:                  ## remove out/
 	rm -rf out
 
 help:                   ## this list
-	@sed -n 's/^\([a-z][a-z ]*\):.*## /\1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z][a-z -]*\):.*## /\1\t/p' Makefile | expand -t 24

@@ -21,7 +21,7 @@ needs() {
         libpython3.11-testsuite=/usr/lib/python3.11/test/test_json ;;
     programs-all)
       needs programs
-      echo memcached=memcached nginx-light=nginx wrk=wrk postgresql=/usr/lib/postgresql/*/bin/pgbench \
+      echo memcached=memcached nginx-light=nginx wrk=wrk 'postgresql=/usr/lib/postgresql/*/bin/pgbench' \
         rocksdb-tools=db_bench cmake=cmake ruby=ruby nodejs=node ghostscript=gs \
         imagemagick=/usr/bin/convert-im6.q16 openjdk-17-jdk-headless=javac gap-core=gap \
         pari-gp=gp swi-prolog-nox=swipl stress-ng=stress-ng php-cli=php ;;

@@ -39,7 +39,7 @@ END
 
 # fetch PORT PATH: the status line, and the body's checksum.
 fetch() {
-  exec 3<>"/dev/tcp/127.0.0.1/$1"
+  { exec 3<>"/dev/tcp/127.0.0.1/$1"; } || return
   printf 'GET %s HTTP/1.0\r\nHost: here\r\n%s\r\n' "$2" "${3-}" >&3
   cat <&3 >reply
   exec 3>&-
