@@ -43,7 +43,7 @@ version_of() {
   dpkg-query -W -f '${Version}' "${package%%:*}" | sed -E 's/^[0-9]+://; s/[-+~].*//'
 }
 
-# once NAME FILE [-p LIBRARY]: the case once; adds a line "SECONDS PEAK_KIB" to $work/NAME.figures.
+# once NAME FILE [-p LIBRARY]: the case once; adds a line "SECONDS PEAK_KIB USER SYSTEM" to $work/NAME.figures.
 once() {
   local name=$1 file=$2 dir=$work/$1
   shift 2
@@ -54,11 +54,11 @@ once() {
   echo "exit status $?" >"$dir/status"
   groups=()
   normalise "$dir"
-  local wall=0 peak=0
-  if [ -s "$work/line" ]; then read -r wall _ _ peak _ <"$work/line"; fi
+  local wall=0 peak=0 user=0 system=0
+  if [ -s "$work/line" ]; then read -r wall user system peak _ <"$work/line"; fi
   if [ -s "$dir/home/seconds" ]; then wall=$(cat "$dir/home/seconds"); fi
   if [ -s "$dir/home/peak" ]; then peak=$(sort -n "$dir/home/peak" | tail -n 1); fi
-  echo "$wall $peak" >>"$work/$name.figures"
+  echo "$wall $peak $user $system" >>"$work/$name.figures"
 }
 
 # The rounds of one case; $work/diff is the first difference.
@@ -117,13 +117,14 @@ table_case() {
     measure_case "$file"
     row "$name" "$file"
     say_compared "$name" "$file"
-    echo "      $((SECONDS - start)) s, $SECONDS s so far" >&2
+    awk -v all=$((SECONDS - start)) -v total=$SECONDS '{ used += $3 + $4 }
+      END { printf "      %d s (%.1f s of processor), %d s so far\n", all, used, total }' "$work"/*.figures >&2
   fi
   rm -rf "$shared" "$work/plain" "$work/ours"
 }
 
 section() { # TITLE FILE
-  [ -s "$2" ] || return
+  [ -s "$2" ] || return 0
   echo
   echo "## $1"
   echo
