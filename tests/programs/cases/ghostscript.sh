@@ -4,7 +4,7 @@ needs="gs"
 only=all
 run() {
   local resolution=60 pages=2
-  [ "$level" = quick ] || resolution=200 pages=6
+  [ "$level" = quick ] || resolution=100 pages=3
   local options=(-q -dNOPAUSE -dBATCH -dPAGES="$pages" -r"$resolution")
   gs "${options[@]}" -sDEVICE=ppmraw -sOutputFile=page%d.ppm "$data/pages.ps"
   gs "${options[@]}" -sDEVICE=ppmraw -dTextAlphaBits=4 -dGraphicsAlphaBits=4 -sOutputFile=smooth%d.ppm "$data/pages.ps"

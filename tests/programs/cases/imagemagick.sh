@@ -5,7 +5,7 @@ only=all
 binaries="convert-im6.q16"
 run() {
   local size=200x150 convert=convert-im6.q16
-  [ "$level" = quick ] || size=900x700
+  [ "$level" = quick ] || size=700x500
   $convert -seed 3 -size "$size" plasma:red-blue -depth 8 base.ppm
   $convert base.ppm \( +clone -rotate 30 -resize 150% \) -gravity center -compose screen -composite -depth 8 mixed.ppm
   $convert base.ppm -gaussian-blur 0x3 -unsharp 0x2 -modulate 110,70 -depth 8 blurred.ppm
