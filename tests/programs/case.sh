@@ -55,10 +55,10 @@ finish() {
   return $status
 }
 
-# Paths of the run become DIR, addresses in messages ADDRESS, process numbers of bash's complaints N.
+# Paths of the run become DIR, those of the project relative, addresses in messages ADDRESS, process numbers of bash's complaints N.
 normalise() {
   sed -i "s#$1/home#DIR#g" "$1/stdout" "$1/stderr"
-  sed -i -E -e 's/0x[0-9a-f]{6,}/ADDRESS/g' -e 's/(: line [0-9]+:) +[0-9]+ /\1 N /' "$1/stderr"
+  sed -i -E -e "s#$root/##g" -e 's/0x[0-9a-f]{6,}/ADDRESS/g' -e 's/(: line [0-9]+:) +[0-9]+ /\1 N /' "$1/stderr"
 }
 
 # difference PLAIN OURS: nothing if status, standard error and output are the same.

@@ -91,7 +91,7 @@ row() {
     printf '%s\n\n```\n%s\n```\n\n' "**$name**" "$(tail -n 5 "$work/plain/stderr")" >>"$reasons"
   elif [ -s "$work/diff" ] && [ -n "$known" ]; then
     identical="no (known)" time=- peak=-
-    printf '**%s**: %s.\n\n```\n%s\n```\n\n' "$name" "$known" "$(head -n 16 "$work/diff" | cut -c 1-110)" >>"$reasons"
+    printf '%s\n\n```\n%s\n```\n\n' "$(fmt -w 116 <<<"**$name**: $known.")" "$(head -n 16 "$work/diff" | cut -c 1-110)" >>"$reasons"
   elif [ -s "$work/diff" ]; then
     identical=no failed=$((failed + 1))
     printf '**%s**\n\n```\n%s\n```\n\n' "$name" "$(head -n 16 "$work/diff" | cut -c 1-110)" >>"$reasons"
@@ -102,7 +102,7 @@ row() {
 say_compared() {
   local compares
   compares=$(said "$2" compares)
-  [ -z "$compares" ] || echo "- $1: $compares" >>"$compared"
+  [ -z "$compares" ] || fmt -t -w 116 <<<"- $1: $compares" >>"$compared"
 }
 
 table_case() {

@@ -8,6 +8,6 @@ binaries=none
 known="its extensions are loaded with RTLD_DEEPBIND and free our blocks with libc's free, which no preloaded
   allocator can serve: a segmentation fault in pdo.so, or \`free(): invalid pointer\` (tokenizer.so alone)"
 run() {
-  php -n -d extension=tokenizer -r 'echo count(token_get_all("<?php 1 + 1;")), "\n";'
-  php "$data/arrays.php" 1
+  php -n -d extension=tokenizer -r 'echo count(token_get_all("<?php 1 + 1;")), "\n";' || echo "status $?"
+  php "$data/arrays.php" 1 || echo "status $?"
 }

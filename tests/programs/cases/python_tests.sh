@@ -15,7 +15,7 @@ more=(test_array test_ast test_bisect test_buffer test_bz2 test_codecs test_coll
   test_zlib test_abc test_base64 test_binascii test_builtin test_class test_cmath test_complex test_contextlib
   test_coroutines test_difflib test_dis test_format test_fractions test_fstring test_hash test_iter
   test_operator test_optparse test_pprint test_raise test_range test_slice test_syntax test_textwrap
-  test_tokenize test_types test_unpack test_userdict test_uuid test_with test_xmlrpc)
+  test_tokenize test_types test_unpack test_userdict test_uuid test_with)
 run() {
   local modules=("${quick[@]}") status=0
   [ "$level" = quick ] || modules+=("${more[@]}")
