@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check sanitize m32 fuzz coverage bench format lint configs clean install help
+.PHONY: all release debug secure run test check check-programs sanitize m32 fuzz coverage bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -27,8 +27,14 @@ test:                   ## what to run before a commit: release + debug, lint, t
 	@tools/test.sh test
 
 check:                  ## everything: test, all presets, clang, every switch, all programs
-	$(setup) build test programs m32
+	$(setup) build test programs-all guest m32
 	@tools/test.sh check
+
+check-programs:         ## every program with and without us, in turns; writes docs/programs.md (25 minutes)
+	$(setup) build programs-all
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --target mimalloc
+	@tests/programs/table.sh
 
 sanitize:               ## the tests under address, undefined-behaviour and thread sanitizer
 	$(setup) build test
@@ -69,4 +75,4 @@ clean:                  ## remove out/
 	rm -rf out
 
 help:                   ## this list
-	@sed -n 's/^\([a-z][a-z ]*\):.*## /\1\t/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z][a-z -]*\):.*## /\1\t/p' Makefile | expand -t 24

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|fuzz|coverage|programs|guest|m32|bench ...
+# usage: tools/setup.sh build|run|test|fuzz|coverage|programs|programs-all|guest|m32|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -34,6 +34,12 @@ needs() {
       # Not gcc-multilib: it conflicts with the compilers for other machines.
       echo "gcc-$version-multilib=$gcc32/crtbegin.o" "g++-$version-multilib=$gcc32/libstdc++.a" \
         libc6-dev-i386=/usr/lib32/libc.a ;;
+    programs-all)
+      needs programs
+      echo memcached=memcached nginx-light=nginx wrk=wrk 'postgresql=/usr/lib/postgresql/*/bin/pgbench' \
+        rocksdb-tools=db_bench cmake=cmake ruby=ruby nodejs=node ghostscript=gs \
+        imagemagick=/usr/bin/convert-im6.q16 openjdk-17-jdk-headless=javac gap-core=gap \
+        pari-gp=gp swi-prolog-nox=swipl stress-ng=stress-ng php-cli=php ;;
     bench)
       echo python3=python3 'libjemalloc2=/usr/lib/*/libjemalloc.so.2' \
         'libtcmalloc-minimal4=/usr/lib/*/libtcmalloc_minimal.so.4' \

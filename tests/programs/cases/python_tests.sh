@@ -1,9 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # the variables are those of run.sh
 # Modules of python's own regression tests (Debian: libpython3.11-testsuite), by result of each test.
-# Left out: what is slow (subprocess, io, asyncio), fails by itself (capi), counts seconds (logging), or
-# upsets the report of results (xml_etree), or fails at ulimit -v 4 GiB by itself (mmap).
+# Left out: what is slow (io, asyncio), fails by itself (capi), counts seconds (logging), or upsets the
+# report of results (xml_etree). Processes and shared memory: python_processes.sh.
 needs="/usr/bin/python3 /usr/lib/python3.11/test/test_dict.py"
 binaries="/usr/bin/python3"
+compares="the result of each test; not the times"
 quick=(test_json test_dict test_re test_gc test_thread test_bytes)
 more=(test_array test_ast test_bisect test_buffer test_bz2 test_codecs test_collections test_compile
   test_copy test_csv test_ctypes test_dataclasses test_datetime test_dbm test_decimal test_deque
@@ -11,7 +12,10 @@ more=(test_array test_ast test_bisect test_buffer test_bz2 test_codecs test_coll
   test_heapq test_int test_itertools test_list test_long test_marshal test_memoryview
   test_ordered_dict test_pickle test_posix test_random test_set test_shelve test_sort test_statistics
   test_string test_struct test_threading test_tuple test_unicode test_weakref test_sax test_pyexpat
-  test_zlib)
+  test_zlib test_abc test_base64 test_binascii test_builtin test_class test_cmath test_complex test_contextlib
+  test_coroutines test_difflib test_dis test_format test_fractions test_fstring test_hash test_iter
+  test_operator test_optparse test_pprint test_raise test_range test_slice test_syntax test_textwrap
+  test_tokenize test_types test_unpack test_userdict test_uuid test_with)
 run() {
   local modules=("${quick[@]}") status=0
   [ "$level" = quick ] || modules+=("${more[@]}")
