@@ -26,8 +26,10 @@ typedef struct cause_s {
   size_t bytes;
 } cause_t;
 
-// Which limit it was, as far as can be told.
+// Which limit it was, as far as can be told. Nobody is asked if nobody reads it: a filter of system calls
+// may end the process.
 static cause_t cause_of_failure(size_t size) {
+  if (!mii_error_may_be_shown()) return (cause_t){"in use", mii_slice_count() * SLICE_BYTES};
   platform_limits_t limits;
   mii_platform_limits(&limits);
   if (mii_range_room() < size) {

@@ -25,6 +25,7 @@ static handle_stack_t bare_pool;       // atomic: handle_stack.h; theaps without
 static _Atomic(theap_t*) made;         // atomic: release to add, acquire to walk
 static _Atomic(uint64_t) started;      // atomic: relaxed, a count of its own
 static _Atomic(uint64_t) ended;        // atomic: relaxed, a count of its own
+static uintptr_t main_thread;          // const once exits are armed
 static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
 
 static handle_link_t* theap_link(uint32_t handle) {
@@ -74,10 +75,11 @@ static theap_t* start_thread(void) {
 }
 
 // Nobody would tell us when the others end. They borrow, and are asked again each time: one that runs on
-// the memory of a thread that waits for it (as vfork's child) must not leave a trace there.
+// the memory of a thread that waits for it (as vfork's child) must not leave a trace there. The main
+// thread is not asked, because that is a system call.
 static bool will_end(void) {
   return !atomic_load_explicit(&exits_are_armed, memory_order_acquire)
-         || mii_platform_thread_is_known();
+         || mii_platform_thread_id() == main_thread || mii_platform_thread_is_known();
 }
 
 theap_t* mii_thread_enter(void) {
@@ -122,6 +124,7 @@ static void at_exit(void* value) {
 void mii_thread_arm_exits(void) {
   if (mii_platform_on_thread_exit(at_exit) != 0)
     return;  // then threads are not ended, and we leak pages
+  main_thread = mii_platform_thread_id();
   atomic_store_explicit(&exits_are_armed, true, memory_order_release);
 }
 

@@ -99,9 +99,13 @@ void mii_print(mi_output_fun* out, void* arg, const char* format, ...) {
 static _Atomic(long) errors_shown;    // atomic: relaxed, a count of its own
 static _Atomic(long) warnings_shown;  // atomic: relaxed, a count of its own
 
+bool mii_error_may_be_shown(void) {
+  return mii_option_is_on(mi_option_verbose) || mii_option_is_on(mi_option_show_errors);
+}
+
 static bool is_to_show(_Atomic(long)* shown, mi_option_t limit_option) {
+  if (!mii_error_may_be_shown()) return false;
   if (mii_option_is_on(mi_option_verbose)) return true;
-  if (!mii_option_is_on(mi_option_show_errors)) return false;
   const long limit = mii_option_get(limit_option);
   return atomic_fetch_add_explicit(shown, 1, memory_order_relaxed) < limit || limit < 0;
 }

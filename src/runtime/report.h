@@ -14,6 +14,9 @@
 // free: the caller holds no lock and is in the middle of nothing.
 void mii_error(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;
 
+// False if the options say that no error is shown: then there is no need to find out more about it.
+bool mii_error_may_be_shown(void);
+
 // The same for a pointer that should not have been given to us. A secure build shows it always, and
 // stops the program unless the program has its own error function.
 void mii_misuse(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;

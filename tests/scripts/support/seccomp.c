@@ -73,8 +73,8 @@ static void say(const char* text) {
   if (write(1, text, strlen(text)) < 0) _exit(2);
 }
 
-// At the start; and the limits are asked for again to name them in the report of a failed allocation, of
-// which there is one here.
+// At the start; and where errors are shown, the limits are asked for again to name them in the report of a
+// failed allocation, of which there is one here.
 static int allowed_tries(int call) { return call == SYS_prlimit64 ? 3 : 1; }
 
 static void tell_refused(void) {
