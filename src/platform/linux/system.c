@@ -38,8 +38,9 @@ static size_t memory_bytes(void) {
 // With 32 bits. The main thread's stack grows down from where the kernel put some random bytes; we stay as
 // far away from it as the kernel does when it chooses addresses.
 static uintptr_t end_below_stack(void) {
+  if (sizeof(void*) > 4) return 0;
   const uintptr_t stack = getauxval(AT_RANDOM);
-  if (sizeof(void*) > 4 || stack == 0) return 0;
+  if (stack == 0) return 0;
   uintptr_t gap = (uintptr_t)128 << 20;
   struct rlimit limit;
   if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
