@@ -26,10 +26,8 @@ typedef struct cause_s {
   size_t bytes;
 } cause_t;
 
-// Which limit it was, as far as can be told. Nobody is asked if nobody reads it: a filter of system calls
-// may end the process.
+// Which limit it was, as far as can be told.
 static cause_t cause_of_failure(size_t size) {
-  if (!mii_error_may_be_shown()) return (cause_t){"in use", mii_slice_count() * SLICE_BYTES};
   platform_limits_t limits;
   mii_platform_limits(&limits);
   if (mii_range_room() < size) {
@@ -41,8 +39,9 @@ static cause_t cause_of_failure(size_t size) {
   return (cause_t){"open when the system refused more", mii_slice_count() * SLICE_BYTES};
 }
 
+// The system is asked for the cause only if somebody reads it: a filter of system calls may end the process.
 void* mii_fail_no_memory(size_t size) {
-  const cause_t cause = cause_of_failure(size);
+  const cause_t cause = mii_error_may_be_shown() ? cause_of_failure(size) : (cause_t){"unknown", 0};
   mii_error(ENOMEM, "out of memory: %zu bytes could not be allocated (%s: %zu bytes)\n", size,
             cause.what, cause.bytes);
   errno = ENOMEM;

@@ -40,8 +40,8 @@ typedef struct class_info_s {
   uint32_t block_bytes;
   uint16_t block_count;  // blocks in a page
   uint8_t slice_count;   // slices of a page
-  // Blocks that must be free before a page is worth looking at: a quarter of it, at least 1, at most
-  // 16 (DESIGN.md section 2: the largest single effect).
+  // Blocks that must be free before a page is worth looking at: a sixteenth of it, at least 1, at most
+  // 16 (docs/design/002).
   uint8_t wake_count;
 } class_info_t;
 

@@ -63,7 +63,7 @@ MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* bloc
     push(page, block, block, 1, mii_page_epoch(page));
     return;
   }
-  parcel_t* const parcel = &theap->outbox[(uintptr_t)page / sizeof *page % OUTBOX_PARCELS];
+  parcel_t* const parcel = mii_outbox_parcel(theap, page);
   if (parcel->page != NULL) send(theap, parcel);
   begin(theap, parcel, page, block);
 }

@@ -9,13 +9,17 @@
 
 #include "heap/theap.h"
 
+static inline parcel_t* mii_outbox_parcel(theap_t* theap, const page_t* page) {
+  return &theap->outbox[(uintptr_t)page / sizeof *page % OUTBOX_PARCELS];
+}
+
 // The parcel of the page is full, or for another page, or the thread has no outbox yet.
 void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block);
 
 // Free a block of a page that the running thread, whose theap it is, does not own. A thread without a
 // theap has a constant one, with empty parcels.
 static inline void mii_outbox_add(theap_t* theap, page_t* page, block_t* block) {
-  parcel_t* const parcel = &theap->outbox[(uintptr_t)page / sizeof *page % OUTBOX_PARCELS];
+  parcel_t* const parcel = mii_outbox_parcel(theap, page);
   if (MI_UNLIKELY(parcel->page != page || parcel->room == 0)) {
     mii_outbox_add_slow(theap, page, block);
     return;

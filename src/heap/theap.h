@@ -22,7 +22,7 @@ typedef struct class_pages_s {
 typedef struct parcel_s {
   block_t* first;
   page_t* page;    // NULL: the parcel is empty
-  uint16_t last;   // offset of the last block in its page, in units of 8 bytes
+  uint16_t last;   // offset of the last block in its page, in units of block_t
   uint16_t room;   // blocks that can still be added
   uint16_t epoch;  // of the page when the parcel was begun
 } parcel_t;
@@ -91,11 +91,11 @@ bool mii_theap_is_valid(theap_t* theap);
 
 // Used by refill.c -------------------------------------------------------------------------------
 
-// Put the free blocks of an owned page into the (empty) list of its class; it becomes the active page.
+// Put the free blocks of a page that is owned, or just claimed or made, into the (empty) list of its class.
 // False if the page is complete and has no free block, so the list is still empty.
 bool mii_theap_activate(theap_t* theap, page_t* page);
 
-// Thread more blocks of the active page into the (empty) list. False if there is none or it is complete.
+// Thread more blocks of the growing page into the (empty) list. False if there is none.
 bool mii_theap_extend(theap_t* theap, uint32_t size_class);
 
 // Count the page's frees: if at least `free_min` blocks are free it is awake from now on, or ends.

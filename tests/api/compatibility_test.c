@@ -277,30 +277,24 @@ static size_t rounded_up(size_t alignment) {
   return power;
 }
 
-ROW(row_17_memalign_refuses_odd_alignments) {
+static void check_odd_alignments(const side_t* m, bool ours,
+                                 void* (*aligned)(size_t alignment, size_t size)) {
   for (size_t i = 0; i < COUNT_OF(odd_alignments); i++) {
     const size_t alignment = opaque(odd_alignments[i]);
     if (ours) {
-      ASSERT_NULL_WITH(m->memalign(alignment, 100), EINVAL);
+      ASSERT_NULL_WITH(aligned(alignment, 100), EINVAL);
     } else {
-      void* const p = m->memalign(alignment, 100);
+      void* const p = aligned(alignment, 100);
       assert_true(p != NULL && is_aligned(p, rounded_up(alignment)));
       m->free(p);
     }
   }
 }
 
+ROW(row_17_memalign_refuses_odd_alignments) { check_odd_alignments(m, ours, m->memalign); }
+
 ROW(row_18_aligned_alloc_refuses_odd_alignments) {
-  for (size_t i = 0; i < COUNT_OF(odd_alignments); i++) {
-    const size_t alignment = opaque(odd_alignments[i]);
-    if (ours) {
-      ASSERT_NULL_WITH(m->aligned_alloc(alignment, 100), EINVAL);
-    } else {
-      void* const p = m->aligned_alloc(alignment, 100);
-      assert_true(p != NULL && is_aligned(p, rounded_up(alignment)));
-      m->free(p);
-    }
-  }
+  check_odd_alignments(m, ours, m->aligned_alloc);
 }
 
 ROW(row_19_memalign_refuses_the_largest_alignment) {

@@ -2,7 +2,6 @@
 # The rows of docs/compatibility.md that need a program of their own: one function each, which carries the
 # number of its row. The other rows are in tests/api/compatibility_test.c.
 . "$(dirname "$0")/support/common.bash"
-bad=0
 check() { # WHAT EXPECTED ACTUAL
   if [ "$2" = "$3" ]; then
     echo "ok   $1: $3"

@@ -7,12 +7,6 @@
 archive=$out/libmimalloc.a
 ours=(-std=c11 -DNDEBUG -D_GNU_SOURCE -DMI_CFG_OVERRIDE=1 -fno-builtin-malloc -fno-strict-aliasing
   -ftls-model=initial-exec -fvisibility=hidden "-I$root/include" "-I$root/src")
-bad=0
-complain() {
-  bad=$((bad + 1))
-  echo "FAIL $*"
-  [ -f log ] && head -n 20 log
-}
 
 allocators='(malloc|calloc|realloc|free|memalign|aligned_alloc|posix_memalign|reallocarray|strdup|_Zn[wa].*|_Zd[la].*)'
 # A call, or a jump, from within a function to one of these, by either of its names.
@@ -32,9 +26,9 @@ calls_itself() { # OBJECT
 for compiler in gcc clang-14; do
   command -v $compiler >/dev/null || { echo "no $compiler here"; continue; }
   for level in -O2 -O3; do
-    $compiler "${ours[@]}" $level -fPIC -c "$root/src/mi.c" -o mi.o 2>log || { complain "$compiler $level"; continue; }
+    $compiler "${ours[@]}" $level -fPIC -c "$root/src/mi.c" -o mi.o 2>log || { complain log "$compiler $level"; continue; }
     if calls_an_allocator mi.o >log || calls_itself mi.o >>log; then
-      complain "$compiler $level: an allocator is called"
+      complain log "$compiler $level: an allocator is called"
     else
       echo "ok   $compiler $level: no allocator is called"
     fi
@@ -50,7 +44,7 @@ try() { # WHAT COMPILER OPTION...: override.c and lto.c, as the options say
       timeout 60 ./program >said 2>>log && grep -q "ours" said; then
       echo "ok   $what, $program.c"
     else
-      complain "$what, $program.c: status $?, $(cat said)"
+      complain log "$what, $program.c: status $?, $(cat said)"
     fi
   done
 }
@@ -65,7 +59,7 @@ for how in "gcc -fuse-ld=bfd" "gcc -fuse-ld=gold" "clang-14 -fuse-ld=lld"; do
   read -r compiler linker <<<"$how"
   linked "$compiler" "$linker" || { echo "no $how -flto here"; continue; }
   try "$how -flto, archive" "$compiler" -flto "$linker" "$archive"
-  "$compiler" "${ours[@]}" -O2 -flto -c "$root/src/mi.c" -o mi.o 2>log || complain "$how: mi.c for -flto"
+  "$compiler" "${ours[@]}" -O2 -flto -c "$root/src/mi.c" -o mi.o 2>log || complain log "$how: mi.c for -flto"
   try "$how -flto, our source" "$compiler" -flto "$linker" mi.o
 done
 if linked clang-14 -fuse-ld=lld; then

@@ -36,7 +36,6 @@ sort listed >tested
 diff exported tested >difference ||
   fail "not the same symbols (< exported without a line in first_call_table.h, > not exported): $(cat difference)"
 
-bad=0
 run() { # LABEL PROGRAM NAME=VALUE... SITUATION...
   local label=$1 program=$2
   shift 2

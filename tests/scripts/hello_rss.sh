@@ -4,7 +4,7 @@
 # /proc or /sys; also where transparent huge pages are always on, if we may switch them on.
 . "$(dirname "$0")/support/common.bash"
 [ "$variant" = release ] || skip "a promise of the release build only"
-runs=100 bad=0
+runs=100
 
 compile hello hello.c -O2
 "${CC:-gcc}" -O1 -static "$root/tools/measure.c" -o measure || fail "cannot compile measure.c"

@@ -3,7 +3,6 @@
 . "$(dirname "$0")/support/common.bash"
 compile fill fill.c
 
-bad=0
 try() { # ULIMIT SIZE EXPECTED
   # shellcheck disable=SC2086  # several options
   (ulimit $1 && exec timeout 60 env MIMALLOC_SHOW_ERRORS=1 LD_PRELOAD="$lib" ./fill "$2") 2>err

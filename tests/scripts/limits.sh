@@ -8,14 +8,8 @@ compile hello hello.c
 compile threads "$root/tests/programs/threads.cpp"
 compile limits limits.c
 
-bad=0
 limited() { # -v|-d MIB COMMAND...
   (ulimit "$1" "$(($2 * 1024))" && ulimit -c 0 && shift 2 && exec timeout 60 "$@") 2>err
-}
-complain() {
-  bad=$((bad + 1))
-  echo "FAIL $*"
-  head -n 5 err
 }
 
 for limit in "-v 3" "-v 14" "-v 64" "-v 200" "-v 256" "-v 300" "-v 400" "-v 600" "-v 1000" "-v 2000" "-v 4096" \
@@ -29,9 +23,9 @@ for limit in "-v 3" "-v 14" "-v 64" "-v 200" "-v 256" "-v 300" "-v 400" "-v 600"
     if [ $expected -ne 0 ]; then
       echo "info $program at ulimit $limit: status $expected without us, $status with us"
       # Without memory a C++ program ends by std::terminate (134) or an error; nothing else.
-      [ $status -lt 128 ] || [ $status -eq 134 ] || complain "$program at ulimit $limit: status $status"
+      [ $status -lt 128 ] || [ $status -eq 134 ] || complain err "$program at ulimit $limit: status $status"
     elif [ $status -ne 0 ] || [ "$plain" != "$ours" ]; then
-      complain "$program at ulimit $limit: status $status"
+      complain err "$program at ulimit $limit: status $status"
     else
       echo "ok   $program at ulimit $limit"
     fi
@@ -40,7 +34,7 @@ done
 
 can_take() { # SIZE LEAST, at the ulimit "$kind $mib"
   limited "$kind" "$mib" env LD_PRELOAD="$lib" "$work/limits" "$1" "$2" ||
-    complain "at ulimit $kind $mib, blocks of $1: status $?"
+    complain err "at ulimit $kind $mib, blocks of $1: status $?"
 }
 
 # A quarter of the limit, and at least 16 MiB, must be to be had.

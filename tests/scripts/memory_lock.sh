@@ -6,7 +6,6 @@
 . "$(dirname "$0")/support/common.bash"
 compile memory_lock memory_lock.c
 chmod 755 "$work"
-bad=0
 
 # try ALLOWED-STATUS COMMAND...
 try() {

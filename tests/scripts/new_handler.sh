@@ -6,15 +6,9 @@
 name=${lib##*/lib} && name=${name%.so}
 archive=$out/lib$name.a object=$out/$name.o
 
-bad=0
-complain() {
-  bad=$((bad + 1))
-  echo "FAIL $*"
-  head -n 5 err
-}
 
 # The library itself is C.
-if readelf -d "$lib" | grep -Eq 'NEEDED.*lib(std)?c\+\+'; then complain "the library needs a C++ runtime"; fi
+if readelf -d "$lib" | grep -Eq 'NEEDED.*lib(std)?c\+\+'; then complain err "the library needs a C++ runtime"; fi
 
 # program: the case with our messages on, in 400 MiB of address space
 program() { # CASE
@@ -25,12 +19,12 @@ program() { # CASE
 try_all() { # HOW
   for case in throws throws_in_expressions nothrow_is_null handler_is_called handler_may_throw \
     handler_was_taken_away handler_makes_room; do
-    program "$case" || complain "$1: $case: status $?"
+    program "$case" || complain err "$1: $case: status $?"
   done
-  program fails_once || complain "$1: fails_once: status $?"
-  [ "$(wc -l <err)" -eq 1 ] || complain "$1: not one line"
+  program fails_once || complain err "$1: fails_once: status $?"
+  [ "$(wc -l <err)" -eq 1 ] || complain err "$1: not one line"
   grep -q "bytes could not be allocated (limit of address space: 419430400 bytes)" err ||
-    complain "$1: the limit is not named"
+    complain err "$1: the limit is not named"
   echo "done $1"
 }
 
@@ -55,17 +49,17 @@ try_all "object, static program"
 # A plugin brings the C++ runtime along, for itself alone.
 compile plugin.so plugin.cpp -shared -fPIC
 compile plugin_host plugin_host.c -ldl
-LD_PRELOAD=$lib ./plugin_host "$work/plugin.so" 2>err || complain "plugin: status $?"
+LD_PRELOAD=$lib ./plugin_host "$work/plugin.so" 2>err || complain err "plugin: status $?"
 
 # A C program has no handler, and nobody who could catch.
 for how in "$archive" "$archive -static" "-L$out -l$name -Wl,-rpath,$out"; do
   # shellcheck disable=SC2086  # several options
   compile program new_in_c.c $how
-  program nothrow || complain "C, $how: status $?"
+  program nothrow || complain err "C, $how: status $?"
   status=0
   (ulimit -c 0; ./program throw; exit $?) 2>err || status=$?
-  [ $status -eq 134 ] || complain "C, $how: status $status instead of an abort"
+  [ $status -eq 134 ] || complain err "C, $how: status $status instead of an abort"
   [ "$(grep -c "mimalloc: error: out of memory in operator new" err)" -eq 1 ] ||
-    complain "C, $how: does not say why"
+    complain err "C, $how: does not say why"
 done
 [ "$bad" -eq 0 ] || fail "$bad cases"

@@ -7,7 +7,6 @@ archive=$out/lib$name.a object=$out/$name.o
 [ -f "$archive" ] || fail "no $archive"
 [ -f "$object" ] || fail "no $object"
 
-bad=0
 try() { # WHAT SOURCE OPTION...
   local what=$1
   shift

@@ -4,12 +4,6 @@
 # LD_DEBUG, -z now and lazy binding.
 . "$(dirname "$0")/support/common.bash"
 name=${lib##*/lib} && name=${name%.so}
-bad=0
-complain() {
-  bad=$((bad + 1))
-  echo "FAIL $*"
-  head -n 30 said
-}
 # says WORDS WHAT COMMAND...: status 0, these words and nothing else
 says() {
   local words=$1 what=$2 status
@@ -19,7 +13,7 @@ says() {
   if [ $status -eq 0 ] && [ "$(cat said)" = "$words" ]; then
     echo "ok   $what"
   else
-    complain "$what: status $status"
+    complain said "$what: status $status"
   fi
 }
 preload=(env "LD_PRELOAD=$lib")
@@ -63,7 +57,7 @@ if command -v gdb >/dev/null; then
       grep -Eq '^#[0-9]+ .*main \(' said; then
       echo "ok   gdb, backtrace from $place"
     else
-      complain "gdb, backtrace from $place"
+      complain said "gdb, backtrace from $place"
     fi
   done
 else
@@ -71,7 +65,7 @@ else
 fi
 
 LD_DEBUG=all LD_DEBUG_OUTPUT=$work/debug "${preload[@]}" ./tools >said 2>&1 && [ "$(cat said)" = "malloc and free work" ] &&
-  grep -q "libmimalloc" "$work"/debug.* && echo "ok   LD_DEBUG=all" || complain "LD_DEBUG=all"
+  grep -q "libmimalloc" "$work"/debug.* && echo "ok   LD_DEBUG=all" || complain said "LD_DEBUG=all"
 
 for binding in now lazy; do
   compile bound tools.c -D_GNU_SOURCE "$lib" -Wl,-rpath,"$out" -Wl,-z,$binding

@@ -3,7 +3,6 @@
 # and uses after free of our blocks are reported, and a correct program is left alone.
 . "$(dirname "$0")/support/common.bash"
 . "$support/tracked.bash"
-bad=0
 [ "$variant" = release ] || skip "builds its own library: once is enough"
 command -v cmake >/dev/null || skip "no cmake"
 

@@ -3,7 +3,6 @@
 # after free, double frees, uninitialised reads and leaks, and has nothing to say about a correct one.
 . "$(dirname "$0")/support/common.bash"
 . "$support/tracked.bash"
-bad=0
 [ "$variant" = release ] || skip "builds its own libraries: once is enough"
 for tool in valgrind cmake; do
   command -v $tool >/dev/null || skip "no $tool"

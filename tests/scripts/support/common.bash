@@ -25,6 +25,15 @@ skip() {
   exit 77
 }
 
+# complain FILE WHAT: a failure after which the script goes on; FILE is what the command wrote. `bad` counts
+# them: the script ends with [ $bad -eq 0 ].
+bad=0
+complain() {
+  bad=$((bad + 1))
+  echo "FAIL ${*:2}"
+  if [ -f "$1" ]; then head -n 30 "$1"; fi
+}
+
 lib=""
 for file in "$out"/libmimalloc*.so; do
   [ -f "$file" ] && lib=$file

@@ -9,11 +9,6 @@ tracked() {
     cmake --build "$folder" -j2) >log 2>&1 || { cat log; fail "cannot build with $*"; }
 }
 
-complain() {
-  bad=$((bad + 1))
-  echo "FAIL $*"
-  head -n 30 said
-}
 
 # caught MESSAGE WHAT COMMAND...: the tool stops the program (status 9) and says this
 caught() {
@@ -24,7 +19,7 @@ caught() {
   if [ $status -eq 9 ] && grep -q "$message" said; then
     echo "ok   $what: $message"
   else
-    complain "$what: status $status, not '$message'"
+    complain said "$what: status $status, not '$message'"
   fi
 }
 
@@ -37,6 +32,6 @@ clean() {
   if [ $status -eq 0 ] && [ "$(cat said)" = "did it" ]; then
     echo "ok   $what: clean"
   else
-    complain "$what: status $status, a correct program"
+    complain said "$what: status $status, a correct program"
   fi
 }
