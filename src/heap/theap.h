@@ -48,6 +48,7 @@ struct theap_s {
   bool is_bare;                  // owner: has no page
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
+  _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
   theap_t* next_made;            // const: the list of all theaps
 };
 // The sweet spot of one theap per thread and heap; DESIGN.md wants at most 2 KiB.

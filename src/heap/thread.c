@@ -12,10 +12,14 @@
 // Calls after our own end of the thread (destructors that run later), and those of a thread made by a raw
 // clone, borrow a theap from the pool for the time of the call.
 //
+// Nobody ends a thread whose first call comes after its last destructors (libc frees the records of other
+// threads there). Its theap is found by asking, now and then, whether the threads still run.
+//
 // Tests: tests/unit/heap/thread_test.c, tests/stress/
 #include "heap/thread.h"
 #include "base/assert.h"
 #include "base/track.h"
+#include "heap/outbox.h"
 #include "platform/platform.h"
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
@@ -25,8 +29,14 @@ static handle_stack_t bare_pool;       // atomic: handle_stack.h; theaps without
 static _Atomic(theap_t*) made;         // atomic: release to add, acquire to walk
 static _Atomic(uint64_t) started;      // atomic: relaxed, a count of its own
 static _Atomic(uint64_t) ended;        // atomic: relaxed, a count of its own
+static _Atomic(theap_t*) asked_last;   // atomic: relaxed, where to go on with asking
 static uintptr_t main_thread;          // const once exits are armed
 static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
+
+enum {
+  USERS_PER_TICK = 4,  // threads that are asked for per tick of the pool
+};
+static const uint32_t SOME_USER = UINT32_MAX;  // a thread that need not be asked for, or cannot
 
 static handle_link_t* theap_link(uint32_t handle) {
   return &((theap_t*)mii_meta_pointer(handle))->stack_link;
@@ -64,9 +74,10 @@ static theap_t* take_theap(void) {
   return theap != NULL ? theap : make_theap();
 }
 
-static theap_t* start_thread(void) {
+static theap_t* start_thread(uint32_t user) {
   theap_t* const theap = take_theap();
   if (theap == NULL) return NULL;
+  atomic_store_explicit(&theap->user, user, memory_order_relaxed);
   mii_theap_mine = theap;
   atomic_fetch_add_explicit(&started, 1, memory_order_relaxed);
   // Last: the platform may allocate, and finds everything in place.
@@ -77,13 +88,24 @@ static theap_t* start_thread(void) {
 // Nobody would tell us when the others end. They borrow, and are asked again each time: one that runs on
 // the memory of a thread that waits for it (as vfork's child) must not leave a trace there. The main
 // thread is not asked, because that is a system call.
-static bool will_end(void) {
-  return !atomic_load_explicit(&exits_are_armed, memory_order_acquire)
-         || mii_platform_thread_id() == main_thread || mii_platform_thread_is_known();
+static bool will_end(uint32_t* user) {
+  *user = SOME_USER;
+  if (!atomic_load_explicit(&exits_are_armed, memory_order_acquire)
+      || mii_platform_thread_id() == main_thread)
+    return true;
+  uint32_t number;
+  const bool known = mii_platform_thread_is_known(&number);
+  if (number != 0) *user = number;
+  return known;
+}
+
+static theap_t* enter_first(void) {
+  uint32_t user;
+  return will_end(&user) ? start_thread(user) : take_theap();
 }
 
 theap_t* mii_thread_enter(void) {
-  if (mii_theap_mine == &mii_theap_empty) return will_end() ? start_thread() : take_theap();
+  if (mii_theap_mine == &mii_theap_empty) return enter_first();
   if (mii_theap_mine == &mii_theap_done) return take_theap();
   return mii_theap_mine;
 }
@@ -94,18 +116,26 @@ void mii_thread_leave(theap_t* theap) {
   pool_push(theap);
 }
 
+// The thread has ended, or has said so: its theap waits for another one.
+static void retire(theap_t* theap) {
+  mii_outbox_send(theap);
+  theap->is_bare = false;
+  theap->keeps_nothing = false;
+  theap->in_deferred_free = false;
+  theap->pooled_at_ms = mii_platform_clock_ms();
+  pool_push(theap);
+  atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
+}
+
 void mii_thread_end(bool for_good) {
   theap_t* const theap = mii_theap_mine;
   if (theap != &mii_theap_empty && theap != &mii_theap_done) {
     mii_track_enter();
     mii_theap_collect(theap);
     mii_track_leave();
-    theap->is_bare = false;
-    theap->keeps_nothing = false;
-    theap->pooled_at_ms = mii_platform_clock_ms();
     mii_theap_mine = (theap_t*)(for_good ? &mii_theap_done : &mii_theap_empty);
-    pool_push(theap);
-    atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
+    atomic_store_explicit(&theap->user, 0, memory_order_relaxed);
+    retire(theap);
   } else if (for_good) {
     mii_theap_mine = (theap_t*)&mii_theap_done;
   }
@@ -139,9 +169,28 @@ static bool is_due(const theap_t* theap, uint64_t now, uint64_t delay) {
   return now >= theap->pooled_at_ms + delay;
 }
 
+// A thread that is gone has done its last store; the system's answer comes after it. Of those that find
+// this out at the same time one gets the theap.
+static void retire_if_user_is_gone(theap_t* theap) {
+  uint32_t user = atomic_load_explicit(&theap->user, memory_order_relaxed);
+  if (user == 0 || user == SOME_USER || !mii_platform_thread_is_gone(user)) return;
+  if (atomic_compare_exchange_strong_explicit(&theap->user, &user, 0, memory_order_acquire,
+                                              memory_order_relaxed))
+    retire(theap);
+}
+
+static void ask_for_users(uint32_t count) {
+  theap_t* theap = atomic_load_explicit(&asked_last, memory_order_relaxed);
+  for (; count > 0; count--) {
+    theap = theap != NULL ? theap->next_made : mii_thread_first_theap();
+    if (theap != NULL) retire_if_user_is_gone(theap);
+  }
+  atomic_store_explicit(&asked_last, theap, memory_order_relaxed);
+}
+
 // Take all first, so that every one is looked at however many there are; a thread that starts meanwhile
 // makes a new theap.
-void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
+static void dissolve_due(uint64_t now, uint64_t delay) {
   uint32_t handle = mii_stack_take_all(&pool);
   while (handle != 0) {
     theap_t* const theap = mii_meta_pointer(handle);
@@ -151,4 +200,13 @@ void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
   }
 }
 
-void mii_thread_pool_dissolve_all(void) { mii_thread_pool_tick(UINT64_MAX, 0); }
+void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
+  ask_for_users(USERS_PER_TICK);
+  dissolve_due(now, delay);
+}
+
+void mii_thread_pool_dissolve_all(void) {
+  for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
+    retire_if_user_is_gone(theap);
+  dissolve_due(UINT64_MAX, 0);
+}

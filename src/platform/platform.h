@@ -74,8 +74,12 @@ int mii_platform_on_thread_exit(void (*at_exit)(void* value));
 int mii_platform_thread_arm(void* value);
 
 // Does libc know the running thread, so that it calls at_exit? Not one that a raw clone has made. True
-// if there is no telling.
-bool mii_platform_thread_is_known(void);
+// if there is no telling. *number names the thread, as long as it runs; 0 if there is no telling.
+bool mii_platform_thread_is_known(uint32_t* number);
+
+// Has the thread ended, of which is_known told the number? False if there is no telling, or if another
+// thread has the number by now.
+bool mii_platform_thread_is_gone(uint32_t number);
 
 // Have the functions called around every fork: the first in the parent before it, the second in the
 // parent, the third in the child after it. May allocate. [late]

@@ -546,7 +546,10 @@ static void (*thread_exit_function)(void* value);
 static _Thread_local void* thread_exit_value;
 static void (*fork_functions[3])(void);
 
-uintptr_t mii_platform_thread_id(void) { return (uintptr_t)&thread_exit_value; }
+static uintptr_t thread_id_offset;
+
+uintptr_t mii_platform_thread_id(void) { return (uintptr_t)&thread_exit_value + thread_id_offset; }
+void fake_new_thread_id(void) { thread_id_offset++; }
 
 int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
   if (plain_call(FAKE_ON_THREAD_EXIT) != WORKS) return ENOMEM;
@@ -653,7 +656,21 @@ int mii_platform_keep_stderr(void) {
   return plain_call(FAKE_KEEP_STDERR) == WORKS ? FAKE_KEPT_STDERR : STDERR_FILENO;
 }
 
-bool mii_platform_thread_is_known(void) { return true; }
+static uint32_t thread_number;  // of the running thread; 0: no telling
+static uint32_t gone_number;
+
+void fake_set_thread_number(uint32_t number) { thread_number = number; }
+void fake_end_thread_number(uint32_t number) { gone_number = number; }
+
+bool mii_platform_thread_is_known(uint32_t* number) {
+  *number = thread_number;
+  return true;
+}
+
+bool mii_platform_thread_is_gone(uint32_t number) {
+  if (number == 0) complain("thread_is_gone", NULL, 0, "no number");
+  return number == gone_number;
+}
 
 void mii_platform_write(int descriptor, const char* text, size_t length) {
   const outcome_t outcome = plain_call(FAKE_WRITE);
@@ -718,6 +735,8 @@ void fake_reset(void) {
   is_environment_missing = false;
   thread_exit_function = NULL;
   thread_exit_value = NULL;
+  thread_number = 0;
+  gone_number = 0;
   fake_facts = initial_facts;
   fake_limits = no_limits;
   fake_usage = (platform_usage_t){0};

@@ -115,6 +115,14 @@ void fake_advance_clock(uint64_t ms);
 void fake_thread_exit(void);
 bool fake_thread_is_armed(void);
 
+// The running thread counts as another one from now on.
+void fake_new_thread_id(void);
+
+// What the system calls the running thread from now on; 0, as at first: there is no telling. The thread
+// of the other number has ended, none other.
+void fake_set_thread_number(uint32_t number);
+void fake_end_thread_number(uint32_t number);
+
 // Calls the functions of mii_platform_at_fork(); nothing is forked.
 void fake_fork_prepare(void);
 void fake_fork_parent(void);

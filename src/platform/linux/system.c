@@ -77,13 +77,21 @@ uint64_t mii_platform_clock_ms(void) {
 
 // libc knows a thread by its kernel number, which is a part of the clock it gives us (the inverse, above
 // three bits).
-bool mii_platform_thread_is_known(void) {
+bool mii_platform_thread_is_known(uint32_t* number) {
   const int before = errno;
   clockid_t clock;
   const int code = pthread_getcpuclockid(pthread_self(), &clock);
   const long id = syscall(SYS_gettid);
   errno = before;
+  *number = id > 0 ? (uint32_t)id : 0;
   return id <= 0 || (code == 0 && ~(clock >> 3) == id);
+}
+
+bool mii_platform_thread_is_gone(uint32_t number) {
+  const int before = errno;
+  const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
+  errno = before;
+  return gone;
 }
 
 // The raw call: write() is a cancellation point, and a program may have one of its own, which allocates.

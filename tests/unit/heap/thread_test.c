@@ -332,6 +332,62 @@ TEST(arming_a_thread_may_allocate) {
   CHECK_EQ(theaps_made(), 1);
 }
 
+// Threads that end without a word --------------------------------------------------------------------
+
+static theap_t* start_as(uint32_t number) {
+  fake_set_thread_number(number);
+  return new_thread();
+}
+
+TEST(the_theap_of_a_thread_that_is_gone_is_found) {
+  fake_space_start();
+  mii_thread_arm_exits();
+  theap_t* const main_theap = new_thread();
+  fake_new_thread_id();
+  theap_t* const silent = start_as(7);
+  theap_t* const other = start_as(8);
+  void* const p = take(silent, SIZE);
+  run_as(silent);
+  void* const of_other = take(other, SIZE);
+  give(of_other);  // parked
+  CHECK(silent->parcels != 0);
+  run_as(main_theap);
+  mii_thread_pool_tick(1, 1000);
+  CHECK_EQ(mii_thread_ended_count(), 0);
+  fake_end_thread_number(7);
+  for (int ticks = 0; ticks < 3; ticks++) mii_thread_pool_tick(2, 1000);
+  CHECK_EQ(mii_thread_ended_count(), 1);
+  CHECK_EQ(silent->parcels, 0);
+  CHECK(start_as(9) == silent);
+  CHECK(page_of(p) == page_of(take(silent, SIZE)));
+  CHECK(all_is_valid());
+}
+
+TEST(dissolving_all_asks_for_every_thread) {
+  fake_space_start();
+  mii_thread_arm_exits();
+  new_thread();
+  fake_new_thread_id();
+  theap_t* const silent = start_as(7);
+  blocks[0] = take(silent, SIZE);
+  for (uint32_t i = 0; i < 20; i++) start_as(8 + i);
+  fake_end_thread_number(7);
+  mii_thread_pool_dissolve_all();
+  CHECK_EQ(mii_thread_ended_count(), 1);
+  CHECK_EQ(mii_page_owner(page_of(blocks[0])), 0);
+}
+
+TEST(threads_without_a_number_are_not_asked_for) {
+  fake_space_start();
+  mii_thread_arm_exits();
+  start_as(7);  // the main thread
+  fake_new_thread_id();
+  start_as(0);
+  fake_end_thread_number(7);
+  mii_thread_pool_dissolve_all();
+  CHECK_EQ(mii_thread_ended_count(), 0);
+}
+
 // Without memory --------------------------------------------------------------------------------------
 
 TEST(no_thread_starts_without_memory_for_a_theap) {

@@ -3,6 +3,7 @@
 #include "platform/platform.h"
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 enum { ERRNO_BEFORE = 4242, THREADS = 8 };
 
@@ -149,22 +150,50 @@ TEST(fork_calls_the_functions_around_it) {
   CHECK_TEXT(fork_trace, "bpbp");
 }
 
+static uint32_t number_of_other;
+
 static void* ask_whether_known(void* arg) {
   errno = ERRNO_BEFORE;
-  *(bool*)arg = mii_platform_thread_is_known() && errno == ERRNO_BEFORE;
+  *(bool*)arg = mii_platform_thread_is_known(&number_of_other) && errno == ERRNO_BEFORE;
   return NULL;
 }
 
 TEST(threads_of_libc_are_known) {
-  CHECK(mii_platform_thread_is_known());
+  uint32_t number = 0;
+  CHECK(mii_platform_thread_is_known(&number) && number != 0);
   bool known = false;
   pthread_t thread;
   CHECK_EQ(pthread_create(&thread, NULL, ask_whether_known, &known), 0);
   CHECK_EQ(pthread_join(thread, NULL), 0);
-  CHECK(known);
+  CHECK(known && number_of_other != number);
 }
 
-static void check_known(void* arg) { CHECK_EQ(mii_platform_thread_is_known(), *(bool*)arg); }
+static bool is_gone_soon(uint32_t number) {
+  for (int tries = 0; tries < 5000; tries++) {  // libc does not wait for the system to be done with it
+    if (mii_platform_thread_is_gone(number)) return true;
+    usleep(1000);
+  }
+  return false;
+}
+
+TEST(threads_that_have_ended_are_gone) {
+  uint32_t number;
+  mii_platform_thread_is_known(&number);
+  errno = ERRNO_BEFORE;
+  CHECK(!mii_platform_thread_is_gone(number));
+  bool known;
+  pthread_t thread;
+  CHECK_EQ(pthread_create(&thread, NULL, ask_whether_known, &known), 0);
+  CHECK_EQ(pthread_join(thread, NULL), 0);
+  CHECK(is_gone_soon(number_of_other));
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
+static void check_known(void* arg) {
+  uint32_t number;
+  CHECK_EQ(mii_platform_thread_is_known(&number), *(bool*)arg);
+  CHECK(!mii_platform_thread_is_gone(number));
+}
 
 TEST(a_forked_thread_is_known) {
   bool known = true;
