@@ -27,9 +27,11 @@
 
 #include "page/page_make.c"
 #include "page/page_remote.c"
+#include "page/page_thaw.c"
 #include "page/page_verify.c"
 
 #include "heap/block.c"
+#include "heap/fork.c"
 #include "heap/heap.c"
 #include "heap/outbox.c"
 #include "heap/refill.c"

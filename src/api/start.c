@@ -13,6 +13,7 @@
 #include "api/foreign.h"
 #include "base/compiler.h"
 #include "base/track.h"
+#include "heap/fork.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "runtime/lock.h"
@@ -70,6 +71,12 @@ static void after_fork(void) {
   mii_lock_leave(&start_lock);
 }
 
+static void after_fork_in_child(void) {
+  const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
+  if (forker == mii_platform_thread_id()) mii_fork_recover();
+  after_fork();
+}
+
 // Once libc is ready -----------------------------------------------------------------------------------
 
 static bool is_first_late_start(void) {
@@ -86,7 +93,7 @@ static void start_late_parts(void) {
   start_options();
   mii_option_warn();
   mii_thread_arm_exits();
-  mii_platform_at_fork(before_fork, after_fork, after_fork);
+  mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
   mii_foreign_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();

@@ -53,6 +53,12 @@ static inline uint32_t mii_stack_pop(handle_stack_t* stack, handle_link_fun_t* l
   return 0;
 }
 
+// For the child of a fork, where nobody else runs, and the links are not to be believed.
+static inline void mii_stack_clear(handle_stack_t* stack) {
+  const uint64_t seen = atomic_load_explicit(&stack->top, memory_order_relaxed);
+  atomic_store_explicit(&stack->top, next_top(seen, 0), memory_order_relaxed);
+}
+
 // Takes everything: the top handle, or 0. The caller walks the links.
 static inline uint32_t mii_stack_take_all(handle_stack_t* stack) {
   uint64_t seen = atomic_load_explicit(&stack->top, memory_order_acquire);

@@ -23,6 +23,7 @@ page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner) {
   const slice_t slice = mii_stack_pop(&heap->claimable[size_class], page_link);
   if (slice == 0) return NULL;
   page_t* const page = mii_page_record(slice);
+  mii_page_thaw(page);
   mii_page_claim(page, owner);
   page->state = PAGE_NONE;
   MI_ASSERT_VALID(mii_page_is_valid(page));
@@ -43,10 +44,15 @@ bool mii_heap_try_release(page_t* page) {
 // A page that we have popped but not claimed is still queued: frees into it go on and signal nobody. If
 // it is empty, no free can come any more, and we may own it to end it.
 static bool unmake_if_empty(page_t* page) {
+  mii_page_thaw(page);
   if (!mii_page_is_empty_unowned(page)) return false;
   mii_page_claim(page, 0);
   mii_page_unmake(page);
   return true;
+}
+
+void mii_heap_forget_claimable(heap_t* heap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) mii_stack_clear(&heap->claimable[c]);
 }
 
 // Take all first, so that every page is looked at; who wants one meanwhile makes a new page.

@@ -25,6 +25,9 @@ page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner);
 // Give back the empty ones among the claimable pages.
 void mii_heap_trim(heap_t* heap);
 
+// In the child of a fork: no page is claimable until it is published again.
+void mii_heap_forget_claimable(heap_t* heap);
+
 // Let go of a page that the caller owns and that is on no list. False if it is queued: then the caller
 // keeps it.
 bool mii_heap_try_release(page_t* page);

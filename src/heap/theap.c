@@ -285,6 +285,37 @@ bool mii_theap_dissolve(theap_t* theap) {
   return theap->is_bare;
 }
 
+// Its blocks are in the page's list twice if the thread was caught in between: thawing finds them.
+static void salvage_list(block_t* first, uint32_t size_class) {
+  if (first == NULL || !mii_range_has(first)) return;
+  size_t slice = mii_slice_of(first);
+  if (mii_slice_kind(slice) == SLICE_FOLLOW) slice--;
+  page_t* const page = mii_page_record(slice);
+  if (mii_slice_kind(slice) != SLICE_PAGE || page->size_class != size_class) return;
+  block_t* last = NULL;
+  uint32_t steps = 0;
+  for (block_t* block = first; block != NULL; block = block->next) {
+    if (!mii_page_has_block(page, block) || steps++ == mii_page_capacity(page)) return;
+    last = block;
+  }
+  last->next = page->local_free;
+  page->local_free = first;
+}
+
+void mii_theap_forget(theap_t* theap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    salvage_list(theap->list[c], c);
+    theap->list[c] = NULL;
+    theap->pages[c] = (class_pages_t){0};
+  }
+  atomic_store_explicit(&theap->woken, 0, memory_order_relaxed);
+  theap->run_segment = 0;
+  theap->parcels = 0;
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) theap->outbox[i] = (parcel_t){0};
+  theap->in_deferred_free = theap->keeps_nothing = false;
+  theap->is_bare = true;
+}
+
 // Validator ----------------------------------------------------------------------------------------
 
 static bool page_belongs(theap_t* theap, slice_t slice, uint32_t size_class) {

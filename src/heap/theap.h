@@ -83,6 +83,10 @@ void mii_theap_collect(theap_t* theap);
 // page is held by a free that is under way: then call again later.
 bool mii_theap_dissolve(theap_t* theap);
 
+// In the child of a fork: the theap's thread does not exist here. Nothing is left in it; what is good of
+// its lists goes back to their pages, which other functions freeze.
+void mii_theap_forget(theap_t* theap);
+
 // Called at every heartbeat; NULL stops it.
 void mii_deferred_free_set(mi_deferred_free_fun* fun, void* arg);
 void mii_deferred_free_call(theap_t* theap, bool force);

@@ -158,6 +158,24 @@ void mii_thread_arm_exits(void) {
   atomic_store_explicit(&exits_are_armed, true, memory_order_release);
 }
 
+bool mii_thread_forget_others(void) {
+  mii_stack_clear(&pool);
+  mii_stack_clear(&bare_pool);
+  bool any = false;
+  for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
+    if (theap == mii_theap_mine) continue;
+    any = true;
+    mii_theap_forget(theap);
+    if (atomic_exchange_explicit(&theap->user, 0, memory_order_relaxed) != 0)
+      atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
+    pool_push(theap);
+  }
+  // The running thread is the main one here, and has another number.
+  if (mii_theap_mine->is_live)
+    atomic_store_explicit(&mii_theap_mine->user, SOME_USER, memory_order_relaxed);
+  return any;
+}
+
 uint64_t mii_thread_started_count(void) {
   return atomic_load_explicit(&started, memory_order_relaxed);
 }

@@ -27,6 +27,9 @@ void mii_thread_set_in_pool(void);
 void mii_thread_pool_tick(uint64_t now, uint64_t delay);
 void mii_thread_pool_dissolve_all(void);
 
+// In the child of a fork: no other thread uses a theap, all are bare and in the pool. True if there was any.
+bool mii_thread_forget_others(void);
+
 // All theaps ever made, newest first; for statistics and tests.
 theap_t* mii_thread_first_theap(void);
 

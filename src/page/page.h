@@ -18,7 +18,9 @@
 //             current list
 //   awake     enough are free, or all ("kept")         a free, or a look at its remote word
 //   disowned  nobody's; claimed by any thread once     thread exit (the theap waited in the pool for a
-//             enough are free                          purge delay)
+//             enough are free                          purge delay); full, and the theap has many such
+//   frozen    the same, and not to be believed: who    the child of a fork
+//             takes it thaws it first
 #ifndef MI_PAGE_H
 #define MI_PAGE_H
 
@@ -30,6 +32,7 @@ typedef enum page_state_e {
   PAGE_ASLEEP,
   PAGE_AWAKE,
   PAGE_DISOWNED,
+  PAGE_FROZEN,
 } page_state_t;
 
 // A new page of the class, owned by `owner` (a theap's address), without a block yet. NULL when out of

@@ -131,6 +131,12 @@ void mii_page_take_remote(page_t* page) {
   take_list(page, atomic_fetch_and_explicit(remote_of(page), ~LIST_MASK, memory_order_acquire));
 }
 
+block_t* mii_page_detach_remote(page_t* page) {
+  const uint64_t word =
+      atomic_fetch_and_explicit(remote_of(page), ~LIST_MASK, memory_order_acquire);
+  return word_count(word) > 0 ? word_head(page, word) : NULL;
+}
+
 void mii_page_unqueue(page_t* page) {
   const uint64_t word =
       atomic_fetch_and_explicit(remote_of(page), ~(LIST_MASK | QUEUED), memory_order_acq_rel);
@@ -182,6 +188,25 @@ bool mii_page_is_empty_unowned(page_t* page) {
   const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_acquire);
   MI_ASSERT((word & QUEUED) != 0 && (word & OWNED) == 0);
   return word_count(word) == page->out;
+}
+
+void mii_page_forget_queued(page_t* page) {
+  const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_relaxed);
+  if ((word & QUEUED) != 0)
+    atomic_store_explicit(remote_of(page), word & ~QUEUED, memory_order_relaxed);
+}
+
+// Published if in doubt: then somebody looks.
+bool mii_page_freeze(page_t* page) {
+  const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_relaxed);
+  const uint32_t blocks = mii_class_blocks(page->size_class);
+  const uint32_t used = mii_page_used(page) - word_count(word);  // wraps around if it was caught
+  const bool publish = used <= blocks - claim_count(page) || used > blocks;
+  atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+  page->state = PAGE_FROZEN;
+  atomic_store_explicit(remote_of(page), (word & ~(OWNED | QUEUED)) | (publish ? QUEUED : 0),
+                        memory_order_relaxed);
+  return publish;
 }
 
 void mii_page_own_new(page_t* page) {

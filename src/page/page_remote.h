@@ -32,6 +32,9 @@ static inline void mii_page_collect_remote(page_t* page) {
   if (MI_UNLIKELY((word & MI_REMOTE_COUNT) != 0)) mii_page_take_remote(page);
 }
 
+// The same without a look at the blocks: their list, not counted. For page_thaw.c.
+block_t* mii_page_detach_remote(page_t* page);
+
 // Owner, which has taken the page off its wake list: the same, and from now on pushes may queue the
 // page again.
 void mii_page_unqueue(page_t* page);
@@ -48,6 +51,19 @@ void mii_page_claim(page_t* page, uintptr_t owner);
 
 // The thread that took the page from where it was published, before claiming it: are all blocks back?
 bool mii_page_is_empty_unowned(page_t* page);
+
+// In the child of a fork, where no other thread runs --------------------------------------------------
+
+// Who queued the page of the running thread may be gone: it is on no list.
+void mii_page_forget_queued(page_t* page);
+
+// The owner of the page is gone, or who moved it between owners. True if the caller is to put it where it
+// can be claimed.
+bool mii_page_freeze(page_t* page);
+
+// The thread that took a page from where it was published, before anything else: if it is frozen, count its
+// blocks. O(capacity).
+void mii_page_thaw(page_t* page);
 
 // For page_make.c: the word of a page that begins and ends.
 void mii_page_own_new(page_t* page);

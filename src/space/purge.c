@@ -97,6 +97,12 @@ void mii_purge_all(void) {
   for (uint32_t i = 0; i < segments; i++) purge_segment(i);
 }
 
+void mii_purge_forget_others(void) {
+  const uint32_t begun = atomic_load_explicit(&purges_begun, memory_order_relaxed);
+  atomic_store_explicit(&purges_ended, begun, memory_order_relaxed);
+  atomic_store_explicit(&next_due, 0, memory_order_relaxed);
+}
+
 purge_count_t mii_purge_count(void) {
   return (purge_count_t){atomic_load_explicit(&purge_calls, memory_order_relaxed),
                          atomic_load_explicit(&purge_bytes, memory_order_relaxed)};

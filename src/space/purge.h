@@ -32,6 +32,9 @@ typedef struct purge_patience_s {
 } purge_patience_t;
 bool mii_purge_may_have_hidden(uint32_t before, purge_patience_t* patience);
 
+// In the child of a fork: nobody else purges, and what is due is looked for anew.
+void mii_purge_forget_others(void);
+
 // Give this memory back, counted. False if the system refused or the memory holds no whole OS page.
 bool mii_purge_memory(void* start, size_t size);
 

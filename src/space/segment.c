@@ -355,6 +355,20 @@ void mii_segment_purge(uint32_t index) {
   mii_purge_end();
 }
 
+void mii_segment_reclaim(uint32_t index, uint64_t used) {
+  segment_t* const segment = mii_segment(index);
+  const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
+  if (free != ~used) {
+    const uint64_t lost = ~used & ~free;
+    atomic_fetch_or_explicit(&segment->dirty, used | lost, memory_order_relaxed);
+    atomic_fetch_and_explicit(&segment->purgeable, ~used, memory_order_relaxed);
+    atomic_fetch_or_explicit(&segment->purgeable, lost, memory_order_relaxed);
+    atomic_store_explicit(&segment->free, ~used, memory_order_relaxed);
+  }
+  refresh_hints(index);
+  mii_hint_set(HINT_PURGE, index, true);
+}
+
 bool mii_segment_is_valid(uint32_t index) {
   segment_t* const segment = mii_segment(index);
   const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);

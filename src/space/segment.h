@@ -29,6 +29,10 @@ void mii_segment_purge(uint32_t index);
 // Note that the segment has memory to purge, from now on if it had none.
 void mii_segment_note_purgeable(uint32_t index);
 
+// In the child of a fork, where no other thread runs: the slices of `used` are in use, no others; and the
+// hints are not to be believed.
+void mii_segment_reclaim(uint32_t index, uint64_t used);
+
 // No thread changes the segment meanwhile.
 bool mii_segment_is_valid(uint32_t index);
 
