@@ -19,6 +19,7 @@
 enum {
   BEATS_PER_TICK = 64,      // refills between two looks at the clock
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
+  SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself
   LOOKS_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
   LOOKS_PER_SWEEP = 128,    // and once per purge delay
 };
@@ -103,6 +104,13 @@ static page_t* best_awake(theap_t* theap, uint32_t size_class) {
   return mii_page_used(other) > mii_page_used(page) ? other : page;
 }
 
+// Memory is the process's, not a thread's: of the pages that are full only the last few stay ours. Who
+// frees the others' blocks makes them everyone's. A thread that is alone would only make its own frees
+// slower.
+static bool is_to_share(const theap_t* theap, const page_t* page) {
+  return mii_theap_page_age(theap, page) >= SLEEPERS_KEPT && !mii_thread_is_alone();
+}
+
 // Nothing is awake: look at a few that sleep.
 static MI_NOINLINE page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
   class_pages_t* const pages = &theap->pages[size_class];
@@ -112,6 +120,7 @@ static MI_NOINLINE page_t* usable_sleeper(theap_t* theap, uint32_t size_class) {
     mii_page_count_local(page);
     if (mii_page_free_count(page) > 0 || !mii_page_is_complete(page)) return page;
     pages->owned = mii_slice_cold(pages->owned)->next;
+    if (is_to_share(theap, page)) mii_theap_release(theap, page);
   }
   return NULL;
 }

@@ -146,15 +146,21 @@ static uint32_t grow(class_pages_t* pages, page_t* page, block_t** first) {
   return count;
 }
 
-static void fall_asleep(class_pages_t* pages, page_t* page) {
-  if (page->state == PAGE_NONE) circle_add(pages, mii_page_slice(page));
-  if (page->state == PAGE_AWAKE) awake_remove(pages, mii_page_slice(page));
+static void arrive(theap_t* theap, page_t* page) {
+  const slice_t slice = mii_page_slice(page);
+  mii_slice_cold(slice)->arrival = ++theap->arrivals[page->size_class];
+  circle_add(pages_of(theap, page), slice);
+}
+
+static void fall_asleep(theap_t* theap, page_t* page) {
+  if (page->state == PAGE_NONE) arrive(theap, page);
+  if (page->state == PAGE_AWAKE) awake_remove(pages_of(theap, page), mii_page_slice(page));
   page->state = PAGE_ASLEEP;
 }
 
 bool mii_theap_activate(theap_t* theap, page_t* page) {
   class_pages_t* const pages = pages_of(theap, page);
-  fall_asleep(pages, page);
+  fall_asleep(theap, page);
   count_frees(page);
   block_t* first = page->local_free;
   uint32_t count = mii_page_free_count(page);
@@ -262,12 +268,12 @@ void mii_theap_collect(theap_t* theap) {
   MI_ASSERT_VALID(mii_theap_is_valid(theap));
 }
 
-static void release_page(theap_t* theap, page_t* page) {
+void mii_theap_release(theap_t* theap, page_t* page) {
   count_frees(page);
   let_go(theap, page);
   if (mii_heap_try_release(page)) return;
   theap->is_bare = false;
-  fall_asleep(pages_of(theap, page), page);
+  fall_asleep(theap, page);
   if (mii_page_free_count(page) > 0) {
     hold_ready(theap, page);
   } else {
@@ -280,7 +286,7 @@ bool mii_theap_dissolve(theap_t* theap) {
   theap->is_bare = true;
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     return_list(theap, c);
-    visit_pages(theap, c, release_page);
+    visit_pages(theap, c, mii_theap_release);
   }
   return theap->is_bare;
 }

@@ -41,6 +41,7 @@ struct theap_s {
   uint64_t bytes_handed;    // owner, read racily for statistics
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
+  uint8_t arrivals[CLASS_COUNT];    // owner: pages of the class that came so far, modulo 256
   uint32_t sweep_class;             // owner: where the next look at sleepers begins
   bool in_deferred_free;            // owner
   bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
@@ -102,6 +103,15 @@ bool mii_theap_activate(theap_t* theap, page_t* page);
 
 // Thread more blocks of the growing page into the (empty) list. False if there is none.
 bool mii_theap_extend(theap_t* theap, uint32_t size_class);
+
+// How many pages of its class have come since the page did, modulo 256.
+static inline uint32_t mii_theap_page_age(const theap_t* theap, const page_t* page) {
+  const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
+  return (uint8_t)(theap->arrivals[page->size_class] - cold->arrival);
+}
+
+// Let go of a page none of whose blocks is in a list. If it is just being queued it stays.
+void mii_theap_release(theap_t* theap, page_t* page);
 
 // Count the page's frees: if at least `free_min` blocks are free it is awake from now on, or ends.
 void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min);

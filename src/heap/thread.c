@@ -176,6 +176,10 @@ bool mii_thread_forget_others(void) {
   return any;
 }
 
+bool mii_thread_is_alone(void) {
+  return mii_thread_started_count() - mii_thread_ended_count() < 2;
+}
+
 uint64_t mii_thread_started_count(void) {
   return atomic_load_explicit(&started, memory_order_relaxed);
 }

@@ -33,6 +33,9 @@ bool mii_thread_forget_others(void);
 // All theaps ever made, newest first; for statistics and tests.
 theap_t* mii_thread_first_theap(void);
 
+// Does only one thread use a theap?
+bool mii_thread_is_alone(void);
+
 // Threads started and ended so far.
 uint64_t mii_thread_started_count(void);
 uint64_t mii_thread_ended_count(void);

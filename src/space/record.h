@@ -47,7 +47,8 @@ struct page_cold_s {
   slice_t awake_prev;             // owner: the same
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
   heap_t* heap;                   // const while the page lives
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*)];
+  uint8_t arrival;                // owner: the theap's count of arrivals when the page came
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 1];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/unit_test.h"
+#include "heap/outbox.h"
 #include "unit/heap/heap_world.h"
 
 static void* blocks[10 * PER_PAGE];
@@ -557,6 +558,76 @@ TEST(under_pressure_empty_run_areas_become_pages) {
   uint32_t count = 0;
   while (try_take(theap, 8 * KiB) != NULL) count++;
   CHECK(count >= 8 * SEGMENT_SLICES);  // more than the segment of pages alone
+  CHECK(all_is_valid());
+}
+
+// Sharing ----------------------------------------------------------------------------------------------
+
+// Full pages that the theap has, and those of them that it has let go.
+static uint32_t shared_count(void** all, uint32_t pages) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < pages; i++) count += mii_page_owner(page_of(all[i * PER_PAGE])) == 0;
+  return count;
+}
+
+enum { MANY_PAGES = 64, KEPT = 16 };
+static void* many[MANY_PAGES * PER_PAGE];
+
+TEST(a_thread_that_is_alone_keeps_all_its_full_pages) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, many, MANY_PAGES);
+  CHECK_EQ(shared_count(many, MANY_PAGES), 0);
+}
+
+TEST(with_another_thread_there_only_the_last_full_pages_are_kept) {
+  theap_t* const theap = start_heap();
+  new_thread();
+  run_as(theap);
+  take_pages(theap, many, MANY_PAGES);
+  const uint32_t kept = MANY_PAGES - shared_count(many, MANY_PAGES);
+  CHECK(kept >= KEPT && kept <= 2 * KEPT);
+  CHECK_EQ(owned_count(theap), kept);
+  for (uint32_t i = MANY_PAGES - KEPT; i < MANY_PAGES; i++)
+    CHECK_EQ(mii_page_owner(page_of(many[i * PER_PAGE])), mii_theap_tag(theap));
+  CHECK(all_is_valid());
+}
+
+TEST(after_the_other_thread_has_ended_full_pages_are_kept) {
+  theap_t* const theap = start_heap();
+  new_thread();
+  mii_thread_end(true);
+  run_as(theap);
+  take_pages(theap, many, MANY_PAGES);
+  CHECK_EQ(shared_count(many, MANY_PAGES), 0);
+}
+
+TEST(a_page_with_a_free_block_is_used_before_it_is_shared) {
+  theap_t* const theap = start_heap();
+  new_thread();
+  run_as(theap);
+  take_pages(theap, many, KEPT + 8);
+  for (uint32_t i = 0; i < KEPT + 8; i++) {
+    if (mii_page_owner(page_of(many[i * PER_PAGE])) != 0) give(many[i * PER_PAGE]);
+  }
+  const uint32_t pages = page_count();
+  for (uint32_t i = 0; i < KEPT; i++) {
+    void* const p = take(theap, SIZE);
+    CHECK_EQ(mii_page_owner(page_of(p)), mii_theap_tag(theap));
+  }
+  CHECK_EQ(page_count(), pages);
+}
+
+TEST(what_is_freed_in_shared_pages_serves_any_thread) {
+  theap_t* const theap = start_heap();
+  theap_t* const other = new_thread();
+  run_as(theap);
+  take_pages(theap, many, MANY_PAGES);
+  page_t* const shared = page_of(many[0]);
+  CHECK_EQ(mii_page_owner(shared), 0);
+  give_many(many, PER_PAGE);  // by the thread that allocated them
+  mii_outbox_send(theap);
+  run_as(other);
+  CHECK(page_of(take(other, SIZE)) == shared);
   CHECK(all_is_valid());
 }
 
