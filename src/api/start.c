@@ -24,7 +24,7 @@
 #include "space/run.h"
 #include <stdatomic.h>
 
-static lock_t start_lock;
+static lock_t start_lock = {.rank = LOCK_START};
 static _Atomic(bool) memory_is_ready;  // atomic: release to set, acquire to go on
 static _Atomic(bool) libc_is_ready;    // atomic: relaxed; our constructor has run
 static bool late_parts_started;        // lock(start_lock)

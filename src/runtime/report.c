@@ -18,7 +18,7 @@ typedef struct callback_s {
   void* arg;
 } callback_t;
 
-lock_t mii_report_lock;
+lock_t mii_report_lock = {.rank = LOCK_REPORT};
 static callback_t output_callback;
 static callback_t error_callback;
 static int message_descriptor = 2;  // const after start

@@ -47,7 +47,7 @@ typedef struct part_s {
   bool downwards;
 } part_t;
 
-static lock_t growth;
+static lock_t growth = {.rank = LOCK_GROWTH};
 static void* reservation;         // const after start
 static size_t reservation_bytes;  // const after start
 static uintptr_t scarce_end;      // const after start: platform.h

@@ -286,6 +286,7 @@ static run_area_t* new_area_struct(void) {
   run_area_t* const area = mii_meta_take(sizeof *area);
   if (area == NULL) return NULL;
   atomic_store_explicit(&area->segment, NO_SEGMENT, memory_order_relaxed);
+  area->lock.rank = LOCK_AREA;
   mii_range_lock();  // so that fork, which holds it, sees every area
   area->next_made = atomic_load_explicit(&made_areas, memory_order_relaxed);
   atomic_store_explicit(&made_areas, area, memory_order_release);
@@ -315,14 +316,14 @@ static void clear_map(run_area_t* area, bool zero) {
 
 // Make an empty segment a run area. Returns the segment's number, or NO_SEGMENT.
 static uint32_t make_area(void) {
-  run_area_t* const area = new_area_struct();
-  if (area == NULL) return NO_SEGMENT;
   bool zero;
+  // First: it may wait for the range's lock.
   const slice_t slice =
       mii_segment_take((slice_request_t){.count = SEGMENT_SLICES, .align = SEGMENT_SLICES}, &zero);
-  if (slice == 0) {
-    unlock(area);
-    mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);
+  if (slice == 0) return NO_SEGMENT;
+  run_area_t* const area = new_area_struct();
+  if (area == NULL) {
+    mii_segment_give(slice, SEGMENT_SLICES);
     return NO_SEGMENT;
   }
   const uint32_t segment = slice / SEGMENT_SLICES;

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <time.h>
 
-static lock_t lock;
+static lock_t lock = {.rank = LOCK_AREA};
 
 TEST(a_lock_is_taken_once_until_it_is_given) {
   CHECK(mii_lock_try(&lock));
@@ -42,6 +42,32 @@ static void give_lock(void* arg) { mii_lock_give((lock_t*)arg); }
 
 TEST(giving_what_is_not_taken_is_noticed_in_debug_builds) {
   CHECK_EQ(stops_the_process(give_lock, &lock), MI_ASSERT_LEVEL >= 1);
+}
+
+static lock_t outer = {.rank = LOCK_START};
+static lock_t inner = {.rank = LOCK_GROWTH};
+
+static void wait_for(void* arg) {
+  lock_t** const order = arg;
+  mii_lock_wait(order[0]);
+  mii_lock_wait(order[1]);
+}
+
+TEST(waiting_against_the_ranks_is_noticed_in_debug_builds) {
+  lock_t* upwards[] = {&outer, &inner};
+  lock_t* downwards[] = {&inner, &outer};
+  CHECK(!stops_the_process(wait_for, upwards));
+  CHECK_EQ(stops_the_process(wait_for, downwards), MI_ASSERT_LEVEL >= 1);
+}
+
+TEST(what_is_given_back_is_not_held) {
+  mii_lock_wait(&inner);
+  mii_lock_give(&inner);
+  mii_lock_wait(&outer);
+  CHECK(mii_lock_try(&inner));
+  mii_lock_give(&outer);  // in any order
+  mii_lock_give(&inner);
+  mii_lock_wait(&outer);
 }
 
 TEST(entering_is_waiting_and_leaving_is_giving) {
