@@ -22,6 +22,7 @@
 #include "space/hint.h"
 #include "space/purge.h"
 #include "space/run.h"
+#include "space/segment.h"
 #include <stdatomic.h>
 
 static lock_t start_lock = {.rank = LOCK_START};
@@ -30,6 +31,8 @@ static _Atomic(bool) libc_is_ready;    // atomic: relaxed; our constructor has r
 static bool late_parts_started;        // lock(start_lock)
 static bool is_privileged;             // lock(start_lock)
 static _Atomic(bool) is_done;          // atomic: set once, by mi_process_done
+static _Atomic(bool)
+    may_be_unloaded;  // atomic: relaxed; the process is not exiting, for all we know
 
 static bool start_memory(void) {
   platform_facts_t facts;
@@ -87,11 +90,18 @@ static bool is_first_late_start(void) {
   return first;
 }
 
+static void note_exit(void* arg) {
+  (void)arg;
+  atomic_store_explicit(&may_be_unloaded, false, memory_order_relaxed);
+}
+
 static void start_late_parts(void) {
   if (!is_first_late_start()) return;
   mii_report_set_main_thread();
   start_options();
   mii_option_warn();
+  const bool told = mii_platform_on_exit(note_exit) == 0;
+  atomic_store_explicit(&may_be_unloaded, told, memory_order_relaxed);
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
   mii_foreign_start();
@@ -136,8 +146,24 @@ void mi_process_done(void) {
     mi_stats_print_out(NULL, NULL);
 }
 
+// Our code goes away, but not the process: nobody is in one of our functions, and the threads that were end
+// later. If any block lives, its user keeps it, and with it our memory.
+static void unload(void) {
+  mii_platform_forget_exit();
+  mii_thread_disarm_exits();
+  mii_thread_dissolve_everyone();
+  mii_heap_trim(&mii_heap_main);
+  mii_purge_all();
+  if (!mii_segments_are_unused()) return;
+  atomic_store_explicit(&memory_is_ready, false, memory_order_relaxed);
+  mii_range_stop();
+}
+
 MI_CONSTRUCTOR static void at_load(void) { start_with_libc(); }
-MI_DESTRUCTOR static void at_unload(void) { mi_process_done(); }
+MI_DESTRUCTOR static void at_unload(void) {
+  mi_process_done();
+  if (atomic_load_explicit(&may_be_unloaded, memory_order_relaxed)) unload();
+}
 
 // Threads and collection -------------------------------------------------------------------------------
 

@@ -176,8 +176,19 @@ bool mii_thread_forget_others(void) {
   return any;
 }
 
-bool mii_thread_is_alone(void) {
-  return mii_thread_started_count() - mii_thread_ended_count() < 2;
+bool mii_thread_is_alone(void) { return mii_thread_started_count() - mii_thread_ended_count() < 2; }
+
+void mii_thread_disarm_exits(void) {
+  if (atomic_exchange_explicit(&exits_are_armed, false, memory_order_relaxed))
+    mii_platform_forget_thread_exit();
+}
+
+// All parcels first: they are for pages of each other.
+void mii_thread_dissolve_everyone(void) {
+  for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
+    mii_outbox_send(theap);
+  for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
+    mii_theap_dissolve(theap);
 }
 
 uint64_t mii_thread_started_count(void) {

@@ -20,6 +20,10 @@ void mii_thread_arm_exits(void);
 // do not start it again.
 void mii_thread_end(bool for_good);
 
+// They are not ended any more. What they hold is dissolved; no thread may be in one of our functions.
+void mii_thread_disarm_exits(void);
+void mii_thread_dissolve_everyone(void);
+
 // The running thread, which has a theap, keeps nothing that is empty.
 void mii_thread_set_in_pool(void);
 

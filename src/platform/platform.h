@@ -73,6 +73,9 @@ int mii_platform_on_thread_exit(void (*at_exit)(void* value));
 // thread_local objects. `value` is not NULL. May allocate. [late]
 int mii_platform_thread_arm(void* value);
 
+// Undo mii_platform_on_thread_exit: threads that are armed end without a call. [late]
+void mii_platform_forget_thread_exit(void);
+
 // Does libc know the running thread, so that it calls at_exit? Not one that a raw clone has made. True
 // if there is no telling. *number names the thread, as long as it runs; 0 if there is no telling.
 bool mii_platform_thread_is_known(uint32_t* number);
@@ -86,6 +89,11 @@ bool mii_platform_thread_is_gone(uint32_t number);
 int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 // Process ----------------------------------------------------------------------------------------
+
+// Have the function called when the process exits, before destructors of libraries run; but not when our
+// own library is unloaded. May allocate. [late]
+int mii_platform_on_exit(void (*at_exit)(void* arg));
+void mii_platform_forget_exit(void);  // calls it, too
 
 // Is there an environment yet?
 bool mii_platform_has_environment(void);

@@ -355,6 +355,15 @@ void mii_segment_purge(uint32_t index) {
   mii_purge_end();
 }
 
+bool mii_segments_are_unused(void) {
+  for (uint32_t i = 0; i < mii_segment_count(); i++) {
+    const uint64_t all = i == 0 ? ~UINT64_C(1) : ~UINT64_C(0);
+    const uint64_t free = atomic_load_explicit(&mii_segment(i)->free, memory_order_acquire);
+    if (free != all && !mii_segment_is_foreign(i)) return false;
+  }
+  return true;
+}
+
 void mii_segment_reclaim(uint32_t index, uint64_t used) {
   segment_t* const segment = mii_segment(index);
   const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);

@@ -26,6 +26,9 @@ void mii_segment_give(slice_t first, uint32_t count);
 // Give free memory of segment `index` back to the system. Any thread.
 void mii_segment_purge(uint32_t index);
 
+// Is no slice of any segment in use?
+bool mii_segments_are_unused(void);
+
 // Note that the segment has memory to purge, from now on if it had none.
 void mii_segment_note_purgeable(uint32_t index);
 

@@ -205,6 +205,7 @@ const char* fake_call_name(fake_call_t call) {
       [FAKE_RELEASE] = "release",
       [FAKE_ON_THREAD_EXIT] = "on_thread_exit",
       [FAKE_THREAD_ARM] = "thread_arm",
+      [FAKE_ON_EXIT] = "on_exit",
       [FAKE_AT_FORK] = "at_fork",
       [FAKE_FACTS] = "facts",
       [FAKE_LIMITS] = "limits",
@@ -545,6 +546,7 @@ void mii_platform_yield(void) {
 static void (*thread_exit_function)(void* value);
 static _Thread_local void* thread_exit_value;
 static void (*fork_functions[3])(void);
+static void (*exit_function)(void* arg);
 
 static uintptr_t thread_id_offset;
 
@@ -556,6 +558,22 @@ int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
   if (thread_exit_function != NULL) complain("on_thread_exit", NULL, 0, "a second time");
   thread_exit_function = at_exit;
   return 0;
+}
+
+void mii_platform_forget_thread_exit(void) {
+  if (thread_exit_function == NULL) complain("forget_thread_exit", NULL, 0, "nothing to forget");
+  thread_exit_function = NULL;
+}
+
+int mii_platform_on_exit(void (*at_exit)(void* arg)) {
+  if (plain_call(FAKE_ON_EXIT) != WORKS) return ENOMEM;
+  exit_function = at_exit;
+  return 0;
+}
+
+void mii_platform_forget_exit(void) {
+  if (exit_function != NULL) exit_function(NULL);
+  exit_function = NULL;
 }
 
 int mii_platform_thread_arm(void* value) {
@@ -733,6 +751,7 @@ void fake_reset(void) {
   memset(next_functions, 0, sizeof next_functions);
   memset(fork_functions, 0, sizeof fork_functions);
   is_environment_missing = false;
+  exit_function = NULL;
   thread_exit_function = NULL;
   thread_exit_value = NULL;
   thread_number = 0;

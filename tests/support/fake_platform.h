@@ -34,6 +34,7 @@ typedef enum fake_call_e {
   FAKE_ON_THREAD_EXIT,
   FAKE_THREAD_ARM,
   FAKE_AT_FORK,
+  FAKE_ON_EXIT,
   FAKE_FAILING_CALLS,  // those above return an error code; those below do as little as they can
   FAKE_FACTS = FAKE_FAILING_CALLS,  // guesses: pages of 4 KiB, 1 GiB of memory, no limit
   FAKE_LIMITS,                      // no limit

@@ -39,6 +39,21 @@ int mii_platform_keep_stderr(void) {
   return copy >= 0 ? copy : STDERR_FILENO;
 }
 
+// The C++ ABI's functions, under a name of our own: what a library registers under its usual one is called
+// when it is unloaded, too.
+int __cxa_atexit(void (*function)(void* arg), void* arg, void* owner);
+void __cxa_finalize(void* owner);
+static char exit_owner;
+
+int mii_platform_on_exit(void (*at_exit)(void* arg)) {
+  const int before = errno;
+  const int code = __cxa_atexit(at_exit, NULL, &exit_owner);
+  errno = before;
+  return code == 0 ? 0 : ENOMEM;
+}
+
+void mii_platform_forget_exit(void) { __cxa_finalize(&exit_owner); }
+
 // A static program may come without dlsym; then nobody is behind us.
 #pragma weak dlsym
 

@@ -16,6 +16,8 @@ int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
   return code;
 }
 
+void mii_platform_forget_thread_exit(void) { pthread_key_delete(exit_key); }
+
 int mii_platform_thread_arm(void* value) {
   const int before = errno;
   const int code = pthread_setspecific(exit_key, value);

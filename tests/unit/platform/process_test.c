@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ERRNO_BEFORE = 4242 };
 
@@ -198,6 +199,32 @@ TEST(what_nobody_defines_has_no_next_definition) {
   errno = ERRNO_BEFORE;
   CHECK(mii_platform_next_function("mimalloc_no_such_function") == NULL);
   CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
+// Exit ---------------------------------------------------------------------------------------------------
+
+static int exits;
+static void count_exit(void* arg) {
+  CHECK(arg == NULL);
+  exits++;
+}
+__attribute__((destructor)) static void tell_exits(void) {
+  if (exits != 0) _exit(40 + exits);
+}
+
+static void exit_told(void* arg) {
+  errno = 77;
+  CHECK_EQ(mii_platform_on_exit(count_exit), 0);
+  CHECK_EQ(errno, 77);
+  if (*(bool*)arg) mii_platform_forget_exit();
+  exit(0);
+}
+
+TEST(an_exit_is_told_once_before_the_destructors) {
+  bool forget = false;
+  CHECK_EQ(status_of_child(exit_told, &forget), 41);
+  forget = true;
+  CHECK_EQ(status_of_child(exit_told, &forget), 41);  // called by forgetting, and not again
 }
 
 UNIT_TEST_MAIN

@@ -169,7 +169,8 @@ TEST(threads_of_libc_are_known) {
 }
 
 static bool is_gone_soon(uint32_t number) {
-  for (int tries = 0; tries < 5000; tries++) {  // libc does not wait for the system to be done with it
+  for (int tries = 0; tries < 5000;
+       tries++) {  // libc does not wait for the system to be done with it
     if (mii_platform_thread_is_gone(number)) return true;
     usleep(1000);
   }
