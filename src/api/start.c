@@ -5,8 +5,7 @@
 // for our constructor, when libc is ready: then the environment can be read for sure, and libc may be
 // asked for a thread key, fork handlers, and the functions behind ours. All of these may allocate.
 //
-// Lock order, taken by fork in this order and given back in the reverse: ours here, the report's, the
-// range's, the run areas'.
+// Fork takes the locks in the order of their ranks (lock.h) and gives them back in the reverse.
 //
 // Tests: tests/api/lifecycle_test.c, tests/scripts/first_call.sh, tests/scripts/fork.sh
 #include "api/start.h"
