@@ -189,7 +189,8 @@ mi_decl_nodiscard mi_decl_export void* mi_reallocf(void* p, size_t newsize)
 // the functions with `u` below, which tell both.)
 mi_decl_nodiscard mi_decl_export size_t mi_usable_size(const void* p) mi_attr_noexcept;
 
-// The usable size that `mi_malloc` of `size` would give. A `size` above PTRDIFF_MAX, which can only
+// The usable size that `mi_malloc` of `size` would give; when memory is short a block above 32 KiB may be
+// larger. A `size` above PTRDIFF_MAX, which can only
 // fail, is returned as it is.
 mi_decl_nodiscard mi_decl_export size_t mi_good_size(size_t size) mi_attr_noexcept;
 

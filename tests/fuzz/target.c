@@ -248,13 +248,20 @@ static void check_own_alignment(const char* name, const void* p, size_t size) {
     model_fail("%s: %p is not aligned as every block is", name, p);
 }
 
+// A run that finds no place in an area, because memory is short, takes slices of its own.
+static bool is_whole_slices(size_t usable, size_t good) {
+  enum { RUN_MIN = 32 * 1024, SLICE = 64 * 1024 };
+  return good > RUN_MIN && usable == (good + SLICE - 1) / SLICE * SLICE;
+}
+
 // A block of the size that mi_good_size says, unless the alignment calls for another.
 static void check_good_size(const char* name, size_t usable, const request_t* request) {
   const size_t good = mi_good_size(request->total);
   if (request->want.alignment > 1
       && (request->want.offset != 0 || good % request->want.alignment != 0))
     return;
-  if (usable != good) model_fail("%s: %zu bytes, but the good size is %zu", name, usable, good);
+  if (usable != good && !is_whole_slices(usable, good))
+    model_fail("%s: %zu bytes, but the good size is %zu", name, usable, good);
   if (mi_good_size(good) != good) model_fail("the good size of %zu is not itself", good);
 }
 
