@@ -257,7 +257,7 @@ class Comparison:
 
 
 def interval(values):
-    """The 95 % interval of the median: where it falls when the values are drawn again (bootstrap)."""
+    """The 95 % interval of the median: where it falls when values are drawn again (bootstrap)."""
     draws, rng = 2000, random.Random(0)
     medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(draws))
     return medians[draws // 40], medians[-1 - draws // 40]

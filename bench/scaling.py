@@ -3,14 +3,14 @@
 
 usage: bench/scaling.py [--rounds N] [--only WORD] [--peers NAME,...|all] [--ours PATH]
 
-Runs larson, xmalloc, mstress and visitors (100 new threads that allocate and leave) with 1, 2, 4 and
-8 times as many threads as there are cores; the work is the same for all. A table for each shows
-medians of millions of blocks (allocated and freed) per second, and 8x over 1x with its 95 %
+Runs larson, xmalloc, mstress and visitors (100 new threads that allocate and leave) with 1, 2, 4
+and 8 times as many threads as there are cores; the work is the same for all. A table for each
+shows medians of millions of blocks (allocated and freed) per second, and 8x over 1x with its 95 %
 interval. It falls, if even the upper end of that is below 1.
 
-Futex calls are counted by `strace -f -c` at 8x, in runs of their own. Those of the same program with
-an allocator that never waits (nolock.c) are subtracted; the rest, per million blocks, must be below
-10. This is promise 15 (P15); the exit status is 1 where ours does not keep it.
+Futex calls are counted by `strace -f -c` at 8x, in runs of their own. Those of the same program
+with an allocator that never waits (nolock.c) are subtracted; the rest, per million blocks, must be
+below 10. This is promise 15 (P15); the exit status is 1 where ours does not keep it.
 """
 import argparse
 import os
@@ -88,12 +88,12 @@ def compare(by_factor):
 
 def report(program, speeds, futexes, unavoidable):
     """Prints the table; returns whether ours keeps the promise."""
-    print(f"\n{program}, {PROGRAMS[program] / 1e6:.0f} million blocks: million blocks per second, by "
-          f"threads per core; futex calls per million blocks at {FACTORS[-1]}x\n"
+    million = PROGRAMS[program] / 1e6
+    print(f"\n{program}, {million:.0f} million blocks: millions per second, by threads per core; "
+          f"futex calls per million at {FACTORS[-1]}x\n"
           f"  {'allocator':<12}{''.join(f'{factor}x'.rjust(8) for factor in FACTORS)}"
           f"   {'8x / 1x':<20}{'futex':>8}")
     kept = True
-    million = PROGRAMS[program] / 1e6
     for allocator, by_factor in speeds.items():
         ratio, low, high, words = compare(by_factor)
         futex = (futexes[allocator] - unavoidable) / million
@@ -112,7 +112,7 @@ def report(program, speeds, futexes, unavoidable):
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, metavar="N")
-    parser.add_argument("--only", default="", metavar="WORD", help="programs with WORD in their names")
+    parser.add_argument("--only", default="", metavar="WORD", help="programs named like this")
     parser.add_argument("--peers", default="glibc", metavar="NAME,...", help="or `all`")
     parser.add_argument("--ours", type=pathlib.Path, metavar="PATH",
                         default=race.ROOT / "out" / "release" / "libmimalloc.so")

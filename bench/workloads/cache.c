@@ -1,7 +1,7 @@
 // cache: threads write to small objects of their own, again and again (the false sharing tests of
 // Berger et al., "Hoard: A Scalable Memory Allocator for Multithreaded Applications", 2000). This
-// asks for one thing: objects of two threads in different cache lines. If they share one, each write
-// fetches the line from the other core, and two threads are slower than one.
+// asks for one thing: objects of two threads in different cache lines. If they share one, each
+// write fetches the line from the other core, and two threads are slower than one.
 //
 //   cache thrash [THREADS [OBJECTS [WRITES]]]     active: two threads allocate at the same time
 //   cache scratch [THREADS [OBJECTS [WRITES]]]    passive: the first objects come from the main

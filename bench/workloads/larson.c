@@ -1,8 +1,8 @@
 // larson: a server that hands its connections on (after Larson and Krishnan, "Memory Allocation for
-// Long-Running Server Applications", 1998). Each thread keeps an array of blocks and replaces random
-// ones by blocks of random sizes; after a while it starts a successor, leaves it the whole array and
-// ends. This asks for blocks that outlive their threads without memory that dies with them: almost
-// every block is freed by a descendant of the thread that allocated it.
+// Long-Running Server Applications", 1998). Each thread keeps an array of blocks and replaces
+// random ones by blocks of random sizes; after a while it starts a successor, leaves it the whole
+// array and ends. This asks for blocks that outlive their threads without memory that dies with
+// them: almost every block is freed by a descendant of the thread that allocated it.
 //
 //   larson [THREADS [OPERATIONS [BLOCKS [LIFE]]]]     LIFE: operations of one thread
 //

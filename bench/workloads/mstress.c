@@ -1,9 +1,9 @@
 // mstress: rounds of threads with a buffer of blocks between them (after the description of
 // mimalloc's stress test). A thread replaces random blocks of its own and exchanges one in four of
 // the new ones for what lies in a random place of the shared buffer. At the end of a round it frees
-// what it has and ends; the shared blocks live on, a quarter of them until the main thread frees it,
-// and the next round begins with new threads. This asks for quick starts and ends of threads, and
-// for sizes to be mixed: one block in 64 has up to 8 KiB, one in 2048 up to 256 KiB.
+// what it has and ends; the shared blocks live on, a quarter of them until the main thread frees
+// it, and the next round begins with new threads. This asks for quick starts and ends of threads,
+// and for sizes to be mixed: one block in 64 has up to 8 KiB, one in 2048 up to 256 KiB.
 //
 //   mstress [THREADS [OPERATIONS [ROUNDS]]]
 #include "crew.h"

@@ -1,7 +1,7 @@
 // rptest: blocks of 16 to 8000 bytes, small ones more often, a share of them freed by other threads
-// (after the description of rpmalloc's benchmark). In each loop a thread replaces blocks of its own,
-// scattered over all it has; one victim in five is not freed but put on a list, and at the end of
-// the loop the list is left for another thread, and the list found there is freed. This asks for
+// (after the description of rpmalloc's benchmark). In each loop a thread replaces blocks of its
+// own, scattered over all it has; one victim in five is not freed but put on a list, and at the end
+// of the loop the list is left for another thread, and the list found there is freed. This asks for
 // many size classes at once in every thread, and for remote frees that are a part of the life, not
 // the whole of it.
 //

@@ -1,8 +1,8 @@
 // sh8: nothing is freed by the thread that allocated it (after the descriptions of MicroQuill's
 // sh6bench and sh8bench). Threads make batches of blocks, runs of one size, and leave each whole
-// batch in a box for another thread; the batch they find there they free, its first half in the order
-// of allocation, its second half in reverse. This asks for cheap remote frees in both orders, without
-// luck: no block ever comes back the short way.
+// batch in a box for another thread; the batch they find there they free, its first half in the
+// order of allocation, its second half in reverse. This asks for cheap remote frees in both orders,
+// without luck: no block ever comes back the short way.
 //
 //   sh8 [THREADS [OPERATIONS]]      (A thread may find its own batch, if it meets nobody.)
 #include "crew.h"

@@ -1,7 +1,7 @@
 // visitors: threads that come, allocate and leave, some at the same time, a hundred in all. A
-// visitor replaces random blocks of its own; when it leaves it frees most of them, and an eighth goes
-// to a later visitor, who frees it. This asks for a start and an end of threads that take no turns
-// at a lock, and for the memory of the dead to be found by the newly born.
+// visitor replaces random blocks of its own; when it leaves it frees most of them, and an eighth
+// goes to a later visitor, who frees it. This asks for a start and an end of threads that take no
+// turns at a lock, and for the memory of the dead to be found by the newly born.
 //
 //   visitors [THREADS [OPERATIONS [VISITORS]]]      THREADS: at the same time
 #include "crew.h"
