@@ -76,12 +76,12 @@ static inline uint64_t list_end(block_t* list) {
   return sum;
 }
 
-// A place for one block or list; whoever puts something in takes what lay there before, so boxes
+// A place for one block, list or batch; whoever puts something in takes what lay there before, so boxes
 // hold a bounded amount. The exchange releases what goes in, for the acquire of the exchange that
 // takes it out: its contents are then seen by the thread that frees it.
-typedef _Atomic(block_t*) box_t;
+typedef _Atomic(void*) box_t;
 
-static inline block_t* box_exchange(box_t* box, block_t* in) {
+static inline void* box_exchange(box_t* box, void* in) {
   return atomic_exchange_explicit(box, in, memory_order_acq_rel);
 }
 

@@ -1,11 +1,11 @@
 // sh8: nothing is freed by the thread that allocated it (after the descriptions of MicroQuill's
-// sh6bench and sh8bench). Threads make batches of blocks, runs of one size, and leave each whole
-// batch in a box for another thread; the batch they find there they free, its first half in the
-// order of allocation, its second half in reverse. This asks for cheap remote frees in both orders,
-// without luck: no block ever comes back the short way.
+// sh6bench and sh8bench). Threads make batches of blocks, runs of one size, and hand each whole
+// batch to the next thread of a ring, which frees its first half in the order of allocation, its
+// second half in reverse. This asks for cheap remote frees in both orders, without luck: no block
+// ever comes back the short way.
 //
-//   sh8 [THREADS [OPERATIONS]]      (A thread may find its own batch, if it meets nobody.)
-#include "crew.h"
+//   sh8 [THREADS [OPERATIONS]]
+#include "ring.h"
 
 enum { BATCH = 1000, RUN = 16, SIZE_MIN = sizeof(block_t), SIZE_SPAN = 985 };
 
@@ -16,12 +16,9 @@ typedef struct batch {
 typedef struct worker {
   pthread_t thread;
   size_t index;
-  size_t threads;
   size_t batches;
-  uint64_t checksum;
+  place_t place;
 } worker_t;
-
-static _Atomic(batch_t*)* boxes;  // one for each thread, as box_t
 
 // The smaller of two draws: the larger the rarer.
 static size_t size_draw(rng_t* rng) {
@@ -40,8 +37,8 @@ static batch_t* batch_make(rng_t* rng) {
   return batch;
 }
 
-static uint64_t batch_end(batch_t* batch) {
-  if (batch == NULL) return 0;
+static uint64_t batch_end(void* thing) {
+  batch_t* const batch = thing;
   uint64_t checksum = 0;
   for (size_t i = 0; i < BATCH / 2; i++) checksum += block_end(batch->block[i]);
   for (size_t i = BATCH; i-- > BATCH / 2;) checksum += block_end(batch->block[i]);
@@ -49,41 +46,33 @@ static uint64_t batch_end(batch_t* batch) {
   return checksum;
 }
 
-static batch_t* exchange(size_t box, batch_t* in) {
-  return atomic_exchange_explicit(&boxes[box], in, memory_order_acq_rel);
-}
-
 static void* work(void* argument_of_thread) {
   worker_t* const own = argument_of_thread;
   rng_t rng = rng_seeded(own->index);
-  uint64_t checksum = 0;
-  for (size_t i = 0; i < own->batches; i++) {
-    batch_t* const batch = batch_make(&rng);
-    checksum += batch_end(exchange((own->index + i) % own->threads, batch));
-  }
-  own->checksum = checksum;
+  place_t place = own->place;
+  for (size_t i = 0; i < own->batches; i++) place_give(&place, batch_make(&rng));
+  place_leave(&place);
+  own->place = place;
   return NULL;
 }
 
 int main(int argc, char** argv) {
   const size_t threads = argument(argc, argv, 1, default_threads());
-  const size_t operations = argument(argc, argv, 2, 30000000);
+  const size_t operations = argument(argc, argv, 2, 20000000);
   const size_t batches = operations / BATCH + 1;
 
   worker_t* const workers = must_malloc(threads * sizeof(worker_t));
-  boxes = must_malloc(threads * sizeof *boxes);
-  for (size_t i = 0; i < threads; i++) atomic_init(&boxes[i], NULL);
+  box_t* const boxes = ring_make(threads);
   for (size_t i = 0; i < threads; i++) {
-    workers[i] = (worker_t){.index = i, .threads = threads};
-    workers[i].batches = part_of(batches, threads, i);
+    workers[i] = (worker_t){.index = i, .batches = part_of(batches, threads, i)};
+    workers[i].place = place_make(boxes, threads, i, batch_end);
     workers[i].thread = start_thread(work, &workers[i]);
   }
   uint64_t checksum = 0;
   for (size_t i = 0; i < threads; i++) {
     pthread_join(workers[i].thread, NULL);
-    checksum += workers[i].checksum;
+    checksum += workers[i].place.checksum;
   }
-  for (size_t i = 0; i < threads; i++) checksum += batch_end(exchange(i, NULL));
   free(boxes);
   free(workers);
   printf("sh8 %zu threads, %zu batches of %d: %016llx\n", threads, batches, BATCH,

@@ -30,7 +30,7 @@ static struct {
 static void send(block_t* list) {
   box_t* const box = &queue.box[atomic_fetch_add(&queue.sent, 1) % BOXES];
   for (;;) {
-    block_t* empty = NULL;
+    void* empty = NULL;
     // Release: for the exchange in `receive`.
     if (atomic_compare_exchange_weak_explicit(box, &empty, list, memory_order_release,
                                               memory_order_relaxed)) {
