@@ -27,9 +27,9 @@ compile libnolock.so "$root/bench/nolock.c" $strict -shared -fPIC
 for row in "${small[@]}" "${small_threads[@]}"; do
   read -r program arguments <<<"$row"
   timeout 60 ./$program $arguments >plain 2>&1 || complain plain "$row: status $?"
-  with timeout 60 ./$program $arguments >ours 2>&1 || complain ours "$row: status $? on ours"
+  timeout 60 env LD_PRELOAD="$lib" ./$program $arguments >ours 2>&1 || complain ours "$row: status $? on ours"
   cmp -s plain ours || complain ours "$row prints something else on ours"
-  LD_PRELOAD=$PWD/libnolock.so timeout 60 ./$program $arguments >nolock 2>&1
+  timeout 60 env LD_PRELOAD="$PWD/libnolock.so" ./$program $arguments >nolock 2>&1
   cmp -s plain nolock || complain nolock "$row prints something else on nolock"
 done
 
