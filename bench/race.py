@@ -67,6 +67,7 @@ GROUPS = {
         "cache-thrash-n": ["cache", "thrash"],
     }),
 }
+ROUNDS_MIN = 6  # the median lies between the lowest and the highest of five with only 94 %
 NOISY = 0.10  # an interval wider than this cannot tell what the limits ask for
 
 # Name -> library, None for no preload. The libraries are those of Debian's packages.
@@ -332,6 +333,16 @@ def print_verdicts(group, results):
         print(f"  {name:<16}{''.join(cells)}{result.verdict()}")
 
 
+def print_conditions(rounds):
+    """Where this ran, and what is wrong with that."""
+    load = os.getloadavg()[0]
+    print(f"{machine()}; load {load:.1f}; {rounds} rounds, interleaved")
+    if load > 0.5:
+        print("note: the machine is not idle; trust the cpu column more than the wall one")
+    if rounds < ROUNDS_MIN:
+        print(f"note: less than {ROUNDS_MIN} rounds make no interval of 95 %; verdicts are a guess")
+
+
 def write_json(path, header, results):
     rows = {}
     for name, result in results.items():
@@ -396,10 +407,7 @@ def main():
         "rounds": options.rounds,
         "allocators": {name: str(path or "") for name, path in allocators.items()},
     }
-    load = header["load_at_start"]
-    print(f"{header['machine']}; load {load:.1f}; {options.rounds} rounds, interleaved")
-    if load > 0.5:
-        print("note: the machine is not idle; trust the cpu column more than the wall one")
+    print_conditions(options.rounds)
 
     results = {}
     for name, group in options.rows.items():

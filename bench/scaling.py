@@ -133,7 +133,7 @@ def main():
     if race.OURS not in allocators:
         race.fail("nothing of ours to judge")
     environment = race.clean_environment()
-    print(f"{race.machine()}; load {os.getloadavg()[0]:.1f}; {options.rounds} rounds, interleaved")
+    race.print_conditions(options.rounds)
 
     broken = []
     for program in options.programs:
