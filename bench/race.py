@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Race allocators over the workloads, preloaded into the same binaries, interleaved in one run.
 
-usage: bench/race.py [--quick] [--rounds N] [--only WORD] [--peers NAME,...]
-                     [--ours PATH] [--json FILE]
+usage: bench/race.py [--group core|threads|all] [--quick] [--rounds N] [--only WORD]
+                     [--peers NAME,...] [--ours PATH] [--json FILE]
 
 Every round runs each allocator once, in another order each time, so that a slow minute of the
 machine hits all of them. The tables show medians; `spread` is (max - min) / median. The best peer
-of a column is the one with the lowest median. Ours is divided by it round by round; where the
-middle half of these ratios leaves both answers open, the verdict is `unclear`. All allocators must
-print the same.
+of a column is the one with the lowest median. Ours is divided by it round by round; beside the
+median of these ratios stands its 95 % interval (bootstrap). Where the limit lies inside of it, the
+verdict is `unclear`; where it is wide, the row is `noisy`. All allocators must print the same.
 
 More peers:  PEERS="name=/path/to/lib.so ..." bench/race.py        Compiler:  CC=clang bench/race.py
 """
@@ -28,20 +28,47 @@ from dataclasses import asdict, dataclass
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 OUT = ROOT / "out" / "bench"
-CFLAGS = "-std=c11 -O2 -fno-builtin-malloc -fno-builtin -Wall -Wextra -pthread".split()
+CFLAGS = "-std=c11 -O2 -fno-builtin -Wall -Wextra -Wpedantic -Wshadow -Wconversion -pthread".split()
 
 SOURCES = [BENCH / "pairs.c", *sorted((BENCH / "workloads").glob("*.c"))]
 MEASURE = ROOT / "tools" / "measure.c"
 
-# Row of the tables -> program and arguments (the defaults of the programs, where there are none).
-WORKLOADS = {
-    "cfrac": ["cfrac"],
-    "tree": ["tree"],
-    "replace-small": ["replace", "small"],
-    "replace-middle": ["replace", "middle"],
-    "replace-skewed": ["replace", "skewed"],
-    "threads": ["threads"],
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows with the same limits: how far behind the best peer ours may be."""
+
+    time_limit: float
+    rss_limit: float
+    not_in_rss: tuple  # peers whose peak RSS does not count
+    rows: dict  # row of the tables -> program and arguments; the rest are the programs' defaults
+
+
+GROUPS = {
+    "core": Group(1.10, 1.20, (), {
+        "cfrac": ["cfrac"],
+        "tree": ["tree"],
+        "replace-small": ["replace", "small"],
+        "replace-middle": ["replace", "middle"],
+        "replace-skewed": ["replace", "skewed"],
+        "threads": ["threads"],
+    }),
+    "threads": Group(1.05, 1.10, ("glibc",), {
+        "larson": ["larson"],
+        "xmalloc-pair": ["xmalloc", "2"],
+        "xmalloc-many": ["xmalloc"],
+        "mstress": ["mstress"],
+        "rptest": ["rptest"],
+        "sh8": ["sh8"],
+        "cache-scratch-1": ["cache", "scratch", "1"],
+        "cache-scratch-n": ["cache", "scratch"],
+        "cache-thrash-1": ["cache", "thrash", "1"],
+        "cache-thrash-n": ["cache", "thrash"],
+    }),
 }
+ROUNDS_MIN = 6  # the median lies between the lowest and the highest of five with only 94 %
+NOISY = 0.10  # an interval wider than this cannot tell what the limits ask for
 
 # Name -> library, None for no preload. The libraries are those of Debian's packages.
 OURS = "ours"
@@ -53,10 +80,6 @@ PEERS = {
     "mimalloc2": DEBIAN / "libmimalloc.so.2",
     "tbbmalloc": DEBIAN / "libtbbmalloc_proxy.so.2",
 }
-
-# How far behind the best peer we may be (the acceptance of the first issue).
-TIME_LIMIT = 1.10
-RSS_LIMIT = 1.20
 
 TIMEOUT_SECONDS = 120
 MIB = 1024.0  # in KiB, the unit of rusage
@@ -170,9 +193,8 @@ def run_once(library, arguments, environment):
     return Run(wall, user, system, int(fields[3]), int(fields[4])), done.stdout
 
 
-def race(name, allocators, rounds, environment):
-    """All rounds of one workload: runs, outputs and failures by allocator. Who failed is out."""
-    arguments = WORKLOADS[name]
+def race(name, group, allocators, rounds, environment):
+    """All rounds of one workload, as a Result. Who failed is out."""
     runs = {allocator: [] for allocator in allocators}
     outputs, failures = {}, {}
     shuffler = random.Random(0)
@@ -183,7 +205,7 @@ def race(name, allocators, rounds, environment):
             if sys.stderr.isatty():
                 print(f"\r\033[K{name}: {allocator} ", end="", file=sys.stderr, flush=True)
             try:
-                run, output = run_once(allocators[allocator], arguments, environment)
+                run, output = run_once(allocators[allocator], group.rows[name], environment)
                 if outputs.setdefault(allocator, output) != output:
                     raise Failure("printed something else than in its first round")
                 runs[allocator].append(run)
@@ -198,7 +220,8 @@ def race(name, allocators, rounds, environment):
         if output != right:
             reason = f"printed {output.strip()!r}, most print {right.strip()!r}"
             failures.setdefault(allocator, reason)
-    return {a: r for a, r in runs.items() if a not in failures}, right, failures
+    runs = {a: r for a, r in runs.items() if a not in failures}
+    return Result(group, runs, right, failures)
 
 
 # ---- what came out
@@ -215,87 +238,125 @@ def spread(runs, field):
 
 @dataclass
 class Comparison:
-    """Ours over the best peer, divided round by round: median and middle half (the quartiles)."""
+    """Ours over the best peer, divided round by round: the median, and the interval around it."""
 
     ratio: float
-    lowest: float
-    highest: float
+    low: float
+    high: float
     best: str
 
-    def answer(self, limit):
-        if self.highest <= limit:
-            return "ok"
-        return "BEHIND" if self.lowest > limit else "unclear"
+    def __str__(self):
+        return f"{self.ratio:.2f} [{self.low:.2f}-{self.high:.2f}] {self.best}"
+
+    def answers(self, limit):
+        words = ["noisy"] if self.high - self.low > NOISY else []
+        if self.low > limit:
+            words.append("BEHIND")
+        elif self.high > limit:
+            words.append("unclear")
+        return words
 
 
-def against_best(runs, field):
+def interval(values):
+    """The 95 % interval of the median: where it falls when values are drawn again (bootstrap)."""
+    draws, rng = 2000, random.Random(0)
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(draws))
+    return medians[draws // 40], medians[-1 - draws // 40]
+
+
+def against_best(runs, field, without=()):
     """None without us or without a peer."""
-    peers = [a for a in runs if a != OURS]
+    peers = [a for a in runs if a != OURS and a not in without]
     if OURS not in runs or not peers:
         return None
     best = min(peers, key=lambda a: median(runs[a], field))
     pairs = zip(runs[OURS], runs[best])
     ratios = [getattr(ours, field) / (getattr(peer, field) or 1) for ours, peer in pairs]
-    middle = low = high = ratios[0]
-    if len(ratios) > 1:
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return Comparison(middle, low, high, best)
+    return Comparison(statistics.median(ratios), *interval(ratios), best)
 
 
-def print_table(name, runs, failures, output):
-    print(f"\n{name}: {'; '.join(output.strip().splitlines())}")
+@dataclass
+class Result:
+    """What came out of one row."""
+
+    group: Group
+    runs: dict
+    output: str
+    failures: dict
+
+    def __post_init__(self):
+        self.time = against_best(self.runs, "wall")
+        self.cpu = against_best(self.runs, "cpu")
+        self.rss = against_best(self.runs, "peak_kib", self.group.not_in_rss)
+
+    def verdict(self):
+        if OURS in self.failures:
+            return "FAILED"
+        if self.time is None or self.rss is None:
+            return "-"
+        answers = {
+            "time": self.time.answers(self.group.time_limit),
+            "rss": self.rss.answers(self.group.rss_limit),
+        }
+        words = []
+        for word in ("BEHIND", "unclear", "noisy"):
+            if columns := [column for column in answers if word in answers[column]]:
+                words.append(f"{word} in {' and '.join(columns)}")
+        held = all(set(its) <= {"noisy"} for its in answers.values())
+        return ", ".join(["ok"] * held + words)
+
+
+def print_table(name, result):
+    print(f"\n{name}: {'; '.join(result.output.strip().splitlines())}")
     print(f"  {'allocator':<12}{'wall s':>9}{'spread':>8}{'cpu s':>9}{'spread':>8}"
           f"{'peak MiB':>10}{'spread':>8}{'minor faults':>14}")
-    for allocator, its in runs.items():
+    for allocator, its in result.runs.items():
         print(f"  {allocator:<12}{median(its, 'wall'):9.3f}{spread(its, 'wall'):8.1%}"
               f"{median(its, 'cpu'):9.3f}{spread(its, 'cpu'):8.1%}"
               f"{median(its, 'peak_kib') / MIB:10.1f}{spread(its, 'peak_kib'):8.1%}"
               f"{median(its, 'minor_faults'):14.0f}")
-    for allocator, reason in failures.items():
+    for allocator, reason in result.failures.items():
         print(f"  {allocator:<12}FAILED: {reason}")
-    for title, field in (("time", "wall"), ("peak RSS", "peak_kib")):
-        if compared := against_best(runs, field):
-            print(f"  {title}: ours is {compared.ratio:.2f} x the best peer, {compared.best} "
-                  f"(middle half of the rounds: {compared.lowest:.2f} - {compared.highest:.2f})")
+    sys.stdout.flush()
 
 
-def verdict(runs, failures):
-    """One row of the last table: three comparisons and a sentence."""
-    compared = [against_best(runs, field) for field in ("wall", "cpu", "peak_kib")]
-    time, _, rss = compared
-    if OURS in failures:
-        return compared, "FAILED"
-    if time is None:
-        return compared, "-"
-    answers = {"time": time.answer(TIME_LIMIT), "rss": rss.answer(RSS_LIMIT)}
-    words = []
-    for answer in ("BEHIND", "unclear"):
-        if columns := [column for column in answers if answers[column] == answer]:
-            words.append(f"{answer} in {' and '.join(columns)}")
-    return compared, ", ".join(words) or "ok"
+def print_verdicts(group, results):
+    """One line for each row of a group, if any ran."""
+    if not results:
+        return
+    without = f", without {', '.join(group.not_in_rss)}" if group.not_in_rss else ""
+    print(f"\nours / best peer [95 % interval]; ok: at most {group.time_limit:.2f} in time and "
+          f"{group.rss_limit:.2f} in peak RSS (of the best there{without})")
+    print(f"  {'workload':<16}{'time':<28}{'cpu':<28}{'rss':<28}verdict")
+    for name, result in results.items():
+        cells = (f"{str(c or '-'):<28}" for c in (result.time, result.cpu, result.rss))
+        print(f"  {name:<16}{''.join(cells)}{result.verdict()}")
 
 
-def print_verdicts(results):
-    limits = f"at most {TIME_LIMIT:.2f} in time and {RSS_LIMIT:.2f} in peak RSS"
-    print(f"\nours / best peer; ok: {limits}")
-    print(f"  {'workload':<16}{'time':>6} {'':<11}{'cpu':>6} {'':<11}{'rss':>6} {'':<11}verdict")
-    for name, (runs, _, failures) in results.items():
-        compared, word = verdict(runs, failures)
-        cells = (f"{c.ratio:6.2f} {c.best:<11}" if c else f"{'-':>6} {'':<11}" for c in compared)
-        print(f"  {name:<16}{''.join(cells)}{word}")
+def print_conditions(rounds):
+    """Where this ran, and what is wrong with that."""
+    load = os.getloadavg()[0]
+    print(f"{machine()}; load {load:.1f}; {rounds} rounds, interleaved")
+    if load > 0.5:
+        print("note: the machine is not idle; trust the cpu column more than the wall one")
+    if rounds < ROUNDS_MIN:
+        print(f"note: less than {ROUNDS_MIN} rounds make no interval of 95 %; verdicts are a guess")
 
 
 def write_json(path, header, results):
-    workloads = {}
-    for name, (runs, output, failures) in results.items():
-        workloads[name] = {
-            "command": WORKLOADS[name],
-            "output": output,
-            "runs": {a: [asdict(run) for run in its] for a, its in runs.items()},
-            "failures": failures,
-            "verdict": verdict(runs, failures)[1],
+    rows = {}
+    for name, result in results.items():
+        compared = {"time": result.time, "cpu": result.cpu, "rss": result.rss}
+        rows[name] = {
+            "command": result.group.rows[name],
+            "limits": {"time": result.group.time_limit, "rss": result.group.rss_limit},
+            "output": result.output,
+            "runs": {a: [asdict(run) for run in its] for a, its in result.runs.items()},
+            "ours_over_best": {c: asdict(its) for c, its in compared.items() if its},
+            "failures": result.failures,
+            "verdict": result.verdict(),
         }
-    path.write_text(json.dumps({**header, "workloads": workloads}, indent=1) + "\n")
+    path.write_text(json.dumps({**header, "workloads": rows}, indent=1) + "\n")
 
 
 def machine():
@@ -312,6 +373,7 @@ def machine():
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--group", choices=[*GROUPS, "all"], default="all")
     parser.add_argument("--quick", action="store_true", help="3 rounds instead of 7")
     parser.add_argument("--rounds", type=int, metavar="N")
     parser.add_argument("--only", default="", metavar="WORD",
@@ -324,9 +386,11 @@ def parse_arguments():
     options.rounds = options.rounds or (3 if options.quick else 7)
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
-    options.workloads = [name for name in WORKLOADS if options.only in name]
-    if not options.workloads:
-        parser.error(f"--only: no such workload; there are {', '.join(WORKLOADS)}")
+    groups = GROUPS.values() if options.group == "all" else [GROUPS[options.group]]
+    options.rows = {name: group for group in groups for name in group.rows if options.only in name}
+    if not options.rows:
+        names = [name for group in groups for name in group.rows]
+        parser.error(f"--only: no such workload; there are {', '.join(names)}")
     options.wanted = set(filter(None, options.peers.split(",")))
     return options
 
@@ -343,20 +407,17 @@ def main():
         "rounds": options.rounds,
         "allocators": {name: str(path or "") for name, path in allocators.items()},
     }
-    load = header["load_at_start"]
-    print(f"{header['machine']}; load {load:.1f}; {options.rounds} rounds, interleaved")
-    if load > 0.5:
-        print("note: the machine is not idle; trust the cpu column more than the wall one")
+    print_conditions(options.rounds)
 
     results = {}
-    for name in options.workloads:
-        results[name] = runs, output, failures = race(name, allocators, options.rounds, environment)
-        print_table(name, runs, failures, output)
-        sys.stdout.flush()
-    print_verdicts(results)
+    for name, group in options.rows.items():
+        results[name] = race(name, group, allocators, options.rounds, environment)
+        print_table(name, results[name])
+    for group in GROUPS.values():
+        print_verdicts(group, {n: r for n, r in results.items() if r.group is group})
     if options.json:
         write_json(options.json, header, results)
-    return 1 if any(failures for _, _, failures in results.values()) else 0
+    return 1 if any(result.failures for result in results.values()) else 0
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ static _Atomic(block_t*) mailbox[MAILBOX_COUNT];
 static block_t* block_make(rng_t* rng) {
   const uint64_t draw = rng_next(rng);
   const size_t span = (draw >> 32) % 64 == 0 ? 4096 - sizeof(block_t) : 240;
-  const size_t size = sizeof(block_t) + 1 + (draw & 0xFFFFFF) % span;
+  const size_t size = sizeof(block_t) + 1 + (size_t)(draw & 0xFFFFFF) % span;
   block_t* const block = must_malloc(size);
   *block = (block_t){.stamp = draw, .size = size};
   ((unsigned char*)block)[size - 1] = 0xA5;

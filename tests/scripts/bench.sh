@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# The workloads of bench/ lose nothing: each, in small, prints the same on the C library's allocator and
+# on ours, and those with threads under TSan as well. And race.py judges as its README says.
+. "$(dirname "$0")/support/common.bash"
+
+strict="-Wpedantic -Wshadow -Wconversion -Werror"
+
+# small ROW...: a program and arguments that take a few hundredths of a second.
+small=(
+  "cfrac 17976931348623157 60" "tree 20 8 1000 500 2" "replace small 50000 1000" "replace middle 50000 1000"
+  "replace skewed 50000 1000" "threads 3 3 5000"
+)
+small_threads=(
+  "larson 4 100000 2000 5000" "larson 5 3" "xmalloc 2 100000" "xmalloc 5 100000" "mstress 4 60000 6"
+  "rptest 4 40000 1000" "rptest 1 10000" "sh8 4 100000" "sh8 5 3" "cache thrash 4 400 20"
+  "cache scratch 4 400 20" "visitors 8 100000" "visitors 7 10 3"
+)
+
+for source in "$root"/bench/workloads/*.c; do
+  # shellcheck disable=SC2086  # several words
+  compile "$(basename "$source" .c)" "$source" $strict
+done
+# shellcheck disable=SC2086
+compile libnolock.so "$root/bench/nolock.c" $strict -shared -fPIC
+
+# shellcheck disable=SC2086  # several arguments
+for row in "${small[@]}" "${small_threads[@]}"; do
+  read -r program arguments <<<"$row"
+  timeout 60 ./$program $arguments >plain 2>&1 || complain plain "$row: status $?"
+  timeout 60 env LD_PRELOAD="$lib" ./$program $arguments >ours 2>&1 || complain ours "$row: status $? on ours"
+  cmp -s plain ours || complain ours "$row prints something else on ours"
+  timeout 60 env LD_PRELOAD="$PWD/libnolock.so" ./$program $arguments >nolock 2>&1
+  cmp -s plain nolock || complain nolock "$row prints something else on nolock"
+done
+
+# shellcheck disable=SC2086
+if [ "$variant" = release ] && [ "${MI_BITS:-64}" = 64 ]; then
+  for row in "${small_threads[@]}"; do
+    read -r program arguments <<<"$row"
+    [ -f $program.tsan ] || compile $program.tsan "$root/bench/workloads/$program.c" -fsanitize=thread
+    TSAN_OPTIONS=halt_on_error=1 timeout 60 ./$program.tsan $arguments >tsan 2>&1 || complain tsan "$row: status $? under TSan"
+  done
+fi
+
+PYTHONPATH=$root/bench python3 -B - <<'EOF' || fail "race.py judges wrongly"
+import race
+
+def result(group, ours, peer, ours_kib, peer_kib, glibc_kib=1):
+    """Rounds in which ours takes these seconds, a peer one each; the C library is slow and small."""
+    seconds = {"ours": ours, "peer": peer, "glibc": [9.0] * len(ours)}
+    kib = {"ours": ours_kib, "peer": peer_kib, "glibc": glibc_kib}
+    runs = {a: [race.Run(s, s, 0.0, kib[a], 0) for s in seconds[a]] for a in seconds}
+    return race.Result(race.GROUPS[group], runs, "", {})
+
+def expect(verdict, *measured):
+    got = result(*measured).verdict()
+    assert got == verdict, f"{measured}: {got}, not {verdict}"
+
+one = [1.0] * 7
+expect("ok", "threads", [1.05] * 7, one, 110, 100)
+expect("BEHIND in time", "threads", [1.06] * 7, one, 110, 100)
+expect("BEHIND in rss", "threads", one, one, 111, 100)
+expect("BEHIND in rss", "core", one, one, 100, 100)  # the C library's counts there
+expect("unclear in time", "threads", [1.02, 1.03, 1.04, 1.04, 1.06, 1.07, 1.08], one, 100, 100)
+expect("ok, noisy in time", "threads", [0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0], one, 100, 100)
+expect("BEHIND in time and rss, noisy in time", "threads", [1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7], one, 120, 100)
+low, high = race.interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
+assert (low, high) == (2.0, 6.0), (low, high)  # 95 % of the medians of seven draws, by the binomial
+EOF
+[ $bad -eq 0 ]
