@@ -257,7 +257,7 @@ static const part_t parts[] = {
 
 static void run(const part_t* part, const promise_plan_t* plan) {
   const uint32_t turnovers = plan->is_long ? part->turnovers_long : part->turnovers_short;
-  total = (uint64_t)SLOTS * turnovers / (IS_SLOW && !plan->is_long ? 3 : 1);
+  total = (uint64_t)SLOTS * turnovers / (HAS_SANITIZER && !plan->is_long ? 3 : 1);
   memset((void*)slots, 0, sizeof slots);
   memset((void*)channels, 0, sizeof channels);
   rss_of_nothing = resident_bytes();
