@@ -96,8 +96,8 @@ static void run(size_t held_count) {
 int main(int argc, char** argv) {
   const size_t held_count = argument(argc, argv, 1, 100) * 1024 * 1024 / MEAN;
   call_count = argument(argc, argv, 2, 200000);
-  calls = mmap(NULL, call_count * sizeof *calls, PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  calls = mmap(NULL, call_count * sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+               -1, 0);
   if (calls == MAP_FAILED) return 2;
   memset(calls, 0xFF, call_count * sizeof *calls);
   for (int i = 0; i < RUNS; i++) {
@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
     if (child == 0) {
       volatile uint32_t sum = 0;  // the table's page faults are not those of a call
       for (size_t k = 0; k < call_count; k++) sum += calls[k].size;
+      (void)sum;
       run(held_count);
       _exit(0);
     }

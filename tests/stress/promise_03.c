@@ -95,9 +95,7 @@ static void note_replaced(uint32_t count) {
   atomic_fetch_add_explicit(&replaced, count, memory_order_relaxed);
 }
 
-static chance_t chance_of(uint64_t number) {
-  return (chance_t){mix(run_seed * 1000003 + number)};
-}
+static chance_t chance_of(uint64_t number) { return (chance_t){mix(run_seed * 1000003 + number)}; }
 
 static void run_workers(void* (*worker)(void*)) {
   pthread_t threads[THREADS];
@@ -251,7 +249,7 @@ typedef struct part_s {
 } part_t;
 
 static const part_t parts[] = {
-    {"producers", run_producers, 8, 80}, {"queue", run_queue, 8, 80},   {"ring", run_ring, 6, 60},
+    {"producers", run_producers, 8, 80}, {"queue", run_queue, 8, 80},    {"ring", run_ring, 6, 60},
     {"pool", run_pool, 8, 80},           {"cycles", run_cycles, 3, 125},
 };
 
@@ -265,9 +263,10 @@ static void run(const part_t* part, const promise_plan_t* plan) {
   sample();
   const size_t used = above(rss_most, rss_of_nothing);
   const double limit = 1.25 * LIVE_MIB + 8;
-  row(HAS_SANITIZER || in_mib(used) <= limit,
-      "P3  %-10s L = %d MiB replaced %5.1f times: RSS %6.1f MiB = %.2f L, at most %.1f", part->name,
-      LIVE_MIB, (double)total / SLOTS, in_mib(used), in_mib(used) / LIVE_MIB, limit);
+  memory_row(in_mib(used) <= limit,
+             "P3  %-10s L = %d MiB replaced %5.1f times: RSS %6.1f MiB = %.2f L, at most %.1f",
+             part->name, LIVE_MIB, (double)total / SLOTS, in_mib(used), in_mib(used) / LIVE_MIB,
+             limit);
   for (uint32_t i = 0; i < SLOTS; i++) free_marked(replace_slot(i, NULL));
 }
 

@@ -30,7 +30,8 @@ typedef struct late_s {
 
 static void expect_filled(const uint8_t* p, size_t size, uint8_t byte, const char* what) {
   for (size_t i = 0; i < size; i++) {
-    if (p[i] != byte) fail("%s: byte %zu of %p is %02x, not %02x", what, i, (const void*)p, p[i], byte);
+    if (p[i] != byte)
+      fail("%s: byte %zu of %p is %02x, not %02x", what, i, (const void*)p, p[i], byte);
   }
 }
 
@@ -52,7 +53,8 @@ static void use_everything(int pass) {
   }
   for (size_t i = 0; i < COUNT_OF(sizes); i++) {
     blocks[i] = mi_realloc(blocks[i], sizes[i] * 2 + 40);
-    if (blocks[i][0] != pass + 1 || blocks[i][sizes[i] - 1] != pass + 1) fail("realloc: not copied");
+    if (blocks[i][0] != pass + 1 || blocks[i][sizes[i] - 1] != pass + 1)
+      fail("realloc: not copied");
   }
   for (size_t i = 0; i < COUNT_OF(sizes); i++) mi_free(blocks[i]);
 }
@@ -116,7 +118,8 @@ static void passes(const promise_plan_t* plan) {
   const int rounds = plan->is_long ? 5000 : IS_SLOW ? 100 : 400;
   run_passes(rounds);
   const size_t grown = above(resident_bytes(), rss);
-  row(HAS_SANITIZER || grown <= 2 * MIB,
+  memory_row(
+      grown <= 2 * MIB,
       "P10 passes: %d threads, first calls in body and passes 1 to %d: RSS grew by %.2f MiB, at most 2",
       rounds * 2 * (PASSES_USED + 1), PASSES_USED, in_mib(grown));
   check_nothing_lives(before);
@@ -129,8 +132,8 @@ static void make_early_key(void) {
 #if HAS_SANITIZER
 __attribute__((constructor(101))) static void make_it_early(void) { make_early_key(); }
 #else
-__attribute__((section(".preinit_array"), used)) static void (*const make_it_early)(void) =
-    make_early_key;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const make_it_early)(void) = make_early_key;
 #endif
 
 static void make_late_key(void) {
@@ -223,7 +226,8 @@ static void memory_of_one_that_is_done(void) {
   step();
   step();
   const size_t grown = above(resident_bytes(), before);
-  row(HAS_SANITIZER || grown <= SHARED_BYTES / 8,
+  memory_row(
+      grown <= SHARED_BYTES / 8,
       "P10 calls: after mi_thread_done another thread allocates %d MiB: RSS grew by %.2f MiB, at most %d",
       SHARED_BYTES >> 20, in_mib(grown), SHARED_BYTES >> 23);
   pthread_join(first, NULL);
@@ -270,13 +274,13 @@ static void in_threadpool(void) {
   held_by_idle_thread(false);  // its stack and its theap are there for the next
   const size_t usual = held_by_idle_thread(false);
   const size_t pooled = held_by_idle_thread(true);
-  row(HAS_SANITIZER || pooled * 2 <= usual || pooled <= MIB / 2,
-      "P10 calls: an idle thread keeps %.2f MiB, one in a pool %.2f MiB, at most half", in_mib(usual),
-      in_mib(pooled));
+  memory_row(pooled * 2 <= usual,
+             "P10 calls: an idle thread keeps %.2f MiB, one in a pool %.2f MiB, at most half",
+             in_mib(usual), in_mib(pooled));
   // The next thread takes over what belonged to it, but not that it is one of a pool.
   const size_t after = held_by_idle_thread(false);
-  row(HAS_SANITIZER || after * 2 > usual, "P10 calls: a usual thread after it keeps %.2f MiB again",
-      in_mib(after));
+  memory_row(after * 2 > usual, "P10 calls: a usual thread after it keeps %.2f MiB again",
+             in_mib(after));
 }
 
 static void calls(const promise_plan_t* plan) {
@@ -330,10 +334,11 @@ static void churn(const promise_plan_t* plan) {
     const size_t rss = resident_bytes();
     if (rss > most) most = rss;
   }
-  row(HAS_SANITIZER || most - first <= 2 * MIB,
-      "P10 churn: %u threads: RSS %.2f MiB at first, at most %.2f more; 2 are allowed", lives,
-      in_mib(first), in_mib(most - first));
-  for (size_t i = 0; i < COUNT_OF(handed_on); i++) free_marked(atomic_exchange(&handed_on[i], NULL));
+  memory_row(most - first <= 2 * MIB,
+             "P10 churn: %u threads: RSS %.2f MiB at first, at most %.2f more; 2 are allowed",
+             lives, in_mib(first), in_mib(most - first));
+  for (size_t i = 0; i < COUNT_OF(handed_on); i++)
+    free_marked(atomic_exchange(&handed_on[i], NULL));
   check_nothing_lives(before);
 }
 

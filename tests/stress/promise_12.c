@@ -175,16 +175,15 @@ static void forks(const promise_plan_t* plan) {
   forks_max = plan->is_long ? 10000 : HAS_SANITIZER ? 50 : 200;
   mi_option_set(mi_option_purge_delay, 10);  // so that there are purges at any time
   pthread_t threads[THREADS];
-  for (intptr_t i = 0; i < THREADS; i++)
-    threads[i] = start_thread(allocate_and_fork, (void*)i);
+  for (intptr_t i = 0; i < THREADS; i++) threads[i] = start_thread(allocate_and_fork, (void*)i);
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
   const int done = atomic_load(&forks_begun) < forks_max ? atomic_load(&forks_begun) : forks_max;
   const double cpu_ms = (double)atomic_load(&cpu_us_most) / 1000;
   row(hung == 0 && ended_badly == 0,
-      "P12 forks: %d, from %d threads: %d hung, %d ended badly; the slowest was over in %ld s", done,
-      THREADS, hung, ended_badly, seconds_most);
-  row(IS_SLOW || cpu_ms < CPU_MS_MAX, "P12 forks: a child uses at most %.1f ms of CPU; %d are allowed",
-      cpu_ms, CPU_MS_MAX);
+      "P12 forks: %d, from %d threads: %d hung, %d ended badly; the slowest was over in %ld s",
+      done, THREADS, hung, ended_badly, seconds_most);
+  row(IS_SLOW || cpu_ms < CPU_MS_MAX,
+      "P12 forks: a child uses at most %.1f ms of CPU; %d are allowed", cpu_ms, CPU_MS_MAX);
 }
 
 // The memory of threads that have vanished ----------------------------------------------------------------
@@ -224,7 +223,8 @@ static void allocate_what_was_freed(const char* what) {
   }
   const size_t freed = blocks * MARKED_MEAN;
   const size_t grown = above(resident_bytes(), before);
-  row(HAS_SANITIZER || grown <= freed / 4,
+  memory_row(
+      grown <= freed / 4,
       "P12 vanished: %s: %.1f MiB freed by %d threads, allocated again by the child: RSS grew by %.1f "
       "MiB = %.0f %%, at most 25 %%",
       what, in_mib(freed), OWNERS, in_mib(grown), 100.0 * (double)grown / (double)freed);
