@@ -51,10 +51,20 @@ typedef struct channel_s {
 
 static channel_t channels[THREADS];
 
+// On a busy machine the others need the time.
+static void wait_a_little(uint32_t* tries) {
+  if (++*tries % 256 != 0) {
+    sched_yield();
+  } else {
+    nanosleep(&(struct timespec){.tv_nsec = 50 * 1000}, NULL);
+  }
+}
+
 static void channel_send(channel_t* channel, void* block, uint32_t room) {
   const uint32_t sent = atomic_load_explicit(&channel->sent, memory_order_relaxed);
+  uint32_t tries = 0;
   while (sent - atomic_load_explicit(&channel->received, memory_order_acquire) >= room)
-    sched_yield();
+    wait_a_little(&tries);
   channel->blocks[sent % CHANNEL_SIZE] = block;
   atomic_store_explicit(&channel->sent, sent + 1, memory_order_release);
 }
@@ -69,10 +79,11 @@ static void* channel_try_receive(channel_t* channel) {
 }
 
 static void* channel_receive(channel_t* channel) {
+  uint32_t tries = 0;
   for (;;) {
     void* const block = channel_try_receive(channel);
     if (block != NULL) return block;
-    sched_yield();
+    wait_a_little(&tries);
   }
 }
 
@@ -132,7 +143,7 @@ static void produce(uint32_t id) {
 
 static void only_free(void) {
   pthread_barrier_wait(&all_filled);
-  for (;;) {
+  for (uint32_t tries = 0;;) {
     // Before we look: who has ended has sent everything.
     const bool is_last_look = atomic_load_explicit(&workers_alive, memory_order_acquire) == 1;
     bool found = false;
@@ -142,7 +153,7 @@ static void only_free(void) {
       found |= block != NULL;
     }
     if (!found && is_last_look) return;
-    if (!found) sched_yield();
+    if (!found) wait_a_little(&tries);
   }
 }
 
