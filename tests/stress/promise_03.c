@@ -6,6 +6,8 @@
 //
 //   producers   seven allocate, one frees and never allocates; any block may be the next one to go
 //   queue       the same, but the oldest goes first
+//   turns       the same, any block, but the producers take turns: what was freed of those that wait
+//               has to serve the one whose turn it is
 //   ring        eight in a ring; each passes blocks to the next, one in eight is replaced
 //   pool        threads that replace 2000 blocks and end, eight at a time
 //   cycles      threads that replace 16 blocks and end: 1 M of them in the long form
@@ -53,7 +55,7 @@ static channel_t channels[THREADS];
 
 // On a busy machine the others need the time.
 static void wait_a_little(uint32_t* tries) {
-  if (++*tries % 256 != 0) {
+  if (++*tries % 4096 != 0) {
     sched_yield();
   } else {
     nanosleep(&(struct timespec){.tv_nsec = 50 * 1000}, NULL);
@@ -122,7 +124,11 @@ static void run_workers(void* (*worker)(void*)) {
 
 // Producers, and one that only frees ------------------------------------------------------------------
 
+enum { BURST = SLOTS / 8 };
+
 static bool oldest_goes_first;
+static bool take_turns;
+static _Atomic(uint64_t) turn;
 static _Atomic(uint32_t) next_slot;
 
 static uint32_t draw_victim(chance_t* chance) {
@@ -130,15 +136,26 @@ static uint32_t draw_victim(chance_t* chance) {
   return atomic_fetch_add_explicit(&next_slot, 1, memory_order_relaxed) % SLOTS;
 }
 
+// Every BURST blocks it is the next one's turn.
+static void mind_turn(uint32_t id, uint64_t number) {
+  if (!take_turns || number % BURST != 0) return;
+  if (number > 0) atomic_fetch_add_explicit(&turn, 1, memory_order_release);
+  const uint64_t mine = number / BURST * PRODUCERS + id;
+  uint32_t tries = 0;
+  while (atomic_load_explicit(&turn, memory_order_acquire) != mine) wait_a_little(&tries);
+}
+
 static void produce(uint32_t id) {
   chance_t chance = chance_of(id);
   fill_section(id, PRODUCERS, &chance);
   pthread_barrier_wait(&all_filled);
   for (uint64_t i = 0; i < total / PRODUCERS; i++) {
+    mind_turn(id, i);
     void* const block = marked_block(&chance);
     channel_send(&channels[id], replace_slot(draw_victim(&chance), block), CHANNEL_ROOM);
     if (i % BATCH == 0) note_replaced(BATCH);
   }
+  if (take_turns) atomic_fetch_add_explicit(&turn, 1, memory_order_release);
 }
 
 static void only_free(void) {
@@ -172,6 +189,11 @@ static void run_producers(void) { run_workers(produce_or_free); }
 
 static void run_queue(void) {
   oldest_goes_first = true;
+  run_workers(produce_or_free);
+}
+
+static void run_turns(void) {
+  take_turns = true;
   run_workers(produce_or_free);
 }
 
@@ -260,7 +282,8 @@ typedef struct part_s {
 } part_t;
 
 static const part_t parts[] = {
-    {"producers", run_producers, 8, 80}, {"queue", run_queue, 8, 80},    {"ring", run_ring, 6, 60},
+    {"producers", run_producers, 8, 80}, {"queue", run_queue, 8, 80},
+    {"turns", run_turns, 8, 80},         {"ring", run_ring, 6, 60},
     {"pool", run_pool, 8, 80},           {"cycles", run_cycles, 3, 125},
 };
 
