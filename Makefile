@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check check-programs sanitize m32 fuzz coverage bench format lint configs clean install help
+.PHONY: all release debug secure run test check check-programs sanitize m32 fuzz soak coverage bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -47,6 +47,11 @@ m32:                    ## the same tests with 32 bits (gcc -m32), release and d
 fuzz:                   ## random sequences of calls against a model, for a minute
 	$(setup) build test
 	@tests/fuzz/run.sh 60
+
+soak:                   ## the stress programs and the promises on threads in their long forms, 10 minutes
+	$(setup) build test
+	@for preset in release debug; do cmake --preset $$preset >/dev/null && cmake --build --preset $$preset || exit 1; done
+	@tools/soak.sh 600
 
 coverage:               ## which lines of src/ the tests execute; writes docs/coverage.md
 	$(setup) build test coverage

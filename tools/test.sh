@@ -98,6 +98,7 @@ for group in "$@"; do
       m32
       step configs tests/configs/run.sh
       step "fuzz, 10 minutes" tests/fuzz/run.sh 600
+      step "soak, short" tools/soak.sh 100
       step "programs, all" tests/programs/run.sh all
       step "guests" or_skip tests/guest/run.sh ;;
     *)

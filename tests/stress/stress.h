@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "mimalloc.h"
+#include "walk.h"
 
 static const size_t KIB = 1024;
 static const size_t MIB = 1024 * 1024;
@@ -272,6 +273,9 @@ static inline bool malloc_is_counted(void) {
 // All blocks are freed and all threads but ours have ended, which has not allocated: nothing may live.
 static inline void check_nothing_lives(account_t before) {
   mi_collect(true);
+  uint32_t segments;
+  const char* const broken = walk_heap(&segments);
+  if (broken != NULL) fail("%s is not valid", broken);
   const account_t after = account_now();
   const bool counted = malloc_is_counted();
   // libc keeps a few blocks for each stack that it may use again, and lists are counted whole.

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# P16: no call is long: the worst malloc and the worst free take less than 20 000 instructions, with a heap of
+# 10 MiB and one of 400 MiB, also when other threads have freed much, when threads have ended, and when much
+# is due to be purged. Counted by callgrind, each call by itself. MI_LONG=1: more calls.
+. "$(dirname "$0")/support/common.bash"
+[ "$variant" = release ] || skip "a promise of the release build only"
+[ "${MI_BITS:-64}" = 64 ] || skip "64 bits are enough"
+command -v valgrind >/dev/null || skip "no valgrind"
+echo '#include <valgrind/callgrind.h>' | "${CC:-gcc}" -E - >/dev/null 2>&1 || skip "no valgrind/callgrind.h"
+compile worst_call worst_call.c
+calls=3000
+[ "${MI_LONG:-0}" = 0 ] || calls=30000
+
+# Sets `malloc` and `free`, the most instructions of one call. A line of a dump names the call, the next its figure.
+count() { # PART HEAP_MIB
+  rm -f counts
+  with MIMALLOC_PURGE_DELAY=20 timeout 150 valgrind --tool=callgrind --callgrind-out-file=counts \
+    --combine-dumps=yes ./worst_call "$1" "$2" $calls 2>err || { complain err "$1, $2 MiB: status $?"; return 1; }
+  read -r malloc free < <(awk '
+    /^desc: Trigger: / { call = $NF }
+    /^totals: / { if ($2 > most[call]) most[call] = $2 }
+    END { print most["malloc"] + 0, most["free"] + 0 }' counts)
+}
+
+# A heap 40 times as large may not cost more than twice as much.
+row() { # PART CALL SMALL LARGE
+  local verdict=ok
+  if [ "$3" -eq 0 ] || [ "$3" -ge 20000 ] || [ "$4" -ge 20000 ] || { [ "$4" -gt 2000 ] && [ "$4" -gt $((2 * $3)) ]; }; then
+    verdict=FAIL
+    bad=$((bad + 1))
+  fi
+  printf '%-4s P16 %-6s worst %-6s: %7d instructions with 10 MiB, %7d with 400 MiB; less than 20000\n' \
+    $verdict "$1" "$2" "$3" "$4"
+}
+
+for part in mixed remote ended falls; do
+  count $part 10 || continue
+  malloc_small=$malloc free_small=$free
+  count $part 400 || continue
+  row $part malloc "$malloc_small" "$malloc"
+  row $part free "$free_small" "$free"
+done
+[ $bad -eq 0 ]
