@@ -19,7 +19,9 @@
 enum {
   BEATS_PER_TICK = 64,      // refills between two looks at the clock
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
-  SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself
+  SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself ...
+  PAGES_KEPT = 32,          // ... or of all classes, if it is others that free its blocks
+  DRAINED_PER_BEAT = 16,    // pages looked at that others have queued
   LOOKS_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
   LOOKS_PER_SWEEP = 128,    // and once per purge delay
 };
@@ -65,6 +67,7 @@ static void review_some_pages(theap_t* theap, uint32_t looks) {
 static MI_NOINLINE void housekeeping(theap_t* theap) {
   const uint64_t now = mii_platform_clock_ms();
   review_some_pages(theap, LOOKS_PER_TICK);
+  mii_thread_pool_dissolve_some();
   const long delay = mii_option_get(mi_option_purge_delay);
   if (delay >= 0 && now >= theap->next_sweep_ms) {
     theap->next_sweep_ms = now + (uint64_t)delay;
@@ -87,7 +90,7 @@ static inline void beat(theap_t* theap) {
 
 void mii_theap_beat(theap_t* theap) {
   beat(theap);
-  mii_theap_drain(theap);
+  if (MI_UNLIKELY(mii_theap_is_woken(theap))) mii_theap_drain_some(theap, DRAINED_PER_BEAT);
 }
 
 // The search for a page ----------------------------------------------------------------------------
@@ -105,10 +108,13 @@ static page_t* best_awake(theap_t* theap, uint32_t size_class) {
 }
 
 // Memory is the process's, not a thread's: of the pages that are full only the last few stay ours. Who
-// frees the others' blocks makes them everyone's. A thread that is alone would only make its own frees
-// slower.
+// frees the others' blocks makes them everyone's. None stays if it is mostly others that free our blocks
+// and we have many pages: then they would lie here until our turn comes. But a thread that is alone would
+// only make its own frees slower.
 static bool is_to_share(const theap_t* theap, const page_t* page) {
-  return mii_theap_page_age(theap, page) >= SLEEPERS_KEPT && !mii_thread_is_alone();
+  if (mii_thread_is_alone()) return false;
+  const bool others_free = theap->remote_wakes > UINT8_MAX / 2 && theap->page_count > PAGES_KEPT;
+  return others_free || mii_theap_page_age(theap, page) >= SLEEPERS_KEPT;
 }
 
 // Nothing is awake: look at a few that sleep.
@@ -148,10 +154,7 @@ static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
 
 void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
   MI_ASSERT(theap->list[size_class] == NULL);
-  beat(theap);
-  if (MI_UNLIKELY(atomic_load_explicit(&theap->woken, memory_order_relaxed) != 0)) {
-    mii_theap_drain(theap);
-  }
+  mii_theap_beat(theap);
   // The program's deferred free may have allocated, and the list be full again.
   if (theap->list[size_class] == NULL && !fill_list(theap, size_class)
       && !fill_list_under_pressure(theap, size_class)) {

@@ -75,6 +75,7 @@ static void let_go(theap_t* theap, page_t* page) {
   if (page->state == PAGE_AWAKE) awake_remove(pages, slice);
   if (pages->growing == slice) pages->growing = 0;
   circle_remove(pages, slice);
+  theap->page_count--;
   page->state = PAGE_NONE;
 }
 
@@ -125,7 +126,14 @@ void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min) {
   }
 }
 
+// Old wakes count for less and less.
+static void note_wake(theap_t* theap, bool by_others) {
+  const uint8_t seen = theap->remote_wakes;
+  theap->remote_wakes = (uint8_t)(by_others ? seen + (UINT8_MAX - seen) / 16 : seen - seen / 16);
+}
+
 void mii_theap_wake(theap_t* theap, page_t* page) {
+  note_wake(theap, false);
   mii_page_count_local(page);
   hold_ready_or_end(theap, page);
 }
@@ -150,6 +158,7 @@ static void arrive(theap_t* theap, page_t* page) {
   const slice_t slice = mii_page_slice(page);
   mii_slice_cold(slice)->arrival = ++theap->arrivals[page->size_class];
   circle_add(pages_of(theap, page), slice);
+  theap->page_count++;
 }
 
 static void fall_asleep(theap_t* theap, page_t* page) {
@@ -217,31 +226,38 @@ void mii_theap_page_queued(page_t* page) {
                                                   memory_order_relaxed));
 }
 
-void mii_theap_drain(theap_t* theap) {
-  if (atomic_load_explicit(&theap->woken, memory_order_relaxed) == 0) return;
-  slice_t slice = atomic_exchange_explicit(&theap->woken, 0, memory_order_acquire);
-  while (slice != 0) {
-    // Read the link first: once unqueued, the page may be queued again.
-    const slice_t below =
-        atomic_load_explicit(&mii_slice_cold(slice)->stack_link, memory_order_relaxed);
+void mii_theap_drain_some(theap_t* theap, uint32_t page_max) {
+  slice_t slice = theap->draining;
+  if (slice == 0) slice = atomic_exchange_explicit(&theap->woken, 0, memory_order_acquire);
+  for (; slice != 0 && page_max > 0; page_max--) {
     page_t* const page = mii_page_record(slice);
+    // Read the link first: once unqueued, the page may be queued again.
+    slice = atomic_load_explicit(&mii_slice_cold(slice)->stack_link, memory_order_relaxed);
     mii_page_unqueue(page);
+    note_wake(theap, true);
     mii_theap_review(theap, page, 1);  // we may have taken them before
-    slice = below;
   }
+  theap->draining = slice;
+}
+
+void mii_theap_drain(theap_t* theap) {
+  if (theap->draining != 0) mii_theap_drain_some(theap, UINT32_MAX);
+  mii_theap_drain_some(theap, UINT32_MAX);
 }
 
 // All pages ----------------------------------------------------------------------------------------
 
-// Calls `visit` for every page of the class; it may remove the page.
-static void visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap_t*, page_t*)) {
+// Calls `visit` for every page of the class, but at most `page_max`; it may remove the page. Returns how many.
+static uint32_t visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap_t*, page_t*),
+                            uint32_t page_max) {
   const slice_t first = theap->pages[size_class].owned;
-  if (first == 0) return;
+  if (first == 0) return 0;
   const slice_t last = mii_slice_cold(first)->prev;
-  for (slice_t slice = first;;) {
+  slice_t slice = first;
+  for (uint32_t count = 1;; count++) {
     const slice_t next = mii_slice_cold(slice)->next;
     visit(theap, mii_page_record(slice));
-    if (slice == last) return;
+    if (slice == last || count == page_max) return count;
     slice = next;
   }
 }
@@ -263,7 +279,7 @@ void mii_theap_give_kept(theap_t* theap) {
 void mii_theap_collect(theap_t* theap) {
   mii_outbox_send(theap);
   mii_theap_drain(theap);
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, collect_page);
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, collect_page, UINT32_MAX);
   mii_theap_give_kept(theap);
   MI_ASSERT_VALID(mii_theap_is_valid(theap));
 }
@@ -272,7 +288,6 @@ void mii_theap_release(theap_t* theap, page_t* page) {
   count_frees(page);
   let_go(theap, page);
   if (mii_heap_try_release(page)) return;
-  theap->is_bare = false;
   fall_asleep(theap, page);
   if (mii_page_free_count(page) > 0) {
     hold_ready(theap, page);
@@ -281,14 +296,20 @@ void mii_theap_release(theap_t* theap, page_t* page) {
   }
 }
 
+// A page that is queued stays.
+bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
+  mii_theap_drain_some(theap, page_max);
+  uint32_t pages = theap->page_count < page_max ? theap->page_count : page_max;
+  for (uint32_t c = 0; c < CLASS_COUNT && pages > 0; c++) {
+    return_list(theap, c);
+    pages -= visit_pages(theap, c, mii_theap_release, pages);
+  }
+  return theap->page_count == 0;
+}
+
 bool mii_theap_dissolve(theap_t* theap) {
   mii_theap_drain(theap);
-  theap->is_bare = true;
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    return_list(theap, c);
-    visit_pages(theap, c, mii_theap_release);
-  }
-  return theap->is_bare;
+  return mii_theap_dissolve_some(theap, UINT32_MAX);
 }
 
 // Its blocks are in the page's list twice if the thread was caught in between: thawing finds them.
@@ -315,11 +336,12 @@ void mii_theap_forget(theap_t* theap) {
     theap->pages[c] = (class_pages_t){0};
   }
   atomic_store_explicit(&theap->woken, 0, memory_order_relaxed);
+  theap->draining = 0;
   theap->run_segment = 0;
+  theap->page_count = 0;
   theap->parcels = 0;
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) theap->outbox[i] = (parcel_t){0};
   theap->in_deferred_free = theap->keeps_nothing = false;
-  theap->is_bare = true;
 }
 
 // Validator ----------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ struct theap_s {
   block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
   class_pages_t pages[CLASS_COUNT];  // owner
   _Atomic(uint32_t) woken;  // atomic: queued pages, linked by stack_link; pushes and take-alls
+  slice_t draining;         // owner: those taken from there and not looked at yet
   uint32_t run_segment;     // owner: where the last run was found
   heap_t* heap;             // const
   uint64_t heartbeat;       // owner: refills so far
@@ -42,11 +43,12 @@ struct theap_s {
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
   uint8_t arrivals[CLASS_COUNT];    // owner: pages of the class that came so far, modulo 256
+  uint32_t page_count;              // owner: pages it has
+  uint8_t remote_wakes;             // owner: of the last wakes, how many were others', of 255
   uint32_t sweep_class;             // owner: where the next look at sleepers begins
   bool in_deferred_free;            // owner
   bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
-  bool is_bare;                  // owner: has no page
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
   _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
@@ -80,9 +82,10 @@ void mii_theap_page_queued(page_t* page);
 // Count everything, and give empty pages back. Pages with any free block become usable at once.
 void mii_theap_collect(theap_t* theap);
 
-// Let go of all pages: the lists go back to their pages, which become claimable or end. False if a
-// page is held by a free that is under way: then call again later.
+// Let go of all pages, or of at most `page_max`: the lists go back to their pages, which become claimable or
+// end. False if there are more, or one is held by a free that is under way: then call again later.
 bool mii_theap_dissolve(theap_t* theap);
+bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max);
 
 // In the child of a fork: the theap's thread does not exist here. Nothing is left in it; what is good of
 // its lists goes back to their pages, which other functions freeze.
@@ -116,8 +119,12 @@ void mii_theap_release(theap_t* theap, page_t* page);
 // Count the page's frees: if at least `free_min` blocks are free it is awake from now on, or ends.
 void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min);
 
-// Take the pages that other threads have queued.
+// Take the pages that other threads have queued: all, or not more than `page_max` now.
 void mii_theap_drain(theap_t* theap);
+void mii_theap_drain_some(theap_t* theap, uint32_t page_max);
+static inline bool mii_theap_is_woken(theap_t* theap) {
+  return (theap->draining | atomic_load_explicit(&theap->woken, memory_order_relaxed)) != 0;
+}
 
 void mii_theap_give_kept(theap_t* theap);
 

@@ -24,8 +24,10 @@
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
 
-static handle_stack_t pool;            // atomic: handle_stack.h; theaps with pages
-static handle_stack_t bare_pool;       // atomic: handle_stack.h; theaps without
+static handle_stack_t pool;            // atomic: handle_stack.h; theaps with pages, the last on top
+static handle_stack_t next_in_pool;    // atomic: handle_stack.h; the same, the longest waiting on top
+static handle_stack_t dissolving;      // atomic: handle_stack.h; theaps that are due
+static handle_stack_t bare_pool;       // atomic: handle_stack.h; theaps without pages
 static _Atomic(theap_t*) made;         // atomic: release to add, acquire to walk
 static _Atomic(uint64_t) started;      // atomic: relaxed, a count of its own
 static _Atomic(uint64_t) ended;        // atomic: relaxed, a count of its own
@@ -34,7 +36,8 @@ static uintptr_t main_thread;          // const once exits are armed
 static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
 
 enum {
-  USERS_PER_TICK = 4,  // threads that are asked for per tick of the pool
+  USERS_PER_TICK = 4,   // threads that are asked for per tick of the pool
+  PAGES_PER_TICK = 16,  // pages that a theap which is due lets go of per call
 };
 static const uint32_t SOME_USER = UINT32_MAX;  // a thread that need not be asked for, or cannot
 
@@ -44,11 +47,25 @@ static handle_link_t* theap_link(uint32_t handle) {
 
 static void pool_push(theap_t* theap) {
   MI_ASSERT(theap->parcels == 0);
-  mii_stack_push(theap->is_bare ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
+  mii_stack_push(theap->page_count == 0 ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
+}
+
+// In the order of their coming, so that none lies here with what others have freed since; a stack of the
+// last ones does without the first. Returns the one that came first.
+static uint32_t turn_pool(void) {
+  uint32_t handle = mii_stack_take_all(&pool);
+  for (uint32_t next; handle != 0; handle = next) {
+    next = atomic_load_explicit(theap_link(handle), memory_order_relaxed);
+    if (next == 0) break;
+    mii_stack_push(&next_in_pool, handle, theap_link);
+  }
+  return handle;
 }
 
 static theap_t* pool_pop(void) {
-  uint32_t handle = mii_stack_pop(&pool, theap_link);
+  uint32_t handle = mii_stack_pop(&next_in_pool, theap_link);
+  if (handle == 0) handle = turn_pool();
+  if (handle == 0) handle = mii_stack_pop(&dissolving, theap_link);
   if (handle == 0) handle = mii_stack_pop(&bare_pool, theap_link);
   return handle != 0 ? mii_meta_pointer(handle) : NULL;
 }
@@ -58,7 +75,6 @@ static theap_t* make_theap(void) {
   if (theap == NULL) return NULL;
   theap->heap = &mii_heap_main;
   theap->is_live = true;
-  theap->is_bare = true;
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
   do {
     theap->next_made = first;
@@ -112,14 +128,12 @@ theap_t* mii_thread_enter(void) {
 
 void mii_thread_leave(theap_t* theap) {
   if (theap == mii_theap_mine) return;
-  theap->is_bare = false;
   pool_push(theap);
 }
 
 // The thread has ended, or has said so: its theap waits for another one.
 static void retire(theap_t* theap) {
   mii_outbox_send(theap);
-  theap->is_bare = false;
   theap->keeps_nothing = false;
   theap->in_deferred_free = false;
   theap->pooled_at_ms = mii_platform_clock_ms();
@@ -160,6 +174,8 @@ void mii_thread_arm_exits(void) {
 
 bool mii_thread_forget_others(void) {
   mii_stack_clear(&pool);
+  mii_stack_clear(&next_in_pool);
+  mii_stack_clear(&dissolving);
   mii_stack_clear(&bare_pool);
   bool any = false;
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
@@ -223,23 +239,51 @@ static void ask_for_users(uint32_t count) {
 
 // Take all first, so that every one is looked at however many there are; a thread that starts meanwhile
 // makes a new theap.
-static void dissolve_due(uint64_t now, uint64_t delay) {
-  uint32_t handle = mii_stack_take_all(&pool);
+static void find_due(handle_stack_t* stack, uint64_t now, uint64_t delay) {
+  uint32_t handle = mii_stack_take_all(stack);
   while (handle != 0) {
     theap_t* const theap = mii_meta_pointer(handle);
-    handle = atomic_load_explicit(&theap->stack_link, memory_order_relaxed);
-    if (is_due(theap, now, delay)) mii_theap_dissolve(theap);
-    pool_push(theap);
+    const uint32_t next = atomic_load_explicit(&theap->stack_link, memory_order_relaxed);
+    if (is_due(theap, now, delay)) {
+      mii_stack_push(&dissolving, handle, theap_link);
+    } else {
+      pool_push(theap);
+    }
+    handle = next;
   }
+}
+
+static void find_all_due(uint64_t now, uint64_t delay) {
+  find_due(&next_in_pool, now, delay);
+  find_due(&pool, now, delay);
 }
 
 void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
   ask_for_users(USERS_PER_TICK);
-  dissolve_due(now, delay);
+  find_all_due(now, delay);
+}
+
+// A theap whose last pages are being queued goes round once more.
+void mii_thread_pool_dissolve_some(void) {
+  const uint32_t handle = mii_stack_pop(&dissolving, theap_link);
+  if (handle == 0) return;
+  theap_t* const theap = mii_meta_pointer(handle);
+  if (mii_theap_dissolve_some(theap, PAGES_PER_TICK)) {
+    pool_push(theap);
+  } else {
+    mii_stack_push(&dissolving, handle, theap_link);
+  }
 }
 
 void mii_thread_pool_dissolve_all(void) {
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
     retire_if_user_is_gone(theap);
-  dissolve_due(UINT64_MAX, 0);
+  find_all_due(UINT64_MAX, 0);
+  uint32_t handle = mii_stack_take_all(&dissolving);
+  while (handle != 0) {
+    theap_t* const theap = mii_meta_pointer(handle);
+    handle = atomic_load_explicit(&theap->stack_link, memory_order_relaxed);
+    mii_theap_dissolve(theap);
+    pool_push(theap);
+  }
 }

@@ -16,12 +16,12 @@
 //     not owned   waiting for more frees                published for claiming, or about to be
 //
 //   W1  the push that makes count reach the page's mark, and only it, sets queued. The mark is the wake
-//       count of the class while owned, a quarter of its blocks otherwise
+//       count of the class while owned, an eighth of its blocks otherwise
 //   W2  only who took the page off the list it was queued on clears queued
 //   W3  a queued page keeps its owner and is not unmade: so the pusher may read `owner` after its push
 //   W4  owned is cleared by the owner, and set by who took the page off the published ones
 //   W5  a block in the word counts in page->out, so the page cannot go away under it
-//   W6  a page that is disowned unpublished has more than 3/4 of its blocks out (those not threaded yet
+//   W6  a page that is disowned unpublished has more than 7/8 of its blocks out (those not threaded yet
 //       count as free), so pushes alone reach its mark
 //   W7  epoch changes when the page ends; a push for another epoch than the page has now does nothing
 //
@@ -83,9 +83,9 @@ static uint64_t word_with(const page_t* page, uint64_t seen, const block_t* head
   return (seen & ~LIST_MASK) | list;
 }
 
-// W1. A quarter of the blocks, at least one.
+// W1. An eighth of the blocks, at least one.
 static uint32_t claim_count(const page_t* page) {
-  return (uint32_t)mii_max(1, mii_class_blocks(page->size_class) / 4);
+  return (uint32_t)mii_max(1, mii_class_blocks(page->size_class) / 8);
 }
 
 static bool reaches_mark(const page_t* page, uint64_t word) {

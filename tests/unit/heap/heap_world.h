@@ -2,7 +2,7 @@
 // heap_world.h - for the tests of heap/: several threads' theaps in one thread, blocks by the page
 //
 // Most tests use one class whose pages have 64 blocks: a refill gives 4 of them while a page is not
-// complete, a sleeper wakes up at 4 free ones, and a page of nobody can be claimed at 16.
+// complete, a sleeper wakes up at 4 free ones, and a page of nobody can be claimed at 8.
 #ifndef HEAP_WORLD_H
 #define HEAP_WORLD_H
 
@@ -25,7 +25,7 @@ enum {
   PER_PAGE = 64,
   PER_STEP = 4,  // blocks in 4 KiB
   WAKE = 4,
-  CLAIM = 16,
+  CLAIM = 8,
   MID_SIZE = 10240,  // a class of pages of two slices, 12 blocks each
   PER_MID_PAGE = 12,
 };

@@ -8,7 +8,7 @@
 static block_t* blocks[BLOCKS_MAX];
 
 // A class with 64 blocks per page: the owner wakes at 16 blocks, and so can be claimed a page of nobody.
-enum { CLASS_64_BLOCKS = 32, WAKE = 4, CLAIM = 16 };
+enum { CLASS_64_BLOCKS = 32, WAKE = 4, CLAIM = 8 };
 
 static page_t* start_page(void) {
   fake_space_start();

@@ -7,7 +7,7 @@
 
 static block_t* blocks[BLOCKS_MAX];
 
-enum { CLASS_64_BLOCKS = 32, CLAIM = 16, PER_PAGE = 64 };
+enum { CLASS_64_BLOCKS = 32, CLAIM = 8, PER_PAGE = 64 };
 
 static page_t* start_page(void) {
   if (mii_slice_count() == 0) fake_space_start();
