@@ -425,6 +425,28 @@ TEST(scarce_addresses_are_reserved_as_the_range_grows) {
            0);
 }
 
+TEST(under_a_small_limit_scarce_addresses_are_reserved_as_plenty_are) {
+  fake_facts.scarce_end = sizeof(void*) == 8 ? ((uintptr_t)1 << 47) - GiB : (uintptr_t)&fake_facts;
+  const size_t scarce = layout_of(segments_in_all(), FIRST).total;
+  CHECK_EQ(range_bytes_with(GiB, 100 * MiB), 48 * MiB);
+  CHECK_EQ(range_bytes_with(GiB, 0), SEGMENT);
+  fake_facts.address_limit = scarce * 2 - 1;
+  CHECK(start());
+  CHECK(mii_range.segment_max < segments_in_all());
+  CHECK_EQ(mii_range.slice_reserved, mii_range.slice_max);
+  grow_to(mii_range.segment_max);
+  CHECK(!mii_range_grow(1));
+  CHECK_EQ(fake_calls(FAKE_RESERVE_AT), 0);
+  mii_range_stop();
+  fake_facts.address_limit = scarce * 2;
+  start_scarce();
+  mii_range_stop();
+  fake_fail_above(FAKE_RESERVE, scarce - 1);  // without a limit, too, less is better than nothing
+  fake_facts.address_limit = SIZE_MAX;
+  CHECK(start());
+  CHECK(mii_range_grow(1));
+}
+
 TEST(segments_in_a_row_are_reserved_in_a_row) {
   start_scarce();
   for (uint32_t count = 1; count < 10; count++) {
@@ -463,6 +485,7 @@ TEST(what_others_have_is_left_to_them_until_they_are_gone) {
   CHECK_EQ(mii_segment_count(), count);
   check_segments();
   CHECK(!mii_range_grow(1));
+  CHECK_EQ(mii_range_room(), 0);
 }
 
 TEST(a_refused_reservation_or_opening_changes_nothing) {
@@ -474,6 +497,7 @@ TEST(a_refused_reservation_or_opening_changes_nothing) {
   const size_t calls = fake_calls(FAKE_RESERVE_AT);
   CHECK(!mii_range_grow(1));
   CHECK_EQ(fake_calls(FAKE_RESERVE_AT), calls + 1);  // no other place would be better
+  CHECK_EQ(mii_range_room(), 0);
   fake_fail_never();
   fake_fail_above(FAKE_OPEN, SEGMENT - 1);
   CHECK(!mii_range_grow(1));
@@ -481,6 +505,7 @@ TEST(a_refused_reservation_or_opening_changes_nothing) {
            reserved);
   CHECK_EQ(mii_range_reserved_bytes(), reserved);
   CHECK_EQ(mii_segment_count(), count);
+  CHECK(mii_range_room() > GiB);  // it was not for want of addresses
   fake_fail_never();
   CHECK(mii_range_grow(1));
   check_segments();
