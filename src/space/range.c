@@ -235,12 +235,14 @@ static void publish_segments(uint32_t from, uint32_t count) {
   atomic_store_explicit(&mii_range.slice_count, end * SEGMENT_SLICES, memory_order_release);
 }
 
-// Lock held.
+static uint32_t reserved_count(void) {
+  return (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
+}
+
+// Lock held. There are as many.
 static bool grow_reserved(uint32_t open, uint32_t wanted) {
-  const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
-  if (open > reserved || wanted > reserved - open) return false;
   const uint32_t generous = (uint32_t)mii_min(open / 8, STEP_SEGMENTS_MAX);
-  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), reserved - open);
+  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), reserved_count() - open);
   while (!open_segments(open, step)) {
     if (step == wanted) return false;
     step = (uint32_t)mii_max(wanted, step / 2);
@@ -282,29 +284,41 @@ static claim_t try_claim(uint32_t from, uint32_t count) {
   return CLAIM_NO_MEMORY;
 }
 
-// The next free place first; then where others had memory before.
-static claim_t try_claims(uint32_t open, uint32_t count) {
-  const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
+// The same with what was reserved at the start, and left out when so many in a row did not fit any more.
+static claim_t try_left_out(uint32_t from, uint32_t count) {
+  if (!open_segments(from, count)) return CLAIM_NO_MEMORY;
+  publish_segments(from, count);
+  return CLAIM_DONE;
+}
+
+typedef claim_t try_place_t(uint32_t from, uint32_t count);
+
+// `count` segments in a row from `from` on, before `end`, none of which is ours.
+static claim_t try_places(try_place_t* try_place, uint32_t from, uint32_t end, uint32_t count) {
+  const uint32_t open = mii_segment_count();
   claim_t result = CLAIM_OCCUPIED;
-  if (count > mii_range.segment_max - reserved) return result;
-  const uint32_t next = open > reserved ? open : reserved;
-  for (uint32_t i = next; result == CLAIM_OCCUPIED && i + count <= mii_range.segment_max; i++)
-    result = try_claim(i, count);
-  for (uint32_t i = reserved;
-       result == CLAIM_OCCUPIED && i < open && i + count <= mii_range.segment_max; i++) {
-    const uint32_t end = (uint32_t)mii_min(i + count, open);
-    if (!any_is_ours(i, end)) result = try_claim(i, count);
+  for (uint32_t i = from; result == CLAIM_OCCUPIED && i + count <= end; i++) {
+    if (!any_is_ours(i, (uint32_t)mii_min(i + count, open))) result = try_place(i, count);
   }
   return result;
 }
 
+// What was left out first, then the next free place, then where others had memory before.
+static claim_t try_all_places(uint32_t open, uint32_t count) {
+  const uint32_t reserved = reserved_count();
+  const uint32_t all = mii_range.segment_max;
+  if (count > all) return CLAIM_OCCUPIED;
+  claim_t result = try_places(try_left_out, 0, reserved, count);
+  if (result == CLAIM_OCCUPIED)
+    result = try_places(try_claim, (uint32_t)mii_max(open, reserved), all, count);
+  if (result == CLAIM_OCCUPIED)
+    result = try_places(try_claim, reserved, (uint32_t)mii_min(open + count - 1, all), count);
+  return result;
+}
+
 // Lock held.
-static bool claim(uint32_t open, uint32_t count) {
-  if (scarce_end == 0) return false;
-  const claim_t result = try_claims(open, count);
-  const bool end = result == CLAIM_OCCUPIED || result == CLAIM_NO_ADDRESSES;
-  atomic_store_explicit(&claims_end, end, memory_order_relaxed);
-  return result == CLAIM_DONE;
+static claim_t claim(uint32_t open, uint32_t count) {
+  return scarce_end != 0 ? try_all_places(open, count) : CLAIM_OCCUPIED;
 }
 
 bool mii_range_owns(const void* p) {
@@ -314,9 +328,18 @@ bool mii_range_owns(const void* p) {
   return segment < mii_segment_count() && !mii_segment_is_foreign((uint32_t)segment);
 }
 
-// Lock held.
+// Lock held. What does not fit into the rest of the reservation goes elsewhere.
 static bool grow_from(uint32_t open, uint32_t wanted) {
-  return grow_reserved(open, wanted) || claim(open, wanted);
+  const uint32_t reserved = reserved_count();
+  claim_t result;
+  if (open < reserved && wanted <= reserved - open) {
+    result = grow_reserved(open, wanted) ? CLAIM_DONE : CLAIM_NO_MEMORY;
+  } else {
+    result = claim(open, wanted);
+  }
+  const bool end = scarce_end != 0 && result != CLAIM_DONE && result != CLAIM_NO_MEMORY;
+  atomic_store_explicit(&claims_end, end, memory_order_relaxed);
+  return result == CLAIM_DONE;
 }
 
 bool mii_range_grow(uint32_t segment_count) {
