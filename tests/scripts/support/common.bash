@@ -6,7 +6,7 @@
 #   $bits             of the library, and of what the compilers compile: 64 or 32
 #   $root $support    the project, and the folder of this file
 #   $work             an empty folder, the current one, removed at the end
-#   compile, with, exported, fail, skip
+#   compile, with, exported, has_valgrind, fail, skip
 
 set -u
 support=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -67,4 +67,15 @@ with() { env LD_PRELOAD="$lib" "$@"; }
 exported() {
   nm -D --defined-only "$lib" | awk '{ print $NF }' | sed 's/@.*//' |
     { if [ "$bits" = 32 ]; then sed -E 's/^(_Zn[wa]|_Zd[la]Pv)j/\1m/'; else cat; fi; } | sort -u
+}
+
+# Can valgrind run what is linked with "${for_valgrind[@]}"? It needs debug information of libc's loader, which
+# tools/setup.sh m32 unpacks for 32 bits.
+for_valgrind=()
+if [ "$bits" = 32 ] && [ -f "$root/out/i386/lib/ld-linux.so.2" ]; then
+  for_valgrind=("-Wl,--dynamic-linker=$root/out/i386/lib/ld-linux.so.2" "-Wl,-rpath,$root/out/i386/lib/i386-linux-gnu")
+fi
+has_valgrind() {
+  echo 'int main(void) { return 0; }' >empty.c
+  command -v valgrind >/dev/null && compile empty empty.c "${for_valgrind[@]}" && valgrind -q ./empty >/dev/null 2>&1
 }
