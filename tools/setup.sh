@@ -58,25 +58,27 @@ is_there() {
   esac >/dev/null
 }
 
-# cmocka for 32 bits, unpacked into out/i386: installing it would take a second architecture and its libc.
-# apt gets lists of its own for that, and the system's stay as they are.
-unpack_cmocka_i386() (
+# cmocka for 32 bits, and for valgrind a libc with its debug information beside it, unpacked into out/i386:
+# installing them would take a second architecture. apt gets lists of its own for that, and the system's stay
+# as they are.
+unpack_i386() (
   mkdir -p "$i386/apt/lists/partial" "$i386/apt/archives/partial"
   cd "$i386"
   : >apt/status
   own=(apt-get -qq -o APT::Architecture=i386 -o APT::Architectures=i386 -o APT::Sandbox::User=root
     -o Dir::State::Lists="$PWD/apt/lists" -o Dir::State::status="$PWD/apt/status" -o Dir::Cache="$PWD/apt")
   "${own[@]}" update >/dev/null 2>&1 || true  # not every source has i386
-  "${own[@]}" download libcmocka0 && dpkg-deb -x libcmocka0_*_i386.deb .
-  rm -rf apt ./*.deb
+  "${own[@]}" download libcmocka0 libc6 libc6-dbg && for package in ./*.deb; do dpkg-deb -x "$package" . || exit; done &&
+    mv usr/lib/debug/.build-id/*/*.debug lib/i386-linux-gnu/ && rm -rf apt ./*.deb
 )
 
 i386=$(cd "$(dirname "$0")/.." && pwd)/out/i386
 case " $* $(uname -m) " in
   *" m32 "*x86_64*)
-    if ! compgen -G "$i386/usr/lib/i386-linux-gnu/libcmocka.so.0" >/dev/null; then
-      echo "setup.sh: unpacking libcmocka0:i386 into out/i386" >&2
-      unpack_cmocka_i386 || { echo "setup.sh: please put libcmocka.so.0 for i386 there" >&2; exit 1; }
+    if ! compgen -G "$i386/lib/i386-linux-gnu/*.debug" >/dev/null; then
+      echo "setup.sh: unpacking libcmocka0, libc6 and libc6-dbg for i386 into out/i386" >&2
+      unpack_i386 || compgen -G "$i386/usr/lib/i386-linux-gnu/libcmocka.so.0" >/dev/null ||
+        { echo "setup.sh: please put libcmocka.so.0 for i386 there" >&2; exit 1; }
     fi ;;
 esac
 

@@ -50,12 +50,13 @@ typedef struct part_s {
 static lock_t growth = {.rank = LOCK_GROWTH};
 static void* reservation;         // const after start
 static size_t reservation_bytes;  // const after start
-static uintptr_t scarce_end;      // const after start: platform.h
+static uintptr_t scarce_end;      // const after start: platform.h; 0 also under a small limit
 static part_t meta_part;          // lock(growth)
 static part_t segment_part;       // lock(growth)
 static part_t page_part;          // lock(growth)
 static size_t meta_used;          // lock(growth)
 static _Atomic(size_t) claimed;   // atomic: relaxed; bytes of segments reserved after the start
+static _Atomic(bool) claims_end;  // atomic: relaxed; no addresses were left for the latest
 
 static void* segment_memory(uint32_t segment) { return mii_slice_start(segment * SEGMENT_SLICES); }
 
@@ -134,12 +135,19 @@ static bool reserve_plenty(size_t count) {
   return true;
 }
 
+// The records of all addresses are large beside a small limit.
+static bool reserve_scarce(const platform_facts_t* facts) {
+  const size_t all = segments_in_all();
+  return facts->scarce_end != 0 && layout_of(all, SCARCE_SEGMENTS).total <= facts->address_limit / 2
+         && try_reserve(all, SCARCE_SEGMENTS);
+}
+
 static bool reserve(const platform_facts_t* facts) {
-  scarce_end = facts->scarce_end;
-  const bool done = scarce_end == 0 ? reserve_plenty(segments_wanted(facts))
-                                    : try_reserve(segments_in_all(), SCARCE_SEGMENTS);
-  if (!done) reservation_bytes = 0;
-  return done;
+  const bool scarce = reserve_scarce(facts);
+  scarce_end = scarce ? facts->scarce_end : 0;
+  if (scarce || reserve_plenty(segments_wanted(facts))) return true;
+  reservation_bytes = 0;
+  return false;
 }
 
 static void place_parts(void) {
@@ -181,6 +189,7 @@ static void release_claimed(void) {
     if (!mii_segment_is_foreign(i)) mii_platform_release(segment_memory(i), SEGMENT_BYTES);
   }
   atomic_store_explicit(&claimed, 0, memory_order_relaxed);
+  atomic_store_explicit(&claims_end, false, memory_order_relaxed);
 }
 
 void mii_range_stop(void) {
@@ -226,12 +235,14 @@ static void publish_segments(uint32_t from, uint32_t count) {
   atomic_store_explicit(&mii_range.slice_count, end * SEGMENT_SLICES, memory_order_release);
 }
 
-// Lock held.
+static uint32_t reserved_count(void) {
+  return (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
+}
+
+// Lock held. There are as many.
 static bool grow_reserved(uint32_t open, uint32_t wanted) {
-  const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
-  if (open > reserved || wanted > reserved - open) return false;
   const uint32_t generous = (uint32_t)mii_min(open / 8, STEP_SEGMENTS_MAX);
-  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), reserved - open);
+  uint32_t step = (uint32_t)mii_min(mii_max(wanted, generous), reserved_count() - open);
   while (!open_segments(open, step)) {
     if (step == wanted) return false;
     step = (uint32_t)mii_max(wanted, step / 2);
@@ -254,41 +265,60 @@ static bool any_is_ours(uint32_t from, uint32_t end) {
   return false;
 }
 
-// Reserve and open `count` segments from `from` on, which are foreign or not looked at yet. False if
-// others have memory there; then, or if the system refuses, nothing has changed. *refused: no other place
-// will be better.
-static bool try_claim(uint32_t from, uint32_t count, bool* refused) {
+typedef enum claim_e { CLAIM_DONE, CLAIM_OCCUPIED, CLAIM_NO_ADDRESSES, CLAIM_NO_MEMORY } claim_t;
+
+// Reserve and open `count` segments from `from` on, which are foreign or not looked at yet. If others have
+// memory there (occupied), or the system refuses, nothing has changed; then no other place will be better.
+static claim_t try_claim(uint32_t from, uint32_t count) {
   void* const at = segment_memory(from);
   const size_t size = (size_t)count * SEGMENT_BYTES;
-  if (!may_claim((uintptr_t)at, size)) return false;
+  if (!may_claim((uintptr_t)at, size)) return CLAIM_OCCUPIED;
   const int code = mii_platform_reserve_at(at, size);
-  if (code != 0) {
-    *refused = code != EEXIST;
-    return false;
-  }
+  if (code != 0) return code == EEXIST ? CLAIM_OCCUPIED : CLAIM_NO_ADDRESSES;
   if (open_segments(from, count)) {
     atomic_fetch_add_explicit(&claimed, size, memory_order_relaxed);
     publish_segments(from, count);
-    return true;
+    return CLAIM_DONE;
   }
   mii_platform_release(at, size);
-  *refused = true;
-  return false;
+  return CLAIM_NO_MEMORY;
 }
 
-// Lock held. The next free place first; then where others had memory before.
-static bool claim(uint32_t open, uint32_t count) {
-  const uint32_t reserved = (uint32_t)(mii_range.slice_reserved / SEGMENT_SLICES);
-  bool refused = scarce_end == 0 || count > mii_range.segment_max - reserved;
-  const uint32_t next = open > reserved ? open : reserved;
-  for (uint32_t i = next; !refused && i + count <= mii_range.segment_max; i++) {
-    if (try_claim(i, count, &refused)) return true;
+// The same with what was reserved at the start, and left out when so many in a row did not fit any more.
+static claim_t try_left_out(uint32_t from, uint32_t count) {
+  if (!open_segments(from, count)) return CLAIM_NO_MEMORY;
+  publish_segments(from, count);
+  return CLAIM_DONE;
+}
+
+typedef claim_t try_place_t(uint32_t from, uint32_t count);
+
+// `count` segments in a row from `from` on, before `end`, none of which is ours.
+static claim_t try_places(try_place_t* try_place, uint32_t from, uint32_t end, uint32_t count) {
+  const uint32_t open = mii_segment_count();
+  claim_t result = CLAIM_OCCUPIED;
+  for (uint32_t i = from; result == CLAIM_OCCUPIED && i + count <= end; i++) {
+    if (!any_is_ours(i, (uint32_t)mii_min(i + count, open))) result = try_place(i, count);
   }
-  for (uint32_t i = reserved; !refused && i < open && i + count <= mii_range.segment_max; i++) {
-    const uint32_t end = (uint32_t)mii_min(i + count, open);
-    if (!any_is_ours(i, end) && try_claim(i, count, &refused)) return true;
-  }
-  return false;
+  return result;
+}
+
+// What was left out first, then the next free place, then where others had memory before.
+static claim_t try_all_places(uint32_t open, uint32_t count) {
+  const uint32_t reserved = reserved_count();
+  const uint32_t all = mii_range.segment_max;
+  if (count > all) return CLAIM_OCCUPIED;
+  claim_t result = try_places(try_left_out, 0, reserved, count);
+  if (result == CLAIM_OCCUPIED)
+    result = try_places(try_claim, (uint32_t)mii_max(open, reserved), all, count);
+  if (result == CLAIM_OCCUPIED)
+    result = try_places(try_claim, reserved, (uint32_t)mii_min(open + count - 1, all), count);
+  return result;
+}
+
+// Lock held.
+static claim_t claim(uint32_t open, uint32_t count) {
+  return scarce_end != 0 ? try_all_places(open, count) : CLAIM_OCCUPIED;
 }
 
 bool mii_range_owns(const void* p) {
@@ -298,9 +328,18 @@ bool mii_range_owns(const void* p) {
   return segment < mii_segment_count() && !mii_segment_is_foreign((uint32_t)segment);
 }
 
-// Lock held.
+// Lock held. What does not fit into the rest of the reservation goes elsewhere.
 static bool grow_from(uint32_t open, uint32_t wanted) {
-  return grow_reserved(open, wanted) || claim(open, wanted);
+  const uint32_t reserved = reserved_count();
+  claim_t result;
+  if (open < reserved && wanted <= reserved - open) {
+    result = grow_reserved(open, wanted) ? CLAIM_DONE : CLAIM_NO_MEMORY;
+  } else {
+    result = claim(open, wanted);
+  }
+  const bool end = scarce_end != 0 && result != CLAIM_DONE && result != CLAIM_NO_MEMORY;
+  atomic_store_explicit(&claims_end, end, memory_order_relaxed);
+  return result == CLAIM_DONE;
 }
 
 bool mii_range_grow(uint32_t segment_count) {
@@ -347,7 +386,10 @@ size_t mii_range_reserved_bytes(void) {
 
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
 
-size_t mii_range_room(void) { return (mii_range.slice_max - mii_slice_count()) * SLICE_BYTES; }
+size_t mii_range_room(void) {
+  if (atomic_load_explicit(&claims_end, memory_order_relaxed)) return 0;
+  return (mii_range.slice_max - mii_slice_count()) * SLICE_BYTES;
+}
 
 void mii_range_lock(void) { mii_lock_enter(&growth); }
 void mii_range_unlock(void) { mii_lock_leave(&growth); }

@@ -6,8 +6,6 @@
 // tests/scripts/aligned_entries.sh compares `aligned_entries` and the table below with what is exported.
 #include "entry_points.h"
 
-#include <dlfcn.h>
-
 enum { SIZE_MOST = 64 * 1024, ALIGNMENT_MOST = 16 * 1024 * 1024 };
 
 // A sanitizer makes everything slow: it sees a part.
@@ -74,8 +72,9 @@ static void* call_named(const named_t* entry, size_t size, size_t alignment) {
 static void find_names(void) {
   if (!malloc_is_ours()) return;
   for (size_t e = 0; e < COUNT_OF(named_entries); e++) {
-    void* const address = dlsym(RTLD_DEFAULT, named_entries[e].name);
-    if (named_entries[e].fun == NULL) memcpy(&named_entries[e].fun, &address, sizeof(address));
+    if (named_entries[e].fun != NULL) continue;
+    void* const address = override_address(named_entries[e].name);
+    memcpy(&named_entries[e].fun, &address, sizeof(address));
   }
 }
 

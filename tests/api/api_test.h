@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -239,6 +240,18 @@ MAYBE_UNUSED static bool malloc_is_ours(void) {
   const bool ours = mi_malloc_size(p) != 0;
   free(p);
   return ours;
+}
+
+// The function of this name in a library that replaces malloc. size_t is an m in the C++ names of our tables,
+// as with 64 bits; with 32 it is a j.
+MAYBE_UNUSED static void* override_address(const char* name) {
+  char symbol[64];
+  snprintf(symbol, sizeof(symbol), "%s", name);
+  char* const size = symbol + (strncmp(name, "_Zn", 3) == 0 ? strlen("_Znw") : strlen("_ZdlPv"));
+  if (sizeof(size_t) == 4 && strncmp(name, "_Z", 2) == 0 && *size == 'm') *size = 'j';
+  void* const address = dlsym(RTLD_DEFAULT, symbol);
+  assert_non_null(address);
+  return address;
 }
 
 MAYBE_UNUSED static size_t os_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }

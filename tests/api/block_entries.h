@@ -9,8 +9,6 @@
 
 #include "api_test.h"
 
-#include <dlfcn.h>
-
 // What a function does with the block.
 typedef enum deed_e {
   FREES,
@@ -112,7 +110,7 @@ static const block_entry_t block_entries[] = {
 // NULL if the library under test does not have it.
 MAYBE_UNUSED static any_fun_t* entry_function(const block_entry_t* entry) {
   if (entry->fun != NULL) return entry->fun;
-  void* const address = malloc_is_ours() ? dlsym(RTLD_DEFAULT, entry->name) : NULL;
+  void* const address = malloc_is_ours() ? override_address(entry->name) : NULL;
   any_fun_t* fun = NULL;
   memcpy(&fun, &address, sizeof(fun));
   return fun;

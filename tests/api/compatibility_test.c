@@ -82,6 +82,14 @@ static void look_up(side_t* side, void* library) {
 // A row about us alone, under `mi_` names: in every build.
 #define OUR_ROW(name) static void name(void** state)
 
+// Usable bytes of glibc's block for this size: its chunks are multiples of 16 bytes, of four words at least,
+// and one word of them is the header. With 64 bits 24 for 0, 40 for 40, 104 for 100.
+static size_t glibc_usable(size_t size) {
+  const size_t word = sizeof(size_t);
+  const size_t chunk = (size + word + 15) / 16 * 16;
+  return (chunk < 4 * word ? 4 * word : chunk) - word;
+}
+
 // The same result on both sides, or ours and theirs.
 #define ASSERT_SIZE(actual, ours_expected, theirs_expected) \
   assert_int_equal(actual, ours ? (ours_expected) : (theirs_expected))
@@ -118,8 +126,8 @@ ROW(row_1_size_0_gives_a_block) {
   void* const q = m->malloc(opaque(0));
   void* const r = m->calloc(opaque(0), 5);
   assert_true(p != NULL && q != NULL && r != NULL && p != q && q != r);
-  ASSERT_SIZE(m->malloc_usable_size(p), 8, 24);
-  ASSERT_SIZE(m->malloc_usable_size(r), 8, 24);
+  ASSERT_SIZE(m->malloc_usable_size(p), 8, glibc_usable(0));
+  ASSERT_SIZE(m->malloc_usable_size(r), 8, glibc_usable(0));
   m->free(p);
   m->free(q);
   m->free(r);
@@ -159,10 +167,10 @@ ROW(row_5_calloc_overflow_is_enomem) {
 }
 
 ROW(row_6_usable_size_is_that_of_the_block) {
-  static const size_t sizes[][3] = {{40, 48, 40}, {100, 112, 104}, {33000, 36864, 33000}};
+  static const size_t sizes[][2] = {{40, 48}, {100, 112}, {33000, 36864}};
   for (size_t i = 0; i < COUNT_OF(sizes); i++) {
     void* const p = m->malloc(sizes[i][0]);
-    ASSERT_SIZE(m->malloc_usable_size(p), sizes[i][1], sizes[i][2]);
+    ASSERT_SIZE(m->malloc_usable_size(p), sizes[i][1], glibc_usable(sizes[i][0]));
     m->free(p);
   }
 }
@@ -320,15 +328,15 @@ ROW(row_22_aligned_size_0_gives_a_block) {
   void* q = NULL;
   assert_int_equal(m->posix_memalign(&q, 64, opaque(0)), 0);
   assert_true(p != NULL && is_aligned(p, 64) && q != NULL && is_aligned(q, 64) && p != q);
-  ASSERT_SIZE(m->malloc_usable_size(p), 64, 24);
-  ASSERT_SIZE(m->malloc_usable_size(q), 64, 24);
+  ASSERT_SIZE(m->malloc_usable_size(p), 64, glibc_usable(0));
+  ASSERT_SIZE(m->malloc_usable_size(q), 64, glibc_usable(0));
   m->free(p);
   m->free(q);
 }
 
 ROW(row_23_posix_memalign_refuses_odd_alignments) {
   (void)ours;
-  static const size_t bad[] = {0, 1, 2, 4, 12, 24, 100};
+  static const size_t bad[] = {0, 1, 2, sizeof(void*) / 2, 12, 24, 100};
   for (size_t i = 0; i < COUNT_OF(bad); i++) {
     void* p = &p;
     errno = UNTOUCHED;
@@ -364,7 +372,7 @@ ROW(row_26_pvalloc_rounds_up_to_os_pages) {
 ROW(row_27_pvalloc_of_0) {
   void* const p = m->pvalloc(opaque(0));
   assert_true(p != NULL && is_aligned(p, os_page_size()));
-  ASSERT_SIZE(m->malloc_usable_size(p), os_page_size(), 24);
+  ASSERT_SIZE(m->malloc_usable_size(p), os_page_size(), glibc_usable(0));
   m->free(p);
 }
 
@@ -394,7 +402,7 @@ ROW(row_31_realloc_of_a_block_of_glibc) {
   fill(p, 3000, 1);
   p = m->realloc(p, 5000);
   assert_true(p != NULL && holds(p, 3000, 1));
-  ASSERT_SIZE(m->malloc_usable_size(p), 5120, 5000);
+  ASSERT_SIZE(m->malloc_usable_size(p), 5120, glibc_usable(5000));
   m->free(p);
 }
 

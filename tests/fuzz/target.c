@@ -34,6 +34,9 @@ enum {
   UNTOUCHED = 7531,               // no error number
 };
 
+// With 32 bits addresses end before memory does: blocks that lie far apart for their alignment are few.
+static const size_t ADDRESSES_MAX = sizeof(void*) == 8 ? SIZE_MAX : 64 * 1024 * 1024;
+
 typedef struct step_s {
   uint8_t what;
   uint8_t variant;
@@ -155,7 +158,8 @@ static void break_request(request_t* request, const step_t* step) {
       want->count = SIZE_MAX / want->size + 1 + step->extra;
       break;
     case NO_SUCH_MEMORY:
-      want->size = mii_range.slice_max * SLICE_BYTES + (size_t)step->pick * UNIT_BYTES;
+      want->size = mii_min(mii_range.slice_max * SLICE_BYTES, BLOCK_BYTES_MAX - 256 * UNIT_BYTES);
+      want->size += (size_t)step->pick * UNIT_BYTES;
       break;
   }
 }
@@ -196,6 +200,7 @@ static request_t request_of(const step_t* step, unsigned flags, const held_t* he
   if ((flags & SMALL) != 0) want->size %= MI_SMALL_SIZE_MAX + 1;
   if ((flags & COPIES) != 0) want->size = want->size % 4096 + 1;
   if ((flags & ALIGNS) != 0) want->alignment = alignment_of(step);
+  if (want->alignment > ADDRESSES_MAX / (model_count() + 1)) want->alignment = 16;
   if ((flags & CODES) != 0 && want->alignment < sizeof(void*)) want->alignment = sizeof(void*);
   if ((flags & BY_OS) != 0) want->alignment = mii_range.os_page_size;
   if ((flags & SHIFTS) != 0) want->offset = offset_of(step, want->size);

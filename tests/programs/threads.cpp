@@ -28,6 +28,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -280,8 +281,13 @@ template <typename Error, typename Action> bool throws(Action action) {
   return false;
 }
 
+// With 32 bits a size that no allocator has is more than PTRDIFF_MAX. Containers do not even ask for it, and
+// allocators may call the handler less often.
+constexpr bool has_64_bits = sizeof(size_t) == 8;
+using AbsurdForContainers = std::conditional_t<has_64_bits, std::bad_alloc, std::length_error>;
+
 uint64_t absurd_sizes() {
-  volatile size_t absurd = size_t{1} << (sizeof(size_t) == 8 ? 60 : 31);  // more than any address space
+  volatile size_t absurd = size_t{1} << (has_64_bits ? 60 : 31);  // more than any address space
   volatile size_t beyond = SIZE_MAX - 100;   // more than PTRDIFF_MAX
   unsigned seen = 0;
   seen = seen * 2 + throws<std::bad_alloc>([&] { ::operator delete(::operator new(absurd)); });
@@ -292,18 +298,19 @@ uint64_t absurd_sizes() {
       });
   seen = seen * 2 + throws<std::bad_array_new_length>([&] { delete[] new uint64_t[beyond]; });
   seen = seen * 2 + throws<std::length_error>([&] { std::vector<int>().reserve(beyond); });
-  seen = seen * 2 + throws<std::bad_alloc>([&] { std::vector<char>().reserve(absurd); });
+  seen = seen * 2 + throws<AbsurdForContainers>([&] { std::vector<char>().reserve(absurd); });
   seen = seen * 2 + (::operator new(absurd, std::nothrow) == nullptr);
   seen = seen * 2 + (::operator new[](absurd, std::align_val_t{64}, std::nothrow) == nullptr);
   std::set_new_handler(give_up_at_the_third_call);
   seen = seen * 2 + throws<std::bad_alloc>([&] { ::operator delete(::operator new(absurd)); });
-  return (static_cast<uint64_t>(handler_calls) << 32) | seen;
+  const uint64_t calls = has_64_bits ? handler_calls : handler_calls > 0;
+  return (calls << 32) | seen;
 }
 
 uint64_t absurd_size_in_a_task() {
-  volatile size_t absurd = size_t{1} << (sizeof(size_t) == 8 ? 60 : 31);
+  volatile size_t absurd = size_t{1} << (has_64_bits ? 60 : 31);
   auto task = std::async(std::launch::async, [&] { return std::string(absurd, 'x').size(); });
-  return throws<std::bad_alloc>([&] { task.get(); });
+  return throws<AbsurdForContainers>([&] { task.get(); });
 }
 
 // ---- alignment ----

@@ -60,7 +60,8 @@ row_49_there_are_no_hooks() {
 }
 
 row_50_fortified_programs_run() { both "${FUNCNAME[0]}" 0 0 write_size; }
-row_51_fortified_writing_of_usable_40() { both "${FUNCNAME[0]}" 0 134 write_usable 40; }
+# With 32 bits it is 44 that glibc does not round up.
+row_51_fortified_writing_of_usable_40() { both "${FUNCNAME[0]}" 0 134 write_usable $((bits == 64 ? 40 : 44)); }
 row_52_fortified_writing_of_usable_100() { both "${FUNCNAME[0]}" 134 134 write_usable 100; }
 row_53_fortified_realloc_to_usable() {
   both "${FUNCNAME[0]}" 0 0 resize_then_write

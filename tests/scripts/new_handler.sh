@@ -49,7 +49,7 @@ try_all "object, static program"
 # A plugin brings the C++ runtime along, for itself alone.
 compile plugin.so plugin.cpp -shared -fPIC
 compile plugin_host plugin_host.c -ldl
-LD_PRELOAD=$lib ./plugin_host "$work/plugin.so" 2>err || complain err "plugin: status $?"
+(ulimit -v 409600 && exec env LD_PRELOAD="$lib" ./plugin_host "$work/plugin.so") 2>err || complain err "plugin: status $?"
 
 # A C program has no handler, and nobody who could catch.
 for how in "$archive" "$archive -static" "-L$out -l$name -Wl,-rpath,$out"; do
@@ -57,7 +57,7 @@ for how in "$archive" "$archive -static" "-L$out -l$name -Wl,-rpath,$out"; do
   compile program new_in_c.c $how
   program nothrow || complain err "C, $how: status $?"
   status=0
-  (ulimit -c 0; ./program throw; exit $?) 2>err || status=$?
+  (ulimit -v 409600 && ulimit -c 0; ./program throw; exit $?) 2>err || status=$?
   [ $status -eq 134 ] || complain err "C, $how: status $status instead of an abort"
   [ "$(grep -c "mimalloc: error: out of memory in operator new" err)" -eq 1 ] ||
     complain err "C, $how: does not say why"

@@ -42,6 +42,21 @@ extern void* __libc_memalign(size_t alignment, size_t size);
 extern void* __libc_valloc(size_t size);
 extern void* __libc_pvalloc(size_t size);
 extern int __posix_memalign(void** p, size_t alignment, size_t size);
+// size_t is an m in the names of the table, as with 64 bits; with 32 it is a j.
+#if UINTPTR_MAX == UINT32_MAX
+#define _Znwm                              _Znwj
+#define _Znam                              _Znaj
+#define _ZnwmRKSt9nothrow_t                _ZnwjRKSt9nothrow_t
+#define _ZnamRKSt9nothrow_t                _ZnajRKSt9nothrow_t
+#define _ZnwmSt11align_val_t               _ZnwjSt11align_val_t
+#define _ZnamSt11align_val_t               _ZnajSt11align_val_t
+#define _ZnwmSt11align_val_tRKSt9nothrow_t _ZnwjSt11align_val_tRKSt9nothrow_t
+#define _ZnamSt11align_val_tRKSt9nothrow_t _ZnajSt11align_val_tRKSt9nothrow_t
+#define _ZdlPvm                            _ZdlPvj
+#define _ZdaPvm                            _ZdaPvj
+#define _ZdlPvmSt11align_val_t             _ZdlPvjSt11align_val_t
+#define _ZdaPvmSt11align_val_t             _ZdaPvjSt11align_val_t
+#endif
 extern void* _Znwm(size_t size);
 extern void* _Znam(size_t size);
 extern void* _ZnwmRKSt9nothrow_t(size_t size, const void* tag);
@@ -294,7 +309,8 @@ enum { LIBC_IS_FIRST = 1 };
 enum { LIBC_IS_FIRST = 0 };
 #endif
 
-// Has the allocator reserved its addresses? Then somebody has called it: more than 1 GiB is mapped.
+// Has the allocator reserved its addresses? Then somebody has called it: more than 1 GiB is mapped, with 32
+// bits more than 64 MiB.
 static bool is_started(void) {
   char pages[32] = "";
   const int file = open("/proc/self/statm", O_RDONLY);
@@ -302,7 +318,7 @@ static bool is_started(void) {
   close(file);
   size_t count = 0;
   for (const char* c = pages; *c >= '0' && *c <= '9'; c++) count = count * 10 + (size_t)(*c - '0');
-  return count > ((size_t)1 << 30) / 4096;
+  return count > ((size_t)1 << (sizeof(void*) == 8 ? 30 : 26)) / 4096;
 }
 
 // Whatever was called first, all goes on to work.

@@ -85,18 +85,25 @@ static void early(void) {
 __attribute__((section(".preinit_array"), used)) static void (*const first)(void) = early;
 
 #ifdef COUNT_DLSYM
+// Of the functions that libc has always had
+#if UINTPTR_MAX == UINT32_MAX
+#define FIRST_VERSION "GLIBC_2.0"
+#else
+#define FIRST_VERSION "GLIBC_2.2.5"
+#endif
+
 // In the place of libc's, for the library, too.
 static int lookups;
 void* dlsym(void* handle, const char* name) {
   lookups++;
   (void)handle;
-  return dlvsym(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), name, "GLIBC_2.2.5");
+  return dlvsym(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), name, FIRST_VERSION);
 }
 
 static void free_foreign(void) {
   void* const libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
   void* (*libc_malloc)(size_t);
-  *(void**)&libc_malloc = dlvsym(libc, "malloc", "GLIBC_2.2.5");
+  *(void**)&libc_malloc = dlvsym(libc, "malloc", FIRST_VERSION);
   expect(libc_malloc != malloc, "libc's malloc is not libc's");
   expect(lookups > 0, "the next free was not looked up at start");
   const int before_free = lookups;

@@ -5,6 +5,7 @@
 //
 // late_threads destructors|vfork|clone COUNT
 
+#include <asm/ldt.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -143,21 +144,42 @@ static void vfork_like(char* stack, job_t* job) {
   expect(child > 0 && status == 0, "a child on our memory");
 }
 
-// What the thread pointer of x86-64 points to begins so (the ABI of thread-local storage, and glibc).
+// What the thread pointer of x86 points to begins so (the ABI of thread-local storage, and glibc).
 typedef struct thread_head_s {
   void* self;
   void* vector;
   void* same;
-  uintptr_t unused[2];
-  uintptr_t guard;  // of stacks
+  uintptr_t others[2];  // with 32 bits one is the way into the kernel
+  uintptr_t guard;      // of stacks
   uintptr_t pointer_guard;
 } thread_head_t;
 
 enum { AREA_BYTES = 64 * 1024, HEAD_BYTES = 8192 };
 
+// The segment register that it is found by, and what clone is given to set it: with 32 bits a description of
+// the segment, in the place of ours.
+#ifdef __x86_64__
+#define SEGMENT "fs"
+static void* thread_area(thread_head_t* head) { return head; }
+#else
+#define SEGMENT "gs"
+static void* thread_area(thread_head_t* head) {
+  static struct user_desc area;
+  unsigned selector;
+  __asm__("mov %%" SEGMENT ", %0" : "=r"(selector));
+  area = (struct user_desc){.entry_number = selector >> 3,
+                            .base_addr = (uintptr_t)head,
+                            .limit = 0xfffff,
+                            .seg_32bit = 1,
+                            .limit_in_pages = 1,
+                            .useable = 1};
+  return &area;
+}
+#endif
+
 static thread_head_t* my_head(void) {
   thread_head_t* head;
-  __asm__("mov %%fs:0, %0" : "=r"(head));
+  __asm__("mov %%" SEGMENT ":0, %0" : "=r"(head));
   return head;
 }
 
@@ -194,8 +216,8 @@ static void raw_thread(char* stack, job_t* job) {
   static volatile int running;  // cleared by the kernel, which then wakes who waits
   running = 1;
   thread_head_t* const head = make_head();
-  const int child =
-      clone(in_clone, stack + STACK_BYTES, FLAGS, job, NULL, head, (pid_t*)(uintptr_t)&running);
+  const int child = clone(in_clone, stack + STACK_BYTES, FLAGS, job, NULL, thread_area(head),
+                          (pid_t*)(uintptr_t)&running);
   expect(child > 0, "clone");
   while (child > 0 && running != 0) syscall(SYS_futex, &running, FUTEX_WAIT, 1, NULL, NULL, 0);
   forget_head(head);

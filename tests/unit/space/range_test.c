@@ -432,6 +432,68 @@ TEST(scarce_addresses_are_reserved_as_the_range_grows) {
            0);
 }
 
+TEST(under_a_small_limit_scarce_addresses_are_reserved_as_plenty_are) {
+  fake_facts.scarce_end = sizeof(void*) == 8 ? ((uintptr_t)1 << 47) - GiB : (uintptr_t)&fake_facts;
+  const size_t scarce = layout_of(segments_in_all(), FIRST).total;
+  CHECK_EQ(range_bytes_with(GiB, 100 * MiB), 48 * MiB);
+  CHECK_EQ(range_bytes_with(GiB, 0), SEGMENT);
+  fake_facts.address_limit = scarce * 2 - 1;
+  CHECK(start());
+  CHECK(mii_range.segment_max < segments_in_all());
+  CHECK_EQ(mii_range.slice_reserved, mii_range.slice_max);
+  grow_to(mii_range.segment_max);
+  CHECK(!mii_range_grow(1));
+  CHECK_EQ(fake_calls(FAKE_RESERVE_AT), 0);
+  mii_range_stop();
+  fake_facts.address_limit = scarce * 2;
+  start_scarce();
+  mii_range_stop();
+  fake_fail_above(FAKE_RESERVE, scarce - 1);  // without a limit, too, less is better than nothing
+  fake_facts.address_limit = SIZE_MAX;
+  CHECK(start());
+  CHECK(mii_range_grow(1));
+}
+
+TEST(what_did_not_fit_into_the_first_reservation_leaves_the_rest_of_it_for_others) {
+  start_scarce();
+  grow_to(3);
+  CHECK(mii_range_grow(FIRST));
+  const uint32_t open = mii_segment_count();
+  CHECK(open >= 2 * FIRST);
+  CHECK(mii_segment_is_foreign(3));
+  CHECK_EQ(fake_bytes(FAKE_RESERVE_AT), FIRST * SEGMENT);
+  CHECK(mii_range_grow(FIRST - 6));
+  for (uint32_t i = 0; i < 3; i++) CHECK(mii_range_grow(1));
+  for (uint32_t i = 0; i < FIRST; i++) {
+    CHECK(!mii_segment_is_foreign(i));
+    CHECK(fake_is_all(memory_of(i) + SLICE_BYTES, SEGMENT - SLICE_BYTES, FAKE_OPENED));
+  }
+  CHECK_EQ(mii_segment_count(), open);
+  CHECK_EQ(fake_bytes(FAKE_RESERVE_AT), FIRST * SEGMENT);
+  check_segments();
+  CHECK(mii_range_grow(1));
+  CHECK_EQ(fake_bytes(FAKE_RESERVE_AT), (FIRST + 1) * SEGMENT);
+  check_segments();
+}
+
+TEST(memory_that_is_refused_is_not_looked_for_elsewhere) {
+  start_scarce();
+  grow_to(3);
+  fake_fail_above(FAKE_OPEN, SEGMENT - 1);
+  CHECK(!mii_range_grow(1));
+  CHECK(!mii_range_grow(FIRST - 3));
+  CHECK_EQ(fake_calls(FAKE_RESERVE_AT), 0);
+  CHECK_EQ(mii_segment_count(), 3);
+  fake_fail_never();
+  CHECK(mii_range_grow(FIRST));
+  fake_fail_above(FAKE_OPEN, SEGMENT - 1);
+  const size_t calls = fake_calls(FAKE_RESERVE_AT);
+  CHECK(!mii_range_grow(1));  // nor from what was left out
+  CHECK_EQ(fake_calls(FAKE_RESERVE_AT), calls);
+  CHECK(mii_range_room() > GiB);
+  check_segments();
+}
+
 TEST(segments_in_a_row_are_reserved_in_a_row) {
   start_scarce();
   for (uint32_t count = 1; count < 10; count++) {
@@ -470,6 +532,7 @@ TEST(what_others_have_is_left_to_them_until_they_are_gone) {
   CHECK_EQ(mii_segment_count(), count);
   check_segments();
   CHECK(!mii_range_grow(1));
+  CHECK_EQ(mii_range_room(), 0);
 }
 
 TEST(a_refused_reservation_or_opening_changes_nothing) {
@@ -481,6 +544,7 @@ TEST(a_refused_reservation_or_opening_changes_nothing) {
   const size_t calls = fake_calls(FAKE_RESERVE_AT);
   CHECK(!mii_range_grow(1));
   CHECK_EQ(fake_calls(FAKE_RESERVE_AT), calls + 1);  // no other place would be better
+  CHECK_EQ(mii_range_room(), 0);
   fake_fail_never();
   fake_fail_above(FAKE_OPEN, SEGMENT - 1);
   CHECK(!mii_range_grow(1));
@@ -488,6 +552,7 @@ TEST(a_refused_reservation_or_opening_changes_nothing) {
            reserved);
   CHECK_EQ(mii_range_reserved_bytes(), reserved);
   CHECK_EQ(mii_segment_count(), count);
+  CHECK(mii_range_room() > GiB);  // it was not for want of addresses
   fake_fail_never();
   CHECK(mii_range_grow(1));
   check_segments();
