@@ -67,7 +67,6 @@ static void review_some_pages(theap_t* theap, uint32_t looks) {
 static MI_NOINLINE void housekeeping(theap_t* theap) {
   const uint64_t now = mii_platform_clock_ms();
   review_some_pages(theap, LOOKS_PER_TICK);
-  mii_thread_pool_dissolve_some();
   const long delay = mii_option_get(mi_option_purge_delay);
   if (delay >= 0 && now >= theap->next_sweep_ms) {
     theap->next_sweep_ms = now + (uint64_t)delay;
@@ -76,6 +75,7 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
     mii_thread_pool_tick(now, (uint64_t)delay);
     mii_heap_trim(theap->heap);
   }
+  mii_thread_pool_dissolve_some();
   mii_purge_tick(now);
 }
 

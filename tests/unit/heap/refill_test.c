@@ -592,6 +592,52 @@ TEST(with_another_thread_there_only_the_last_full_pages_are_kept) {
   CHECK(all_is_valid());
 }
 
+// Others free WAKE blocks of each of these pages.
+static void wake_by_others(void** all, uint32_t pages) {
+  for (uint32_t i = 0; i < pages; i++) give_remotely(&all[i * PER_PAGE], WAKE);
+}
+
+TEST(a_thread_whose_blocks_others_free_keeps_no_full_page) {
+  theap_t* const theap = start_heap();
+  new_thread();
+  run_as(theap);
+  take_many(theap, MID_SIZE, blocks, 40 * PER_MID_PAGE);  // so it has many pages
+  take_pages(theap, many, 30);
+  wake_by_others(many, 30);
+  take_many(theap, SIZE, many, 30 * WAKE + 30 * PER_PAGE);
+  CHECK(theap->remote_wakes > UINT8_MAX / 2);
+  CHECK(owned_count(theap) < KEPT);
+  CHECK(all_is_valid());
+}
+
+TEST(a_thread_that_frees_its_own_blocks_keeps_full_pages) {
+  theap_t* const theap = start_heap();
+  new_thread();
+  run_as(theap);
+  take_many(theap, MID_SIZE, blocks, 40 * PER_MID_PAGE);
+  take_pages(theap, many, 12);
+  wake_by_others(many, 4);
+  for (uint32_t i = 4; i < 12; i++) give_many(&many[i * PER_PAGE], WAKE);
+  take_many(theap, SIZE, many, 12 * WAKE);
+  take_pages(theap, many, 4);
+  CHECK_EQ(owned_count(theap), 12 + 4);
+}
+
+TEST(a_refill_takes_some_of_the_woken_pages_at_a_time) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, many, 40);
+  wake_by_others(many, 40);
+  take(theap, SIZE);
+  CHECK_EQ(awake_count(theap), 16 - 1);
+  CHECK(mii_theap_is_woken(theap));
+  take_many(theap, SIZE, many, WAKE);
+  CHECK_EQ(awake_count(theap), 32 - 2);
+  mii_theap_drain(theap);
+  CHECK_EQ(awake_count(theap), 40 - 2);
+  CHECK(!mii_theap_is_woken(theap));
+  CHECK(all_is_valid());
+}
+
 TEST(after_the_other_thread_has_ended_full_pages_are_kept) {
   theap_t* const theap = start_heap();
   new_thread();

@@ -15,6 +15,14 @@ static uint32_t theaps_made(void) {
 
 // Starting and ending -------------------------------------------------------------------------------
 
+static bool is_bare(const theap_t* theap) { return theap->page_count == 0; }
+
+// With all that the ticks of the housekeeping do later.
+static void tick_pool(uint64_t now, uint64_t delay) {
+  mii_thread_pool_tick(now, delay);
+  for (int i = 0; i < 1000; i++) mii_thread_pool_dissolve_some();
+}
+
 TEST(a_thread_begins_without_a_theap_of_its_own) {
   CHECK(mii_theap_mine == &mii_theap_empty);
   CHECK(!mii_theap_mine->is_live);
@@ -141,12 +149,12 @@ TEST(a_theap_is_dissolved_after_it_has_waited_for_the_delay) {
   take_pages(theap, blocks, 2);
   fake_set_clock(1000);
   mii_thread_end(false);
-  mii_thread_pool_tick(1000, 50);
-  mii_thread_pool_tick(1049, 50);
-  CHECK(!theap->is_bare);
+  tick_pool(1000, 50);
+  tick_pool(1049, 50);
+  CHECK(!is_bare(theap));
   CHECK_EQ(mii_page_owner(page_of(of_page(0)[0])), mii_theap_tag(theap));
-  mii_thread_pool_tick(1050, 50);
-  CHECK(theap->is_bare);
+  tick_pool(1050, 50);
+  CHECK(is_bare(theap));
   CHECK_EQ(mii_page_owner(page_of(of_page(0)[0])), 0);
   CHECK_EQ(mii_page_owner(page_of(of_page(1)[0])), 0);
   CHECK(new_thread() == theap);
@@ -166,14 +174,49 @@ TEST(a_tick_looks_at_every_theap_in_the_pool) {
     fake_set_clock(i);
     mii_thread_end(false);
   }
-  mii_thread_pool_tick(29, 10);  // those that ended at 0 .. 19 are due
+  tick_pool(29, 10);  // those that ended at 0 .. 19 are due
   for (uint32_t i = 0; i < THREADS; i++) {
-    CHECK_EQ(theaps[i]->is_bare, i < 20);
+    CHECK_EQ(is_bare(theaps[i]), i < 20);
     CHECK_EQ(mii_page_owner(page_of(blocks[i])), i < 20 ? 0 : mii_theap_tag(theaps[i]));
   }
-  mii_thread_pool_tick(1000, 10);
-  for (uint32_t i = 0; i < THREADS; i++) CHECK(theaps[i]->is_bare);
+  tick_pool(1000, 10);
+  for (uint32_t i = 0; i < THREADS; i++) CHECK(is_bare(theaps[i]));
   CHECK(all_is_valid());
+}
+
+TEST(threads_take_the_theap_that_has_waited_longest) {
+  start_heap();
+  theap_t* theaps[4];
+  for (uint32_t i = 0; i < 4; i++) {
+    theaps[i] = new_thread();
+    take(theaps[i], SIZE);
+  }
+  for (uint32_t i = 0; i < 3; i++) {
+    run_as(theaps[i]);
+    mii_thread_end(false);
+  }
+  CHECK(new_thread() == theaps[0]);
+  run_as(theaps[3]);
+  mii_thread_end(false);
+  for (uint32_t i = 1; i < 4; i++) CHECK(new_thread() == theaps[i]);
+}
+
+TEST(a_theap_that_is_due_is_dissolved_a_few_pages_at_a_time) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 8);
+  take_many(theap, SIZE, blocks, 24 * PER_PAGE);
+  mii_thread_end(false);
+  mii_thread_pool_tick(1000 * 1000, 50);
+  mii_thread_pool_dissolve_some();
+  CHECK_EQ(theap->page_count, 16);
+  CHECK(new_thread() == theap);  // may be taken meanwhile
+  take(theap, SIZE);
+  CHECK(all_is_valid());
+  mii_thread_end(false);
+  mii_thread_pool_dissolve_some();
+  CHECK(theap->page_count >= 16);  // it has begun to wait again
+  tick_pool(1000 * 1000 * 1000, 50);
+  CHECK(is_bare(theap));
 }
 
 TEST(threads_take_theaps_with_pages_before_bare_ones) {
@@ -187,7 +230,7 @@ TEST(threads_take_theaps_with_pages_before_bare_ones) {
   mii_thread_pool_dissolve_all();
   run_as(second);
   mii_thread_end(false);
-  CHECK(first->is_bare && !second->is_bare);
+  CHECK(is_bare(first) && !is_bare(second));
   CHECK(new_thread() == second);
   CHECK(new_thread() == first);
   CHECK_EQ(theaps_made(), 3);
@@ -197,11 +240,11 @@ TEST(a_theap_that_was_bare_is_not_after_its_next_thread) {
   theap_t* const theap = start_heap();
   mii_thread_end(false);
   mii_thread_pool_dissolve_all();
-  CHECK(theap->is_bare);
+  CHECK(is_bare(theap));
   CHECK(new_thread() == theap);
   blocks[0] = take(theap, SIZE);
   mii_thread_end(false);
-  CHECK(!theap->is_bare);
+  CHECK(!is_bare(theap));
   mii_thread_pool_dissolve_all();
   CHECK_EQ(mii_page_owner(page_of(blocks[0])), 0);
 }
@@ -213,11 +256,11 @@ TEST(a_theap_held_by_a_free_under_way_is_dissolved_later) {
   CHECK_EQ(begin_push(of_page(0)[WAKE - 1]), PUSH_WAKE_OWNER);
   mii_thread_end(false);
   mii_thread_pool_dissolve_all();
-  CHECK(!theap->is_bare);
+  CHECK(!is_bare(theap));
   CHECK_EQ(mii_page_owner(page_of(of_page(0)[0])), mii_theap_tag(theap));
   finish_push(of_page(0)[0], PUSH_WAKE_OWNER);
   mii_thread_pool_dissolve_all();
-  CHECK(theap->is_bare);
+  CHECK(is_bare(theap));
   CHECK(all_is_valid());
 }
 
@@ -352,10 +395,10 @@ TEST(the_theap_of_a_thread_that_is_gone_is_found) {
   give(of_other);  // parked
   CHECK(silent->parcels != 0);
   run_as(main_theap);
-  mii_thread_pool_tick(1, 1000);
+  tick_pool(1, 1000);
   CHECK_EQ(mii_thread_ended_count(), 0);
   fake_end_thread_number(7);
-  for (int ticks = 0; ticks < 3; ticks++) mii_thread_pool_tick(2, 1000);
+  for (int ticks = 0; ticks < 3; ticks++) tick_pool(2, 1000);
   CHECK_EQ(mii_thread_ended_count(), 1);
   CHECK_EQ(silent->parcels, 0);
   CHECK(start_as(9) == silent);

@@ -7,7 +7,7 @@
 
 static block_t* blocks[BLOCKS_MAX];
 
-// A class with 64 blocks per page: the owner wakes at 16 blocks, and so can be claimed a page of nobody.
+// A class with 64 blocks per page: the owner wakes at 4 blocks, and a page of nobody can be claimed at 8.
 enum { CLASS_64_BLOCKS = 32, WAKE = 4, CLAIM = 8 };
 
 static page_t* start_page(void) {
@@ -92,10 +92,10 @@ TEST(disowning_collects_what_waits) {
   page_t* const page = start_page();
   push_blocks(page, 0, WAKE - 1);
   for (uint32_t i = 40; i < 40 + CLAIM - WAKE + 1; i++) mii_page_push_local(page, blocks[i]);
-  CHECK(disown(page));  // together a quarter
+  CHECK(disown(page));  // together an eighth
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 48);
-  CHECK_EQ(length_of(page->local_free), 16);
+  CHECK_EQ(page->out, 64 - CLAIM);
+  CHECK_EQ(length_of(page->local_free), CLAIM);
 }
 
 TEST(blocks_that_were_never_threaded_count_as_free_when_disowning) {
@@ -186,11 +186,11 @@ static page_t* start_disowned_page(void) {
   return page;
 }
 
-TEST(the_push_that_frees_a_quarter_publishes_a_page_of_nobody) {
+TEST(the_push_that_frees_an_eighth_publishes_a_page_of_nobody) {
   page_t* const page = start_disowned_page();
-  for (uint32_t i = 0; i < 15; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
+  for (uint32_t i = 0; i < CLAIM - 1; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
   CHECK(!mii_page_is_queued(page));
-  CHECK_EQ(push_one(page, blocks[15]), PUSH_PUBLISH);
+  CHECK_EQ(push_one(page, blocks[CLAIM - 1]), PUSH_PUBLISH);
   CHECK(mii_page_is_queued(page));
   CHECK(!is_owned(page));
   CHECK_EQ(page->out, 64);
@@ -534,7 +534,7 @@ TEST(no_block_is_lost_while_the_owner_collects) {
 }
 
 // Either the owner cannot disown, because a pusher was faster; then that pusher is to wake it. Or it can,
-// and then exactly one publishes the page: the owner, or the pusher that freed the quarter.
+// and then exactly one publishes the page: the owner, or the pusher that freed the eighth.
 TEST(exactly_one_publishes_a_page_that_is_disowned_during_pushes) {
   fake_space_start();
   uint32_t disowned = 0;

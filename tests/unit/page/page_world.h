@@ -91,8 +91,8 @@ MAYBE_UNUSED static uint32_t epoch_of(const page_t* page) {
 
 // Nobody owns a page before it can be claimed: `mark` pushes publish it.
 MAYBE_UNUSED static uint32_t claim_mark(uint32_t size_class) {
-  const uint32_t quarter = mii_class_blocks(size_class) / 4;
-  return quarter > 0 ? quarter : 1;
+  const uint32_t eighth = mii_class_blocks(size_class) / 8;
+  return eighth > 0 ? eighth : 1;
 }
 
 #endif
