@@ -59,6 +59,14 @@ static inline void mii_stack_clear(handle_stack_t* stack) {
   atomic_store_explicit(&stack->top, next_top(seen, 0), memory_order_relaxed);
 }
 
+// The linked handles become the stack, if it is empty.
+static inline bool mii_stack_try_fill(handle_stack_t* stack, uint32_t handle) {
+  uint64_t seen = atomic_load_explicit(&stack->top, memory_order_relaxed);
+  return (uint32_t)seen == 0
+         && atomic_compare_exchange_strong_explicit(&stack->top, &seen, next_top(seen, handle),
+                                                    memory_order_release, memory_order_relaxed);
+}
+
 // Takes everything: the top handle, or 0. The caller walks the links.
 static inline uint32_t mii_stack_take_all(handle_stack_t* stack) {
   uint64_t seen = atomic_load_explicit(&stack->top, memory_order_acquire);

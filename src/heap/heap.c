@@ -9,6 +9,8 @@
 #include "base/assert.h"
 #include "page/page_remote.h"
 
+enum { LOOKS_PER_TRIM = 8 };
+
 heap_t mii_heap_main;
 
 static handle_link_t* page_link(uint32_t slice) { return &mii_slice_cold(slice)->stack_link; }
@@ -18,9 +20,17 @@ void mii_heap_publish(page_t* page) {
   mii_stack_push(&mii_slice_cold(slice)->heap->claimable[page->size_class], slice, page_link);
 }
 
+static slice_t pop(handle_stack_t* stack) {
+  return mii_stack_is_empty(stack) ? 0 : mii_stack_pop(stack, page_link);
+}
+
+static slice_t pop_claimable(heap_t* heap, uint32_t size_class) {
+  const slice_t slice = pop(&heap->claimable[size_class]);
+  return slice != 0 ? slice : pop(&heap->looked_at[size_class]);
+}
+
 page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner) {
-  if (mii_stack_is_empty(&heap->claimable[size_class])) return NULL;
-  const slice_t slice = mii_stack_pop(&heap->claimable[size_class], page_link);
+  const slice_t slice = pop_claimable(heap, size_class);
   if (slice == 0) return NULL;
   page_t* const page = mii_page_record(slice);
   mii_page_thaw(page);
@@ -52,17 +62,65 @@ static bool unmake_if_empty(page_t* page) {
 }
 
 void mii_heap_forget_claimable(heap_t* heap) {
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) mii_stack_clear(&heap->claimable[c]);
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    mii_stack_clear(&heap->claimable[c]);
+    mii_stack_clear(&heap->looked_at[c]);
+  }
+}
+
+static void look_again(page_t* page) {
+  const slice_t slice = mii_page_slice(page);
+  mii_stack_push(&mii_slice_cold(slice)->heap->looked_at[page->size_class], slice, page_link);
 }
 
 // Take all first, so that every page is looked at; who wants one meanwhile makes a new page.
+static void trim_stack(handle_stack_t* stack) {
+  slice_t slice = mii_stack_take_all(stack);
+  while (slice != 0) {
+    page_t* const page = mii_page_record(slice);
+    slice = atomic_load_explicit(page_link(slice), memory_order_relaxed);
+    if (!unmake_if_empty(page)) look_again(page);
+  }
+}
+
 void mii_heap_trim(heap_t* heap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    slice_t slice = mii_stack_take_all(&heap->claimable[c]);
-    while (slice != 0) {
-      page_t* const page = mii_page_record(slice);
-      slice = atomic_load_explicit(page_link(slice), memory_order_relaxed);
-      if (!unmake_if_empty(page)) mii_heap_publish(page);
-    }
+    trim_stack(&heap->looked_at[c]);
+    trim_stack(&heap->claimable[c]);
   }
+}
+
+// False if there is none on which no trim has looked.
+static bool trim_one(heap_t* heap, uint32_t size_class) {
+  const slice_t slice = pop(&heap->claimable[size_class]);
+  if (slice == 0) return false;
+  page_t* const page = mii_page_record(slice);
+  if (!unmake_if_empty(page)) look_again(page);
+  return true;
+}
+
+// The next round begins.
+static void turn(heap_t* heap, uint32_t size_class) {
+  slice_t slice = mii_stack_take_all(&heap->looked_at[size_class]);
+  if (slice == 0 || mii_stack_try_fill(&heap->claimable[size_class], slice)) return;
+  while (slice != 0) {  // somebody has published a page meanwhile
+    page_t* const page = mii_page_record(slice);
+    slice = atomic_load_explicit(page_link(slice), memory_order_relaxed);
+    mii_heap_publish(page);
+  }
+}
+
+void mii_heap_trim_some(heap_t* heap) {
+  uint32_t size_class = atomic_load_explicit(&heap->trim_class, memory_order_relaxed);
+  uint32_t turns = 0;
+  for (uint32_t looks = 0; looks < LOOKS_PER_TRIM && turns < CLASS_COUNT;) {
+    if (trim_one(heap, size_class)) {
+      looks++;
+      continue;
+    }
+    turn(heap, size_class);
+    size_class = (size_class + 1) % CLASS_COUNT;
+    turns++;
+  }
+  atomic_store_explicit(&heap->trim_class, size_class, memory_order_relaxed);
 }

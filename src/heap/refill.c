@@ -21,9 +21,9 @@ enum {
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
   SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself ...
   PAGES_KEPT = 32,          // ... or of all classes, if it is others that free its blocks
-  DRAINED_PER_BEAT = 16,    // pages looked at that others have queued
+  DRAINED_PER_BEAT = 8,     // pages looked at that others have queued
   LOOKS_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
-  LOOKS_PER_SWEEP = 128,    // and once per purge delay
+  LOOKS_PER_SWEEP = 24,     // and once per purge delay
 };
 
 // Deferred free ------------------------------------------------------------------------------------
@@ -73,9 +73,9 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
     review_some_pages(theap, LOOKS_PER_SWEEP);
     mii_theap_give_kept(theap);
     mii_thread_pool_tick(now, (uint64_t)delay);
-    mii_heap_trim(theap->heap);
   }
   mii_thread_pool_dissolve_some();
+  mii_heap_trim_some(theap->heap);
   mii_purge_tick(now);
 }
 
@@ -109,8 +109,9 @@ static page_t* best_awake(theap_t* theap, uint32_t size_class) {
 
 // Memory is the process's, not a thread's: of the pages that are full only the last few stay ours. Who
 // frees the others' blocks makes them everyone's. None stays if it is mostly others that free our blocks
-// and we have many pages: then they would lie here until our turn comes. But a thread that is alone would
-// only make its own frees slower.
+// and we have many pages: then they would lie here until our turn comes. That is what we believe at first,
+// because a thread that only fills memory and goes to sleep has no second chance; some wakes by frees of
+// its own convince us of the contrary. But a thread that is alone would only make its own frees slower.
 static bool is_to_share(const theap_t* theap, const page_t* page) {
   if (mii_thread_is_alone()) return false;
   const bool others_free = theap->remote_wakes > UINT8_MAX / 2 && theap->page_count > PAGES_KEPT;

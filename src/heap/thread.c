@@ -24,20 +24,20 @@
 
 const theap_t mii_theap_done = {.heap = &mii_heap_main};
 
-static handle_stack_t pool;            // atomic: handle_stack.h; theaps with pages, the last on top
-static handle_stack_t next_in_pool;    // atomic: handle_stack.h; the same, the longest waiting on top
-static handle_stack_t dissolving;      // atomic: handle_stack.h; theaps that are due
-static handle_stack_t bare_pool;       // atomic: handle_stack.h; theaps without pages
-static _Atomic(theap_t*) made;         // atomic: release to add, acquire to walk
-static _Atomic(uint64_t) started;      // atomic: relaxed, a count of its own
-static _Atomic(uint64_t) ended;        // atomic: relaxed, a count of its own
+static handle_stack_t pool;          // atomic: handle_stack.h; theaps with pages, the last on top
+static handle_stack_t next_in_pool;  // atomic: handle_stack.h; the same, the longest waiting on top
+static handle_stack_t dissolving;    // atomic: handle_stack.h; theaps that are due
+static handle_stack_t bare_pool;     // atomic: handle_stack.h; theaps without pages
+static _Atomic(theap_t*) made;       // atomic: release to add, acquire to walk
+static _Atomic(uint64_t) started;    // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) ended;      // atomic: relaxed, a count of its own
 static _Atomic(theap_t*) asked_last;   // atomic: relaxed, where to go on with asking
 static uintptr_t main_thread;          // const once exits are armed
 static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
 
 enum {
-  USERS_PER_TICK = 4,   // threads that are asked for per tick of the pool
-  PAGES_PER_TICK = 16,  // pages that a theap which is due lets go of per call
+  USERS_PER_TICK = 4,  // threads that are asked for per tick of the pool
+  PAGES_PER_TICK = 8,  // pages that a theap which is due lets go of per call
 };
 static const uint32_t SOME_USER = UINT32_MAX;  // a thread that need not be asked for, or cannot
 
@@ -70,11 +70,14 @@ static theap_t* pool_pop(void) {
   return handle != 0 ? mii_meta_pointer(handle) : NULL;
 }
 
+theap_t* mii_thread_first_theap(void) { return atomic_load_explicit(&made, memory_order_acquire); }
+
 static theap_t* make_theap(void) {
   theap_t* const theap = mii_meta_take(sizeof *theap);
   if (theap == NULL) return NULL;
   theap->heap = &mii_heap_main;
   theap->is_live = true;
+  theap->remote_wakes = UINT8_MAX;  // until its own frees tell otherwise
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
   do {
     theap->next_made = first;
@@ -83,10 +86,41 @@ static theap_t* make_theap(void) {
   return theap;
 }
 
-theap_t* mii_thread_first_theap(void) { return atomic_load_explicit(&made, memory_order_acquire); }
+// The thread has ended, or has said so: its theap waits for another one.
+static void retire(theap_t* theap) {
+  mii_outbox_send(theap);
+  theap->keeps_nothing = false;
+  theap->in_deferred_free = false;
+  theap->pooled_at_ms = mii_platform_clock_ms();
+  pool_push(theap);
+  atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
+}
 
+// A thread that is gone has done its last store; the system's answer comes after it. Of those that find
+// this out at the same time one gets the theap.
+static void retire_if_user_is_gone(theap_t* theap) {
+  uint32_t user = atomic_load_explicit(&theap->user, memory_order_relaxed);
+  if (user == 0 || user == SOME_USER || !mii_platform_thread_is_gone(user)) return;
+  if (atomic_compare_exchange_strong_explicit(&theap->user, &user, 0, memory_order_acquire,
+                                              memory_order_relaxed))
+    retire(theap);
+}
+
+static void ask_for_users(uint32_t count) {
+  theap_t* theap = atomic_load_explicit(&asked_last, memory_order_relaxed);
+  for (; count > 0; count--) {
+    theap = theap != NULL ? theap->next_made : mii_thread_first_theap();
+    if (theap != NULL) retire_if_user_is_gone(theap);
+  }
+  atomic_store_explicit(&asked_last, theap, memory_order_relaxed);
+}
+
+// Before one is made, a few threads are asked for: most of those that come late end unseen.
 static theap_t* take_theap(void) {
-  theap_t* const theap = pool_pop();
+  theap_t* theap = pool_pop();
+  if (theap != NULL) return theap;
+  ask_for_users(USERS_PER_TICK);
+  theap = pool_pop();
   return theap != NULL ? theap : make_theap();
 }
 
@@ -129,16 +163,6 @@ theap_t* mii_thread_enter(void) {
 void mii_thread_leave(theap_t* theap) {
   if (theap == mii_theap_mine) return;
   pool_push(theap);
-}
-
-// The thread has ended, or has said so: its theap waits for another one.
-static void retire(theap_t* theap) {
-  mii_outbox_send(theap);
-  theap->keeps_nothing = false;
-  theap->in_deferred_free = false;
-  theap->pooled_at_ms = mii_platform_clock_ms();
-  pool_push(theap);
-  atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
 }
 
 void mii_thread_end(bool for_good) {
@@ -216,25 +240,6 @@ uint64_t mii_thread_ended_count(void) { return atomic_load_explicit(&ended, memo
 
 static bool is_due(const theap_t* theap, uint64_t now, uint64_t delay) {
   return now >= theap->pooled_at_ms + delay;
-}
-
-// A thread that is gone has done its last store; the system's answer comes after it. Of those that find
-// this out at the same time one gets the theap.
-static void retire_if_user_is_gone(theap_t* theap) {
-  uint32_t user = atomic_load_explicit(&theap->user, memory_order_relaxed);
-  if (user == 0 || user == SOME_USER || !mii_platform_thread_is_gone(user)) return;
-  if (atomic_compare_exchange_strong_explicit(&theap->user, &user, 0, memory_order_acquire,
-                                              memory_order_relaxed))
-    retire(theap);
-}
-
-static void ask_for_users(uint32_t count) {
-  theap_t* theap = atomic_load_explicit(&asked_last, memory_order_relaxed);
-  for (; count > 0; count--) {
-    theap = theap != NULL ? theap->next_made : mii_thread_first_theap();
-    if (theap != NULL) retire_if_user_is_gone(theap);
-  }
-  atomic_store_explicit(&asked_last, theap, memory_order_relaxed);
 }
 
 // Take all first, so that every one is looked at however many there are; a thread that starts meanwhile

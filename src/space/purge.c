@@ -82,13 +82,15 @@ void mii_purge_tick(uint64_t now) {
                                                memory_order_relaxed)) {
     return;
   }
+  bool purged = false;  // one is enough: this is a part of somebody's malloc
   for (uint32_t i = mii_hint_next(HINT_PURGE, 0); i != NO_SEGMENT;
        i = mii_hint_next(HINT_PURGE, i + 1)) {
-    if (due_of(i) <= now) {
-      purge_segment(i);
-    } else {
-      mii_purge_expect(due_of(i));
-    }
+    const uint64_t due_then = due_of(i);
+    if (due_then > now || purged) mii_purge_expect(due_then);
+    if (due_then > now) continue;
+    if (purged) return;  // the others' turn comes with the next tick
+    purge_segment(i);
+    purged = true;
   }
 }
 

@@ -10,7 +10,7 @@
 // Something will be due at `due` (ms); its hint is on. Any thread.
 void mii_purge_expect(uint64_t due);
 
-// Purge what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
+// Purge some of what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick(uint64_t now);
 
 // Is memory to be purged as soon as it is free?

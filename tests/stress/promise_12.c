@@ -198,6 +198,7 @@ static void* free_and_stay(void* arg) {
   const int id = (int)(intptr_t)arg;
   chance_t chance = {mix(run_seed + (uint64_t)id)};
   for (int i = 0; i < OWNER_BLOCKS; i++) of_owner[id][i] = marked_block(&chance);
+  pthread_barrier_wait(&all_freed);  // so that all of it is there at once
   for (int i = 0; i < OWNER_BLOCKS; i++) {
     if (keep_every != 0 && i % keep_every == 0) continue;
     free_marked(of_owner[id][i]);
@@ -240,6 +241,7 @@ static void run_vanished(const char* what, int every) {
   pthread_barrier_init(&all_freed, NULL, OWNERS + 1);
   pthread_t threads[OWNERS];
   for (intptr_t i = 0; i < OWNERS; i++) threads[i] = start_thread(free_and_stay, (void*)i);
+  pthread_barrier_wait(&all_freed);
   pthread_barrier_wait(&all_freed);
   fflush(NULL);
   const pid_t child = fork();

@@ -628,10 +628,10 @@ TEST(a_refill_takes_some_of_the_woken_pages_at_a_time) {
   take_pages(theap, many, 40);
   wake_by_others(many, 40);
   take(theap, SIZE);
-  CHECK_EQ(awake_count(theap), 16 - 1);
+  CHECK_EQ(awake_count(theap), 8 - 1);
   CHECK(mii_theap_is_woken(theap));
   take_many(theap, SIZE, many, WAKE);
-  CHECK_EQ(awake_count(theap), 32 - 2);
+  CHECK_EQ(awake_count(theap), 16 - 2);
   mii_theap_drain(theap);
   CHECK_EQ(awake_count(theap), 40 - 2);
   CHECK(!mii_theap_is_woken(theap));
