@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// relacy.cpp - the scenarios under Relacy, which knows the memory model of C11, and order mutation
+//
+// world.c again, compiled as C++ with the stdatomic.h beside this file, from a copy of the sources in which the
+// fields that a comment says belong to their "owner" are plain_t. Relacy runs a scenario many times, each time
+// with another interleaving and with other, older values for loads that are not ordered; it reports data races, and the
+// checks at the end of each run are those of the explorer.
+//
+// Mutation: which order a place uses is decided while it runs, so each is weakened in turn in one program.
+#include <stdatomic.h>
+#include "world.c"
+
+#include <sstream>
+
+static const scenario_t* scenario;
+
+static site_t* first_site;
+
+site_t::site_t(const char* path, unsigned at, int as_written)
+    : file(path), line(at), order((rl::memory_order)as_written), used(order) {
+  const char* const below = strstr(path, "relacy-src/");  // tests/proof/build.sh puts the copy there
+  is_source = below != NULL;
+  if (is_source) file = below + strlen("relacy-");
+  next = first_site;
+  first_site = this;
+}
+
+turn_t::turn_t() : mine(mii_theap_mine) {}
+turn_t::~turn_t() { mii_theap_mine = (theap_t*)mine; }
+
+uint32_t proof_thread(void) { return rl::thread_index(); }
+void proof_hush(void) {}
+void proof_unhush(void) {}
+void proof_fail(const char* what, const char* file, int line) {
+  rl::ctx().fail_test(what, rl::test_result_user_assert_failed, rl::debug_info("", file, line));
+}
+
+struct suite_t : rl::test_suite<suite_t, THREADS> {
+  void before() {
+    parts_renew();
+    proof_begin(scenario);
+  }
+  void thread(unsigned index) {
+    mii_theap_mine = (theap_t*)proof_first_theap(index);
+    if (scenario->thread[index] != NULL) scenario->thread[index]();
+  }
+  void after() {
+    proof_check_end();
+    for (const part_t& part : parts()) part.destroy(part.object);
+  }
+};
+
+struct search_t {
+  rl::scheduler_type_e type;
+  unsigned bound;
+  unsigned runs;
+};
+
+// What is wrong with the scenario; empty if nothing was found.
+static std::string verdict(const search_t& search, bool with_history, unsigned long* runs) {
+  rl::test_params params;
+  std::ostringstream out, progress;
+  params.search_type = search.type;
+  params.context_bound = search.bound;
+  params.iteration_count = search.runs;
+  params.output_stream = &out;
+  params.progress_stream = &progress;
+  params.output_history = with_history;
+  params.execution_depth_limit = 10000;
+  const bool good = rl::simulate<suite_t>(params);
+  *runs += params.stop_iteration;
+  if (good) return "";
+  return with_history ? out.str() : out.str().substr(0, out.str().find('\n'));
+}
+
+// Searches in all scenarios; true if nothing is found. Prints each.
+static bool all_hold(const search_t& search, const char* name) {
+  bool good = true;
+  for (scenario = proof_scenarios; scenario->name != NULL; scenario++) {
+    unsigned long runs = 0;
+    const std::string wrong = verdict(search, true, &runs);
+    printf("%-28s %-16s %9lu %s\n", scenario->name, name, runs, wrong.c_str());
+    good &= wrong.empty();
+  }
+  return good;
+}
+
+// Mutation -----------------------------------------------------------------------------------------
+
+static const char* name_of(rl::memory_order order) {
+  switch (order) {
+    case rl::mo_relaxed: return "relaxed";
+    case rl::mo_acquire: return "acquire";
+    case rl::mo_release: return "release";
+    case rl::mo_acq_rel: return "acq_rel";
+    default: return "seq_cst";
+  }
+}
+
+static std::string noticed_by(const search_t& search) {
+  for (scenario = proof_scenarios; scenario->name != NULL; scenario++) {
+    unsigned long runs = 0;
+    const std::string wrong = verdict(search, false, &runs);
+    if (!wrong.empty()) return std::string(scenario->name) + ": " + wrong;
+  }
+  return "";
+}
+
+static void mutate(const search_t& search, site_t* site, rl::memory_order weaker) {
+  site->used = weaker;
+  const std::string wrong = noticed_by(search);
+  site->used = site->order;
+  printf("%s:%u | %s | %s | %s\n", site->file, site->line, name_of(site->order), name_of(weaker),
+         wrong.empty() ? "-" : wrong.c_str());
+}
+
+static void mutate_all(const search_t& search) {
+  for (site_t* s = first_site; s != NULL; s = s->next) {
+    if (!s->is_source || s->order == rl::mo_relaxed) continue;
+    if (s->order == rl::mo_acq_rel) {
+      mutate(search, s, rl::mo_acquire);
+      mutate(search, s, rl::mo_release);
+    } else {
+      mutate(search, s, rl::mo_relaxed);
+    }
+  }
+}
+
+// usage: relacy random|bound|mutate RUNS
+int main(int count, char** args) {
+  if (count != 3) return 2;
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  const std::string what = args[1];
+  const search_t search = {what == "bound" ? rl::sched_bound : rl::sched_random, 1,
+                           (unsigned)atoi(args[2])};
+  if (what != "mutate") return all_hold(search, what.c_str()) ? 0 : 1;
+  if (!noticed_by(search).empty()) return 1;  // this also finds the places
+  mutate_all(search);
+  return 0;
+}
