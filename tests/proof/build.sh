@@ -24,6 +24,7 @@ relacy() {
   sed -i -E "s/^( +)($types) (\w+(\[\w+\])?);( *\/\/ (owner:|owner$))/\1plain_t<\2> \3;\5/
     s/^  slice_t (owned|awake|growing);/  plain_t<slice_t> \1;/
     s/^  theap_t\* next_made;/  plain_t<theap_t*> next_made;/" "$copy/heap/theap.h"
+  sed -i -E 's/^static uintptr_t main_thread;/static plain_t<uintptr_t> main_thread;/' "$copy/heap/thread.c"
   sed -i -E 's/^  block_t\* next;/  plain_t<block_t*> next;/' "$copy/base/nouns.h"
   sed -i -E 's/block_t\*\* list/plain_t<block_t*>* list/' "$copy/page/page_fast.h"
   g++ -std=c++20 -O1 -w -fpermissive -D_GNU_SOURCE -Iweak -Ifake -I. -I../../include -I"$copy" \

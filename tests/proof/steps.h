@@ -14,9 +14,15 @@
 // for no reason: then the result is true.
 bool proof_step(const char* file, int line, const char* what, bool may_fail);
 
+#define STEP(what, operation)                    \
+  ({                                             \
+    proof_step(__FILE__, __LINE__, what, false); \
+    __auto_type step_result = (operation);       \
+    proof_step(__FILE__, __LINE__, "then", false); \
+    step_result;                                 \
+  })
 #define MI_CAS(p, seen, v) \
   __atomic_compare_exchange_n(p, seen, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-#define STEP(what) proof_step(__FILE__, __LINE__, what, false)
 
 #undef atomic_load_explicit
 #undef atomic_store_explicit
@@ -27,18 +33,21 @@ bool proof_step(const char* file, int line, const char* what, bool may_fail);
 #undef atomic_compare_exchange_weak_explicit
 #undef atomic_compare_exchange_strong_explicit
 
-#define atomic_load_explicit(p, order)        (STEP("load"), *(p))
-#define atomic_store_explicit(p, v, order)    (STEP("store"), (void)(*(p) = (v)))
-#define atomic_exchange_explicit(p, v, order) (STEP("exchange"), __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
-#define atomic_fetch_add_explicit(p, v, order) (STEP("fetch_add"), __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST))
-#define atomic_fetch_or_explicit(p, v, order)  (STEP("fetch_or"), __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
-#define atomic_fetch_and_explicit(p, v, order) (STEP("fetch_and"), __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
+#define atomic_load_explicit(p, order) STEP("load", *(p))
+#define atomic_store_explicit(p, v, order) ((void)STEP("store", *(p) = (v)))
+#define atomic_exchange_explicit(p, v, order) \
+  STEP("exchange", __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
+#define atomic_fetch_add_explicit(p, v, order) \
+  STEP("fetch_add", __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST))
+#define atomic_fetch_or_explicit(p, v, order) \
+  STEP("fetch_or", __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
+#define atomic_fetch_and_explicit(p, v, order) \
+  STEP("fetch_and", __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
 #define atomic_compare_exchange_strong_explicit(p, seen, v, order, fail_order) \
-  (STEP("compare_exchange"), MI_CAS(p, seen, v))
+  STEP("compare_exchange", MI_CAS(p, seen, v))
 #define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order) \
-  (proof_step(__FILE__, __LINE__, "compare_exchange", true)                  \
-       ? (*(seen) = *(p), false)                                             \
-       : MI_CAS(p, seen, v))
+  (proof_step(__FILE__, __LINE__, "compare_exchange", true) ? (*(seen) = *(p), false) \
+                                                            : MI_CAS(p, seen, v))
 
 // One variable, which the scheduler swaps with the threads.
 #include "base/compiler.h"

@@ -30,6 +30,7 @@ static theap_t* mine_of[THREADS];        // after the start
 static bool live[SLICE_MAX][SLICE_BLOCKS];  // ghost: the block is with a user
 static bool in_call[THREADS];            // ghost
 static uint32_t started_as;              // the thread that the start plays
+static block_t platform_key;             // what the platform needs to have a thread ended
 static block_t* box[2 * SLICE_BLOCKS];   // where the start leaves blocks for the threads
 
 // The space below ----------------------------------------------------------------------------------
@@ -69,8 +70,14 @@ void mii_segment_give(slice_t first, uint32_t count) {
 uint64_t mii_platform_clock_ms(void) { return 0; }
 uintptr_t mii_platform_thread_id(void) { return proof_thread() + 1; }
 bool mii_platform_thread_is_known(void) { return true; }
-int mii_platform_on_thread_exit(void (*run)(void*)) { return (void)run, 0; }
-int mii_platform_thread_arm(void* value) { return (void)value, 0; }
+int mii_platform_on_thread_exit(void (*run)(void*)) {
+  platform_key.next = &platform_key;
+  return (void)run, 0;
+}
+int mii_platform_thread_arm(void* value) {
+  PROOF_CHECK(platform_key.next == &platform_key);
+  return (void)value, 0;
+}
 long mii_option_get(mi_option_t option) { return (void)option, 0; }
 void mii_purge_tick(uint64_t now) { (void)now; }
 void mii_purge_all(void) {}
@@ -174,7 +181,7 @@ static void check_word(page_t* page) {
   PROOF_CHECK(count <= page->out);                                  // W5
   const uint32_t mark = (word & OWNED) != 0 ? proof_wake : (uint32_t)mii_max(1, proof_blocks / 4);
   PROOF_CHECK((word & QUEUED) != 0 || count < mark);                // W1
-  if ((word & QUEUED) == 0 && page->out > 0)                        // W3
+  if ((word & QUEUED) == 0 && live_blocks(mii_page_slice(page)) != 0)  // W3
     PROOF_CHECK(((word & OWNED) != 0) == (mii_page_owner(page) != 0));
 }
 
@@ -187,10 +194,19 @@ static void forget_statistics(void) {
     theaps[i].heartbeat = theaps[i].blocks_handed = theaps[i].bytes_handed = 0;
 }
 
+// Nobody but its user writes to a block.
+static void check_live(slice_t slice) {
+  for (uint32_t i = 0; i < SLICE_BLOCKS; i++) {
+    const block_t* const block = &proof_space.memory[slice][i];
+    if (live[slice][i]) PROOF_CHECK(block->next == mark_of(block));
+  }
+}
+
 void proof_check_state(void) {
   proof_hush();
   forget_statistics();
   for (slice_t s = 1; s < SLICE_MAX; s++) {
+    check_live(s);
     if (is_page(s)) check_word(mii_page_record(s));
   }
   proof_unhush();
@@ -226,7 +242,7 @@ static void mark_parcels(page_t* page, uint32_t* seen) {
   for (uint32_t i = 0; i < THEAP_MAX; i++) {
     for (uint32_t k = 0; k < OUTBOX_PARCELS; k++) {
       const parcel_t* const parcel = &theaps[i].outbox[k];
-      if (parcel->page == page && (theaps[i].parcels >> k & 1) != 0)
+      if (parcel->page == page && parcel->epoch == mii_page_epoch(page))
         mark_list(page, parcel->first, SLICE_BLOCKS, seen);
     }
   }
