@@ -8,7 +8,7 @@
 // stack. Stacks lie at fixed addresses, so a state is put back by copying bytes. We go depth-first, and
 // on only from states whose hash (128 bits) we have not seen.
 //
-// usage: explorer [-q] [-t] [name of a scenario]      -q: stop after a million states; -t: long traces
+// usage: explorer [-q] [-t] [name of a scenario]      -q: stop after 100000 states; -t: every step in traces
 #include "world.h"
 #include "steps.h"
 #include <signal.h>
@@ -27,8 +27,8 @@
 enum { STACK_BYTES = 64 * 1024 };
 
 typedef struct fiber_s {
-  char* sp;      // what it needs to go on lies there
-  void* mine;    // mii_theap_mine
+  char* sp;    // what it needs to go on lies there
+  void* mine;  // mii_theap_mine
   bool is_done;
   bool may_fail;  // its next operation
   int line;
@@ -47,7 +47,8 @@ static const scenario_t* scenario;
 extern void* mii_theap_mine;
 
 // Saves the registers of the caller on its stack and goes on where *to was saved.
-__attribute__((naked, noinline)) static void switch_to(char** from __attribute__((unused)), char* to __attribute__((unused))) {
+__attribute__((naked, noinline)) static void switch_to(char** from __attribute__((unused)),
+                                                       char* to __attribute__((unused))) {
   __asm__("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"
           "mov %rsp, (%rdi); mov %rsi, %rsp\n"
           "pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp; ret");
@@ -101,9 +102,9 @@ static void start_fiber(uint32_t thread) {
 extern char __start_world_data[], __stop_world_data[], __start_world_bss[], __stop_world_bss[];
 
 typedef struct frame_s {
-  size_t at;       // of its state in `saved`
-  uint8_t move;    // the next to try: thread * 2 + fail
-  uint8_t came_by; // the move that led here
+  size_t at;        // of its state in `saved`
+  uint8_t move;     // the next to try: thread * 2 + fail
+  uint8_t came_by;  // the move that led here
 } frame_t;
 
 enum { FRAME_MAX = 1 << 20, SAVED_MAX_GIB = 2 };
@@ -128,7 +129,8 @@ static char* copy_state(char* at, bool back) {
   copy(&c, __start_world_bss, (size_t)(__stop_world_bss - __start_world_bss));
   copy(&c, fibers, sizeof fibers);
   for (uint32_t t = 0; t < THREADS; t++) {
-    if (!fibers[t].is_done) copy(&c, fibers[t].sp, (size_t)(stacks[t] + STACK_BYTES - fibers[t].sp));
+    if (!fibers[t].is_done)
+      copy(&c, fibers[t].sp, (size_t)(stacks[t] + STACK_BYTES - fibers[t].sp));
   }
   const size_t odd = (size_t)(c.at - at) % 16;
   if (odd != 0 && !back) memset(c.at, 0, 16 - odd);
@@ -170,7 +172,8 @@ static bool add(hash_t h) {
 }
 
 static void* memory(size_t bytes) {
-  void* const p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const p =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) perror("explorer"), exit(2);
   return p;
 }
@@ -206,7 +209,8 @@ static void print_trace(void) {
     if (last != move / 2 || long_traces) printf("\n  thread %u ", move / 2);
     last = move / 2;
     const char* const slash = strrchr(f->file, '/');
-    printf(" %s:%d%s%s", slash != NULL ? slash + 1 : f->file, f->line, long_traces ? f->what : "", (move & 1) != 0 ? "(fails)" : "");
+    printf(" %s:%d%s%s", slash != NULL ? slash + 1 : f->file, f->line, long_traces ? f->what : "",
+           (move & 1) != 0 ? "(fails)" : "");
   }
   printf("\n");
 }
@@ -282,7 +286,8 @@ static void visit(uint8_t came_by) {
   frames[depth].came_by = came_by;
   frames[++depth].at = (size_t)(end - saved);
   if (depth > deepest) deepest = depth;
-  if (depth + 1 == FRAME_MAX || frames[depth].at > ((size_t)SAVED_MAX_GIB << 30) - STACK_BYTES) proof_fail("too deep", __FILE__, __LINE__);
+  if (depth + 1 == FRAME_MAX || frames[depth].at > ((size_t)SAVED_MAX_GIB << 30) - STACK_BYTES)
+    proof_fail("too deep", __FILE__, __LINE__);
   check(at);
 }
 
@@ -317,22 +322,27 @@ int main(int count, char** args) {
   size_t states_max = SIZE_MAX;
   const char* only = NULL;
   for (int i = 1; i < count; i++) {
-    if (strcmp(args[i], "-q") == 0) states_max = 1000000;
-    else if (strcmp(args[i], "-t") == 0) long_traces = true;
-    else only = args[i];
+    if (strcmp(args[i], "-q") == 0)
+      states_max = 100000;
+    else if (strcmp(args[i], "-t") == 0)
+      long_traces = true;
+    else
+      only = args[i];
   }
   setvbuf(stdout, NULL, _IOLBF, 0);
   catch_crashes();
   frames = memory(FRAME_MAX * sizeof *frames);
   saved = memory((size_t)SAVED_MAX_GIB << 30);
   size_t all_states = 0;
-  printf("%-24s %10s %12s %7s %9s %7s\n", "scenario", "states", "transitions", "depth", "ends", "seconds");
+  printf("%-24s %10s %12s %7s %9s %7s\n", "scenario", "states", "transitions", "depth", "ends",
+         "seconds");
   for (scenario = proof_scenarios; scenario->name != NULL; scenario++) {
     if (only != NULL ? strcmp(only, scenario->name) != 0 : scenario->is_hole) continue;
     const clock_t start = clock();
     begin();
     explore(states_max);
-    printf("%-24s %10zu %12zu %7zu %9zu %7.1f%s\n", scenario->name, states, transitions, deepest, ends, (double)(clock() - start) / CLOCKS_PER_SEC, depth > 0 ? " stopped" : "");
+    printf("%-24s %10zu %12zu %7zu %9zu %7.1f%s\n", scenario->name, states, transitions, deepest,
+           ends, (double)(clock() - start) / CLOCKS_PER_SEC, depth > 0 ? " stopped" : "");
     munmap(table, table_size * sizeof *table);
     all_states += states;
   }

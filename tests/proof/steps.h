@@ -14,12 +14,12 @@
 // for no reason: then the result is true.
 bool proof_step(const char* file, int line, const char* what, bool may_fail);
 
-#define STEP(what, operation)                    \
-  ({                                             \
-    proof_step(__FILE__, __LINE__, what, false); \
-    __auto_type step_result = (operation);       \
+#define STEP(what, operation)                      \
+  ({                                               \
+    proof_step(__FILE__, __LINE__, what, false);   \
+    __auto_type step_result = (operation);         \
     proof_step(__FILE__, __LINE__, "then", false); \
-    step_result;                                 \
+    step_result;                                   \
   })
 #define MI_CAS(p, seen, v) \
   __atomic_compare_exchange_n(p, seen, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
@@ -33,7 +33,7 @@ bool proof_step(const char* file, int line, const char* what, bool may_fail);
 #undef atomic_compare_exchange_weak_explicit
 #undef atomic_compare_exchange_strong_explicit
 
-#define atomic_load_explicit(p, order) STEP("load", *(p))
+#define atomic_load_explicit(p, order)     STEP("load", *(p))
 #define atomic_store_explicit(p, v, order) ((void)STEP("store", *(p) = (v)))
 #define atomic_exchange_explicit(p, v, order) \
   STEP("exchange", __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
@@ -45,7 +45,7 @@ bool proof_step(const char* file, int line, const char* what, bool may_fail);
   STEP("fetch_and", __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
 #define atomic_compare_exchange_strong_explicit(p, seen, v, order, fail_order) \
   STEP("compare_exchange", MI_CAS(p, seen, v))
-#define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order) \
+#define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order)          \
   (proof_step(__FILE__, __LINE__, "compare_exchange", true) ? (*(seen) = *(p), false) \
                                                             : MI_CAS(p, seen, v))
 

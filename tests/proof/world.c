@@ -26,12 +26,12 @@ void (*proof_recover)(uint32_t thread);
 
 static theap_t theaps[THEAP_MAX];
 static _Atomic(uint32_t) theap_count;
-static theap_t* mine_of[THREADS];        // after the start
+static theap_t* mine_of[THREADS];           // after the start
 static bool live[SLICE_MAX][SLICE_BLOCKS];  // ghost: the block is with a user
-static bool in_call[THREADS];            // ghost
-static uint32_t started_as;              // the thread that the start plays
-static block_t platform_key;             // what the platform needs to have a thread ended
-static block_t* box[2 * SLICE_BLOCKS];   // where the start leaves blocks for the threads
+static bool in_call[THREADS];               // ghost
+static uint32_t started_as;                 // the thread that the start plays
+static block_t platform_key;                // what the platform needs to have a thread ended
+static block_t* box[2 * SLICE_BLOCKS];      // where the start leaves blocks for the threads
 
 // The space below ----------------------------------------------------------------------------------
 
@@ -62,8 +62,7 @@ void mii_segment_give(slice_t first, uint32_t count) {
   (void)count;
   for (uint32_t i = 0; i < SLICE_BLOCKS; i++) PROOF_CHECK(!live[first][i]);  // no block lives
   const uint64_t bit = UINT64_C(1) << first;
-  const uint64_t old =
-      atomic_fetch_or_explicit(&proof_space.free, bit, memory_order_seq_cst);
+  const uint64_t old = atomic_fetch_or_explicit(&proof_space.free, bit, memory_order_seq_cst);
   PROOF_CHECK((old & bit) == 0);
 }
 
@@ -178,9 +177,9 @@ static void check_word(page_t* page) {
     PROOF_CHECK(mark_list(page, word_head(page, word), count, &seen) == count);
     PROOF_CHECK(word_tail(page, word)->next == NULL);
   }
-  PROOF_CHECK(count <= page->out);                                  // W5
+  PROOF_CHECK(count <= page->out);  // W5
   const uint32_t mark = (word & OWNED) != 0 ? proof_wake : (uint32_t)mii_max(1, proof_blocks / 4);
-  PROOF_CHECK((word & QUEUED) != 0 || count < mark);                // W1
+  PROOF_CHECK((word & QUEUED) != 0 || count < mark);                   // W1
   if ((word & QUEUED) == 0 && live_blocks(mii_page_slice(page)) != 0)  // W3
     PROOF_CHECK(((word & OWNED) != 0) == (mii_page_owner(page) != 0));
 }

@@ -14,7 +14,7 @@ typedef struct scenario_s {
   uint32_t slices;                // for pages
   void (*start)(void);            // alone, as thread 0
   void (*thread[THREADS])(void);  // may be NULL
-  bool is_hole;  // known not to hold: run only when it is named
+  bool is_hole;                   // known not to hold: run only when it is named
 } scenario_t;
 
 extern const scenario_t proof_scenarios[];  // ends with a name of NULL

@@ -39,12 +39,13 @@ inline void parts_renew() {
 // executions, so nothing here allocates.
 struct site_t {
   const char* file;
-  bool is_source;          // not a file of the proof
+  bool is_source;  // not a file of the proof
   unsigned line;
+  const char* role;        // which order, where there are two
   rl::memory_order order;  // as written
   rl::memory_order used;   // the same, or weaker
   site_t* next;
-  site_t(const char* path, unsigned at, int as_written);
+  site_t(const char* path, unsigned at, const char* its_role, int as_written);
   rl::debug_info info() const { return rl::debug_info("", file, line); }
 };
 
@@ -59,7 +60,8 @@ template <class T> struct atom_t {
   rl::atomic<T>* real = (rl::atomic<T>*)::operator new(sizeof(rl::atomic<T>));
 
   atom_t() {
-    parts().push_back({this, [](void* object) {
+    parts().push_back({this,
+                       [](void* object) {
                          atom_t* const atom = (atom_t*)object;
                          ::new (atom->real) rl::atomic<T>();
                          *atom = T();
@@ -95,8 +97,9 @@ template <class T> struct atom_t {
   }
   bool compare_exchange(T* seen, T v, const site_t* s, const site_t* fail, bool weak) {
     const turn_t turn;
-    return weak ? real->compare_exchange_weak(*seen, v, s->used, s->info(), fail->used, s->info())
-                : real->compare_exchange_strong(*seen, v, s->used, s->info(), fail->used, s->info());
+    return weak
+               ? real->compare_exchange_weak(*seen, v, s->used, s->info(), fail->used, s->info())
+               : real->compare_exchange_strong(*seen, v, s->used, s->info(), fail->used, s->info());
   }
 };
 
@@ -105,7 +108,8 @@ template <class T> struct plain_t {
   rl::var<T>* real = (rl::var<T>*)::operator new(sizeof(rl::var<T>));
 
   plain_t() {
-    parts().push_back({this, [](void* object) {
+    parts().push_back({this,
+                       [](void* object) {
                          plain_t* const plain = (plain_t*)object;
                          ::new (plain->real) rl::var<T>();
                          *plain = T();
@@ -116,10 +120,10 @@ template <class T> struct plain_t {
   T operator=(T v) { return (*real)($) = v, v; }
   operator T() const { return (*real)($); }
   T operator->() const { return (*real)($); }
-  T operator|=(T v) { return *this = (T)((T)*this | v); }
-  T operator&=(T v) { return *this = (T)((T)*this & v); }
-  T operator++(int) { return *this = (T)((T)*this + 1); }  // its value is not used
-  T operator--() { return *this = (T)((T)*this - 1); }
+  T operator|=(T v) { return *this = (T)((T) * this | v); }
+  T operator&=(T v) { return *this = (T)((T) * this & v); }
+  T operator++(int) { return *this = (T)((T) * this + 1); }  // its value is not used
+  T operator--() { return *this = (T)((T) * this - 1); }
 };
 
 #endif

@@ -21,8 +21,8 @@ static const scenario_t* scenario;
 
 static site_t* first_site;
 
-site_t::site_t(const char* path, unsigned at, int as_written)
-    : file(path), line(at), order((rl::memory_order)as_written), used(order) {
+site_t::site_t(const char* path, unsigned at, const char* its_role, int as_written)
+    : file(path), line(at), role(its_role), order((rl::memory_order)as_written), used(order) {
   const char* const below = strstr(path, "relacy-src/");  // tests/proof/build.sh puts the copy there
   is_source = below != NULL;
   if (is_source) file = below + strlen("relacy-");
@@ -40,8 +40,12 @@ void proof_fail(const char* what, const char* file, int line) {
   rl::ctx().fail_test(what, rl::test_result_user_assert_failed, rl::debug_info("", file, line));
 }
 
+// The context-bound search ends by itself, but not soon.
+static unsigned long runs_so_far, runs_max;
+
 struct suite_t : rl::test_suite<suite_t, THREADS> {
   void before() {
+    if (++runs_so_far > runs_max) rl::ctx().rl_until("enough", $);
     parts_renew();
     proof_begin(scenario);
   }
@@ -89,7 +93,10 @@ static const char* verdict(const search_t& search, const char** history, unsigne
   params.output_stream = &out;
   params.progress_stream = &progress_out;
   params.execution_depth_limit = 10000;
-  const bool good = rl::simulate<suite_t>(params);
+  runs_so_far = 0;
+  runs_max = search.runs;
+  const bool good =
+      rl::simulate<suite_t>(params) || params.test_result == rl::test_result_until_condition_hit;
   *runs = params.stop_iteration;
   *history = said.end();
   if (good) return NULL;
@@ -139,7 +146,7 @@ static const char* noticed_by(const search_t& search) {
 }
 
 static void print_row(const site_t* site, const char* wrong) {
-  printf("%s:%u | %s | %s | %s%s%s\n", site->file, site->line, name_of(site->order),
+  printf("%s:%u | %s%s | %s | %s%s%s\n", site->file, site->line, name_of(site->order), site->role,
          name_of(site->used), wrong != NULL ? scenario->name : "-", wrong != NULL ? ": " : "",
          wrong != NULL ? wrong : "");
 }

@@ -21,22 +21,22 @@ enum : int {
   memory_order_seq_cst = rl::mo_seq_cst,
 };
 
-#define SITE(order)                                                \
-  ({                                                               \
-    static site_t site_here(__FILE__, __LINE__, order);            \
-    &site_here;                                                    \
+#define SITE(order, role)                                     \
+  ({                                                          \
+    static site_t site_here(__FILE__, __LINE__, role, order); \
+    &site_here;                                               \
   })
 
-#define atomic_load_explicit(p, order)         (p)->load(SITE(order))
-#define atomic_store_explicit(p, v, order)     (p)->store(v, SITE(order))
-#define atomic_exchange_explicit(p, v, order)  (p)->exchange(v, SITE(order))
-#define atomic_fetch_add_explicit(p, v, order) (p)->fetch_add(v, SITE(order))
-#define atomic_fetch_or_explicit(p, v, order)  (p)->fetch_or(v, SITE(order))
-#define atomic_fetch_and_explicit(p, v, order) (p)->fetch_and(v, SITE(order))
+#define atomic_load_explicit(p, order)         (p)->load(SITE(order, ""))
+#define atomic_store_explicit(p, v, order)     (p)->store(v, SITE(order, ""))
+#define atomic_exchange_explicit(p, v, order)  (p)->exchange(v, SITE(order, ""))
+#define atomic_fetch_add_explicit(p, v, order) (p)->fetch_add(v, SITE(order, ""))
+#define atomic_fetch_or_explicit(p, v, order)  (p)->fetch_or(v, SITE(order, ""))
+#define atomic_fetch_and_explicit(p, v, order) (p)->fetch_and(v, SITE(order, ""))
 #define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order) \
-  (p)->compare_exchange(seen, v, SITE(order), SITE(fail_order), true)
+  (p)->compare_exchange(seen, v, SITE(order, ""), SITE(fail_order, " if it fails"), true)
 #define atomic_compare_exchange_strong_explicit(p, seen, v, order, fail_order) \
-  (p)->compare_exchange(seen, v, SITE(order), SITE(fail_order), false)
+  (p)->compare_exchange(seen, v, SITE(order, ""), SITE(fail_order, " if it fails"), false)
 
 #include "base/compiler.h"
 #undef MI_TLS

@@ -25,7 +25,9 @@ static inline size_t mii_slice_count(void) { return SLICE_MAX; }
 static inline size_t mii_slice_of(const void* p) {
   return ((uintptr_t)p - (uintptr_t)proof_space.memory) / SLICE_BYTES;
 }
-static inline uint8_t* mii_slice_start(slice_t slice) { return (uint8_t*)proof_space.memory[slice]; }
+static inline uint8_t* mii_slice_start(slice_t slice) {
+  return (uint8_t*)proof_space.memory[slice];
+}
 static inline page_t* mii_page_record(size_t slice) { return &proof_space.hot[slice]; }
 static inline slice_t mii_page_slice(const page_t* page) {
   return (slice_t)(page - proof_space.hot);
