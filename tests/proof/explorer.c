@@ -198,21 +198,32 @@ static bool remember(hash_t h) {
 // The search ---------------------------------------------------------------------------------------
 
 static bool long_traces;
+static bool is_moving;  // the last frame is where the running move began
 
-// Steps of one thread in a row are one line, unless all are wanted.
+// What the thread does from the state that is in place. Steps of one thread in a row are one line, and going
+// on behind an operation is no word of its own then, unless all are wanted.
+static void print_move(uint32_t move, uint32_t last_move) {
+  const fiber_t* const f = &fibers[move / 2];
+  const bool same = last_move / 2 == move / 2;
+  if (same && !long_traces && strcmp(f->what, "then") == 0) return;
+  if (!same || long_traces) printf("\n  thread %u ", move / 2);
+  const char* const slash = strrchr(f->file, '/');
+  printf(" %s:%d%s%s%s", slash != NULL ? slash + 1 : f->file, f->line, long_traces ? " " : "",
+         long_traces ? f->what : "", (move & 1) != 0 ? "(fails)" : "");
+}
+
 static void print_trace(void) {
-  uint32_t last = THREADS;
+  const uint32_t last_move = running * 2 + fails;  // read before states are put back
+  uint32_t before = 2 * THREADS;
   for (size_t i = 0; i < depth; i++) {
-    const uint32_t move = i + 1 < depth ? frames[i + 1].came_by : (uint32_t)(running * 2 + fails);
+    if (i + 1 == depth && !is_moving) break;
+    const uint32_t move = i + 1 < depth ? frames[i + 1].came_by : last_move;
     copy_state(saved + frames[i].at, true);
-    const fiber_t* const f = &fibers[move / 2];
-    if (last != move / 2 || long_traces) printf("\n  thread %u ", move / 2);
-    last = move / 2;
-    const char* const slash = strrchr(f->file, '/');
-    printf(" %s:%d%s%s", slash != NULL ? slash + 1 : f->file, f->line, long_traces ? f->what : "",
-           (move & 1) != 0 ? "(fails)" : "");
+    print_move(move, before);
+    before = move;
   }
   printf("\n");
+  if (!is_moving && hushed == 0) printf("  and then thread %u, alone\n", running);
 }
 
 void proof_fail(const char* what, const char* file, int line) {
@@ -285,6 +296,7 @@ static void visit(uint8_t came_by) {
   frames[depth].move = 0;
   frames[depth].came_by = came_by;
   frames[++depth].at = (size_t)(end - saved);
+  is_moving = false;
   if (depth > deepest) deepest = depth;
   if (depth + 1 == FRAME_MAX || frames[depth].at > ((size_t)SAVED_MAX_GIB << 30) - STACK_BYTES)
     proof_fail("too deep", __FILE__, __LINE__);
@@ -301,6 +313,7 @@ static void explore(size_t states_max) {
       depth--;
       continue;
     }
+    is_moving = true;
     run(move / 2, (move & 1) != 0);
     transitions++;
     visit((uint8_t)move);

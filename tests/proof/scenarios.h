@@ -19,7 +19,6 @@ GIVES(give_0_1, 0, 1)
 GIVES(give_0_2, 0, 2)
 GIVES(give_1_2, 1, 2)
 GIVES(give_1_3, 1, 3)
-GIVES(give_2_3, 2, 3)
 
 static void take_1(void) { take(); }
 static void take_2(void) { take(), take(); }

@@ -22,7 +22,7 @@ enum { THEAP_MAX = 4 };
 uint32_t proof_blocks;
 uint32_t proof_wake;
 fake_space_t proof_space;
-void (*proof_recover)(uint32_t thread);
+void (*const proof_recover)(uint32_t thread) = NULL;
 
 static theap_t theaps[THEAP_MAX];
 static _Atomic(uint32_t) theap_count;
