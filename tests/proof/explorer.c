@@ -198,6 +198,7 @@ static bool remember(hash_t h) {
 // The search ---------------------------------------------------------------------------------------
 
 static bool long_traces;
+static bool is_alone;   // a thread runs to its end from there
 static bool is_moving;  // the last frame is where the running move began
 
 // What the thread does from the state that is in place. Steps of one thread in a row are one line, and going
@@ -223,7 +224,7 @@ static void print_trace(void) {
     before = move;
   }
   printf("\n");
-  if (!is_moving && hushed == 0) printf("  and then thread %u, alone\n", running);
+  if (is_alone) printf("  and then thread %u, alone\n", running);
 }
 
 void proof_fail(const char* what, const char* file, int line) {
@@ -264,6 +265,7 @@ static bool all_are_done(void) {
 // No waiting: wherever the others stand, a thread comes to its end alone.
 static void check_alone(char* state) {
   enum { STEPS_MAX = 1000 };
+  is_alone = true;
   for (uint32_t t = 0; t < THREADS; t++) {
     for (int i = 0; !fibers[t].is_done; i++) {
       if (i == STEPS_MAX) proof_fail("a thread waits for others", __FILE__, __LINE__);
@@ -271,6 +273,7 @@ static void check_alone(char* state) {
     }
     copy_state(state, true);
   }
+  is_alone = false;
 }
 
 // A copy is in `saved`, so nothing that we do here matters.
