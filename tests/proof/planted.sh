@@ -56,7 +56,7 @@ plant "push: the count of the list is forgotten" page/page_remote.c 's/\(word_co
 plant "take: blocks still count as out" page/page_remote.c '/page->out = \(uint16_t\)\(page->out - count\);/d'
 plant "epoch: late batches are taken" page/page_remote.c '/seen >> EPOCH_SHIFT != epoch/d'
 plant "stack: no tag" base/handle_stack.h 's/\(\(\(seen >> 32\) \+ 1\) << 32\) \| handle/handle/'
-plant "stack: the link is read after the pop" base/handle_stack.h \
+plant "stack: a pop loses the rest" base/handle_stack.h \
   's/const uint32_t below = .*;/const uint32_t below = 0;/'
 plant "a thread ends with blocks in its outbox" heap/theap.c '/^void mii_theap_collect/,/^}/s/mii_outbox_send\(theap\);//'
 plant "a theap is pooled twice" heap/thread.c 's/^(    pool_push\(theap\);)$/\1 \1/'
