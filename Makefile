@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check check-programs sanitize m32 fuzz soak coverage bench format lint configs clean install help
+.PHONY: all release debug secure run test check check-programs sanitize m32 proof fuzz soak coverage bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -27,7 +27,7 @@ test:                   ## what to run before a commit: release + debug, lint, t
 	@tools/test.sh test
 
 check:                  ## everything: test, all presets, clang, every switch, all programs
-	$(setup) build test programs-all guest m32
+	$(setup) build test programs-all guest m32 proof
 	@tools/test.sh check
 
 check-programs:         ## every program with and without us, in turns; writes docs/programs.md (25 minutes)
@@ -43,6 +43,10 @@ sanitize:               ## the tests under address, undefined-behaviour and thre
 m32:                    ## the same tests with 32 bits (gcc -m32), release and debug
 	$(setup) build test m32
 	@tools/test.sh m32
+
+proof:                  ## every interleaving of the protocol between threads, weak orders, mutation (5 minutes)
+	$(setup) proof
+	@tools/test.sh proof
 
 fuzz:                   ## random sequences of calls against a model, for a minute
 	$(setup) build test

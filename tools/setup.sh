@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|fuzz|coverage|programs|programs-all|guest|m32|bench ...
+# usage: tools/setup.sh build|run|test|proof|fuzz|coverage|programs|programs-all|guest|m32|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -16,6 +16,8 @@ needs() {
         clang-tidy-14=clang-tidy-14 clang-format-14=clang-format-14 valgrind=valgrind \
         'libclang-rt-14-dev=/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' \
         binutils=readelf python3=python3 shellcheck=shellcheck strace=strace ;;
+    proof)
+      echo gcc=gcc g++=g++ binutils=objcopy python3=python3 relacy-dev=/usr/include/relacy/relacy.hpp ;;
     fuzz)
       echo afl++=afl-fuzz ;;  # for tests/fuzz/afl.sh
     coverage)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run groups of checks, count what passed and failed, end with one line: N passed, N failed
-# usage: tools/test.sh lint|configs|sanitize|m32|test|check ...
+# usage: tools/test.sh lint|configs|sanitize|m32|proof|test|check ...
 set -u
 cd "$(dirname "$0")/.." || exit 1
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
@@ -81,12 +81,19 @@ m32() { # where the compiler can make 32-bit programs; tools/setup.sh m32
   try_preset m32-debug
 }
 
+# The figures are part of the result: the explorer's states, and the table of weakened orders.
+proof() {
+  step "proof of the protocol" or_skip tests/proof/run.sh all
+  cat "$log"
+}
+
 for group in "$@"; do
   case $group in
     lint) step "build release" build release && lint ;;
     configs) step configs tests/configs/run.sh ;;
     sanitize) sanitize ;;
     m32) m32 ;;
+    proof) proof ;;
     test)
       tests
       step "programs, quick" tests/programs/run.sh quick ;;
@@ -97,6 +104,7 @@ for group in "$@"; do
       sanitize
       m32
       step configs tests/configs/run.sh
+      proof
       step "fuzz, 10 minutes" tests/fuzz/run.sh 600
       step "soak, short" tools/soak.sh 100
       step "programs, all" tests/programs/run.sh all

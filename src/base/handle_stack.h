@@ -7,8 +7,9 @@
 // unmapped, so a pop may read the link of an object that another thread has just popped. The tag
 // counts pushes and pops, so a top that was popped and pushed again is not taken for the old one (ABA).
 //
-// Orders: push releases, pop acquires. Every push is a read-modify-write of `top`, so they form one
-// release sequence: who pops an object sees all that its pusher wrote to it.
+// Orders: push releases, pop acquires. Whatever changes `top` is a read-modify-write, so it continues the
+// release sequences of all pushes before it: who pops an object sees all that its pusher wrote to it, and
+// pops need not release. A pop acquires before it reads the link, take-all when it has taken.
 #ifndef MI_HANDLE_STACK_H
 #define MI_HANDLE_STACK_H
 
@@ -46,7 +47,7 @@ static inline uint32_t mii_stack_pop(handle_stack_t* stack, handle_link_fun_t* l
   while ((uint32_t)seen != 0) {
     const uint32_t below = atomic_load_explicit(link_of((uint32_t)seen), memory_order_relaxed);
     if (atomic_compare_exchange_weak_explicit(&stack->top, &seen, next_top(seen, below),
-                                              memory_order_acq_rel, memory_order_acquire)) {
+                                              memory_order_acquire, memory_order_acquire)) {
       return (uint32_t)seen;
     }
   }
@@ -69,10 +70,10 @@ static inline bool mii_stack_try_fill(handle_stack_t* stack, uint32_t handle) {
 
 // Takes everything: the top handle, or 0. The caller walks the links.
 static inline uint32_t mii_stack_take_all(handle_stack_t* stack) {
-  uint64_t seen = atomic_load_explicit(&stack->top, memory_order_acquire);
+  uint64_t seen = atomic_load_explicit(&stack->top, memory_order_relaxed);
   while ((uint32_t)seen != 0
          && !atomic_compare_exchange_weak_explicit(&stack->top, &seen, next_top(seen, 0),
-                                                   memory_order_acq_rel, memory_order_acquire)) {}
+                                                   memory_order_acquire, memory_order_relaxed)) {}
   return (uint32_t)seen;
 }
 

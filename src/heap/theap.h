@@ -24,6 +24,7 @@ typedef struct parcel_s {
   page_t* page;    // NULL: the parcel is empty
   uint16_t last;   // offset of the last block in its page, in units of block_t
   uint16_t room;   // blocks that can still be added
+  uint16_t limit;  // blocks it can hold; kept here, because the page may have ended meanwhile
   uint16_t epoch;  // of the page when the parcel was begun
 } parcel_t;
 

@@ -174,18 +174,18 @@ bool mii_page_try_disown(page_t* page, bool* publish) {
 }
 
 // In three steps, so that nobody wakes an owner who has not moved in: owned, but still queued; the new
-// home; then the list, and queued off.
+// home; then the list, and queued off. The last step acquires, before anything plain of the page is touched.
 void mii_page_claim(page_t* page, uintptr_t owner) {
-  const uint64_t word = atomic_fetch_or_explicit(remote_of(page), OWNED, memory_order_acquire);
+  const uint64_t word = atomic_fetch_or_explicit(remote_of(page), OWNED, memory_order_relaxed);
   MI_ASSERT((word & QUEUED) != 0 && (word & OWNED) == 0);  // W4
   (void)word;
   atomic_store_explicit(&page->owner, owner, memory_order_relaxed);
   mii_page_unqueue(page);
 }
 
-// Acquire: the last push happens before what we do with an empty page.
+// Relaxed: `out` came with the page from where it was published; claiming acquires the last push.
 bool mii_page_is_empty_unowned(page_t* page) {
-  const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_acquire);
+  const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_relaxed);
   MI_ASSERT((word & QUEUED) != 0 && (word & OWNED) == 0);
   return word_count(word) == page->out;
 }

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// range.h - in place of src/space/range.h for the proof: a handful of slices in one array
+#ifndef MI_RANGE_H
+#define MI_RANGE_H
+
+#include "base/compiler.h"
+#include "space/record.h"
+
+enum { SLICE_MAX = 4 };  // slice 0 is none, so up to three pages
+
+typedef struct fake_space_s {
+  page_t hot[SLICE_MAX];
+  page_cold_t cold[SLICE_MAX];
+  block_t memory[SLICE_MAX][SLICE_BLOCKS];
+  _Atomic(uint64_t) free;  // atomic: world.c; bit i: slice i is nobody's
+} fake_space_t;
+
+extern fake_space_t proof_space;
+
+void* mii_meta_take(size_t size);
+uint32_t mii_meta_handle(const void* p);
+void* mii_meta_pointer(uint32_t handle);
+
+static inline size_t mii_slice_count(void) { return SLICE_MAX; }
+static inline size_t mii_slice_of(const void* p) {
+  return ((uintptr_t)p - (uintptr_t)proof_space.memory) / SLICE_BYTES;
+}
+static inline uint8_t* mii_slice_start(slice_t slice) {
+  return (uint8_t*)proof_space.memory[slice];
+}
+static inline page_t* mii_page_record(size_t slice) { return &proof_space.hot[slice]; }
+static inline slice_t mii_page_slice(const page_t* page) {
+  return (slice_t)(page - proof_space.hot);
+}
+static inline page_cold_t* mii_slice_cold(slice_t slice) { return &proof_space.cold[slice]; }
+static inline slice_kind_t mii_slice_kind(size_t slice) {
+  return (slice_kind_t)atomic_load_explicit(&proof_space.hot[slice].kind, memory_order_relaxed);
+}
+static inline void mii_slice_set_kind(slice_t slice, slice_kind_t kind) {
+  atomic_store_explicit(&proof_space.hot[slice].kind, (uint8_t)kind, memory_order_relaxed);
+}
+
+#endif
