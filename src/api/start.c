@@ -30,8 +30,7 @@ static _Atomic(bool) libc_is_ready;    // atomic: relaxed; our constructor has r
 static bool late_parts_started;        // lock(start_lock)
 static bool is_privileged;             // lock(start_lock)
 static _Atomic(bool) is_done;          // atomic: set once, by mi_process_done
-static _Atomic(bool)
-    may_be_unloaded;  // atomic: relaxed; the process is not exiting, for all we know
+static _Atomic(bool) may_be_unloaded;  // atomic: relaxed; by dlclose, and this is not the exit
 
 static bool start_memory(void) {
   platform_facts_t facts;
@@ -99,7 +98,8 @@ static void start_late_parts(void) {
   mii_report_set_main_thread();
   start_options();
   mii_option_warn();
-  const bool told = mii_platform_on_exit(note_exit) == 0;
+  const bool stays = mii_platform_is_first_function("mi_version", (platform_function_t*)mi_version);
+  const bool told = !stays && mii_platform_on_exit(note_exit) == 0;
   atomic_store_explicit(&may_be_unloaded, told, memory_order_relaxed);
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
@@ -149,7 +149,6 @@ void mi_process_done(void) {
 // later. If any block lives, its user keeps it, and with it our memory.
 static void unload(void) {
   mii_platform_forget_exit();
-  mii_thread_disarm_exits();
   mii_thread_dissolve_everyone();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
@@ -161,6 +160,7 @@ static void unload(void) {
 MI_CONSTRUCTOR static void at_load(void) { start_with_libc(); }
 MI_DESTRUCTOR static void at_unload(void) {
   mi_process_done();
+  mii_thread_disarm_exits();
   if (atomic_load_explicit(&may_be_unloaded, memory_order_relaxed)) unload();
 }
 

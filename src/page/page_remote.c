@@ -191,9 +191,7 @@ bool mii_page_is_empty_unowned(page_t* page) {
 }
 
 void mii_page_forget_queued(page_t* page) {
-  const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_relaxed);
-  if ((word & QUEUED) != 0)
-    atomic_store_explicit(remote_of(page), word & ~QUEUED, memory_order_relaxed);
+  if (mii_page_is_queued(page)) mii_page_unqueue(page);
 }
 
 // Published if in doubt: then somebody looks.

@@ -54,7 +54,7 @@ bool mii_page_is_empty_unowned(page_t* page);
 
 // In the child of a fork, where no other thread runs --------------------------------------------------
 
-// Who queued the page of the running thread may be gone: it is on no list.
+// Who queued the page of the running thread may be gone: its blocks are taken, and it is on no list.
 void mii_page_forget_queued(page_t* page);
 
 // The owner of the page is gone, or who moved it between owners. True if the caller is to put it where it

@@ -14,7 +14,7 @@
 enum { BLOCKS_MAX = SLICE_BYTES / 8 };
 
 typedef struct tally_s {
-  uint64_t met[BLOCKS_MAX / 64];  // bit i: block i
+  uint64_t met[(BLOCKS_MAX + 63) / 64];  // bit i: block i
   uint32_t count;
 } tally_t;
 

@@ -90,8 +90,8 @@ int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*chi
 
 // Process ----------------------------------------------------------------------------------------
 
-// Have the function called when the process exits, before destructors of libraries run; but not when our
-// own library is unloaded. May allocate. [late]
+// Have the function called when the process exits, before the destructors of libraries that were loaded since
+// the start of the program; but not when our own library is unloaded. May allocate. [late]
 int mii_platform_on_exit(void (*at_exit)(void* arg));
 void mii_platform_forget_exit(void);  // calls it, too
 
@@ -115,6 +115,10 @@ void mii_platform_write(int descriptor, const char* text, size_t length);
 // The next definition of a function after ours in the program's search order, or NULL. [late]
 typedef void platform_function_t(void);
 platform_function_t* mii_platform_next_function(const char* name);
+
+// Is this the definition that everyone finds? So it is for a library that was there when the program started,
+// which is never unloaded. [late]
+bool mii_platform_is_first_function(const char* name, platform_function_t* function);
 
 // A function of a C++ runtime that was loaded after the start of the program, or NULL. May allocate. [late]
 platform_function_t* mii_platform_cxx_function(const char* name);

@@ -31,9 +31,9 @@ plant() {
 echo "| planted | noticed in | by |"
 echo "|---|---|---|"
 plant "drain: unqueue, then read the link" heap/theap.c \
-  '/const slice_t below =$/{N;h;d};/mii_page_unqueue\(page\);/{G}'
+  '/slice = atomic_load_explicit\(&mii_slice_cold\(slice\)->stack_link/{h;d};/mii_page_unqueue\(page\);/{G}'
 plant "trim: publish, then read the link" heap/heap.c \
-  '/slice = atomic_load_explicit\(page_link/d;s/if \(!unmake_if_empty\(page\)\) mii_heap_publish\(page\);/const slice_t at = slice; if (!unmake_if_empty(page)) mii_heap_publish(page); slice = atomic_load_explicit(page_link(at), memory_order_relaxed);/'
+  '/^static void trim_stack/,/^}/{/slice = atomic_load_explicit\(page_link/d;s/if \(!unmake_if_empty\(page\)\) look_again\(page\);/const slice_t at = slice; if (!unmake_if_empty(page)) look_again(page); slice = atomic_load_explicit(page_link(at), memory_order_relaxed);/}'
 plant "publish twice" heap/outbox.c 's/(mii_heap_publish\(page\);)/\1 \1/'
 plant "wake the owner twice" heap/outbox.c 's/(mii_theap_page_queued\(page\);)/\1 \1/'
 plant "the wake is forgotten" heap/outbox.c 's/mii_theap_page_queued\(page\);//'
@@ -60,7 +60,13 @@ plant "stack: a pop loses the rest" base/handle_stack.h \
   's/const uint32_t below = .*;/const uint32_t below = 0;/'
 plant "a thread ends with blocks in its outbox" heap/theap.c '/^void mii_theap_collect/,/^}/s/mii_outbox_send\(theap\);//'
 plant "a theap is pooled twice" heap/thread.c 's/^(    pool_push\(theap\);)$/\1 \1/'
-plant "dissolve drops the list" heap/theap.c '/^bool mii_theap_dissolve/,/^}/s/return_list\(theap, c\);/theap->list[c] = NULL;/'
+plant "dissolve drops the list" heap/theap.c '/^bool mii_theap_dissolve_some/,/^}/s/return_list\(theap, c\);/theap->list[c] = NULL;/'
+
+plant "fork: queued pages of our own stay queued" heap/fork.c 's/mii_page_forget_queued\(page\);//'
+plant "fork: claimable pages stay linked" heap/fork.c '/mii_heap_forget_claimable/d'
+plant "fork: the pool stays linked" heap/thread.c '/^bool mii_thread_forget_others/,/^}/{/mii_stack_clear/d}'
+plant "fork: frozen pages are believed" page/page_thaw.c 's/if \(page->state != PAGE_FROZEN\) return;/return;/'
+plant "fork: a page of others keeps its owner" page/page_remote.c '/^bool mii_page_freeze/,/^}/{/atomic_store_explicit\(&page->owner/d}'
 
 # Not a bug of the sources, but one that the end of a heap would have.
 "$out/explorer" "hole: destroy under a push" >"$out/log" && missed=$((missed + 1))

@@ -7,7 +7,9 @@
 
 #include "page/page_make.c"
 #include "page/page_remote.c"
+#include "page/page_thaw.c"
 #include "page/page_verify.c"
+#include "heap/fork.c"
 #include "heap/heap.c"
 #include "heap/outbox.c"
 #include "heap/refill.c"
@@ -22,7 +24,8 @@ enum { THEAP_MAX = 4 };
 uint32_t proof_blocks;
 uint32_t proof_wake;
 fake_space_t proof_space;
-void (*const proof_recover)(uint32_t thread) = NULL;
+static void recover(uint32_t thread);
+void (*const proof_recover)(uint32_t thread) = recover;
 
 static theap_t theaps[THEAP_MAX];
 static _Atomic(uint32_t) theap_count;
@@ -66,9 +69,14 @@ void mii_segment_give(slice_t first, uint32_t count) {
   PROOF_CHECK((old & bit) == 0);
 }
 
+void mii_segment_reclaim(uint32_t index, uint64_t used) { (void)index, (void)used; }
+void mii_purge_forget_others(void) {}
+
 uint64_t mii_platform_clock_ms(void) { return 0; }
 uintptr_t mii_platform_thread_id(void) { return proof_thread() + 1; }
-bool mii_platform_thread_is_known(void) { return true; }
+bool mii_platform_thread_is_known(uint32_t* number) { return *number = 0, true; }
+bool mii_platform_thread_is_gone(uint32_t number) { return (void)number, false; }
+void mii_platform_forget_thread_exit(void) {}
 int mii_platform_on_thread_exit(void (*run)(void*)) {
   platform_key.next = &platform_key;
   return (void)run, 0;
@@ -178,7 +186,7 @@ static void check_word(page_t* page) {
     PROOF_CHECK(word_tail(page, word)->next == NULL);
   }
   PROOF_CHECK(count <= page->out);  // W5
-  const uint32_t mark = (word & OWNED) != 0 ? proof_wake : (uint32_t)mii_max(1, proof_blocks / 4);
+  const uint32_t mark = (word & OWNED) != 0 ? proof_wake : (uint32_t)mii_max(1, proof_blocks / 8);
   PROOF_CHECK((word & QUEUED) != 0 || count < mark);                   // W1
   if ((word & QUEUED) == 0 && live_blocks(mii_page_slice(page)) != 0)  // W3
     PROOF_CHECK(((word & OWNED) != 0) == (mii_page_owner(page) != 0));
@@ -191,6 +199,8 @@ static void forget_statistics(void) {
   started = ended = 0;
   for (uint32_t i = 0; i < THEAP_MAX; i++)
     theaps[i].heartbeat = theaps[i].blocks_handed = theaps[i].bytes_handed = 0;
+  for (uint32_t i = 0; i < THEAP_MAX; i++) theaps[i].remote_wakes = theaps[i].arrivals[0] = 0;
+  for (slice_t s = 1; s < SLICE_MAX; s++) mii_slice_cold(s)->arrival = 0;
 }
 
 // Nobody but its user writes to a block.
@@ -225,14 +235,16 @@ static uint32_t times_on(uint32_t first, slice_t slice) {
 static void check_wake(page_t* page) {
   const slice_t slice = mii_page_slice(page);
   const uint64_t word = word_of(page);
-  const uint32_t published = times_on((uint32_t)mii_heap_main.claimable[0].top, slice);
+  const uint32_t published = times_on((uint32_t)mii_heap_main.claimable[0].top, slice)
+                             + times_on((uint32_t)mii_heap_main.looked_at[0].top, slice);
   const bool queued = (word & QUEUED) != 0;
   const bool owned = (word & OWNED) != 0;
   PROOF_CHECK(published == (queued && !owned));
   PROOF_CHECK(owned == (mii_page_owner(page) != 0));  // W4
   for (uint32_t i = 0; i < THEAP_MAX; i++) {
     const bool its = mii_page_owner(page) == mii_theap_tag(&theaps[i]);
-    PROOF_CHECK(times_on((uint32_t)theaps[i].woken, slice) == (queued && its));
+    PROOF_CHECK(times_on((uint32_t)theaps[i].woken, slice) + times_on(theaps[i].draining, slice)
+                == (queued && its));
   }
   if (!owned && !queued) PROOF_CHECK(room_of(page) < claim_count(page));  // W6
 }
@@ -300,6 +312,46 @@ void proof_check_end(void) {
   check_at_rest();
   give_everything_back();
   PROOF_CHECK(proof_space.free == all_slices);
+  proof_unhush();
+}
+
+// Fork ---------------------------------------------------------------------------------------------
+
+// In a child that the thread has forked at this moment: heap/fork.c, but for the walk over segments. Some
+// scenarios have threads that never had a theap; in a program all have.
+static void recover_all(void) {
+  mii_thread_forget_others();
+  if (mii_theap_mine->is_live) mii_theap_mine->woken = 0;
+  mii_heap_forget_claimable(&mii_heap_main);
+  proof_space.free = 0;
+  for (slice_t s = 1; s < SLICE_MAX; s++) {
+    if (recover_slice(s) == 0) proof_space.free |= all_slices & UINT64_C(1) << s;
+  }
+}
+
+// No block is free that is with a user, or free twice; every page is where the child finds it.
+static void check_recovered(page_t* page) {
+  check_word(page);
+  check_wake(page);
+  if (mii_page_owner(page) != 0) {
+    PROOF_CHECK(mii_page_owner(page) == mii_theap_tag(mii_theap_mine));
+    return;
+  }
+  mii_page_thaw(page);
+  PROOF_CHECK(mii_page_is_valid(page));
+  uint32_t seen = live_blocks(mii_page_slice(page));
+  mark_list(page, page->local_free, SLICE_BLOCKS, &seen);
+}
+
+static void recover(uint32_t thread) {
+  proof_hush();
+  (void)thread;
+  recover_all();
+  for (slice_t s = 1; s < SLICE_MAX; s++) {
+    if (is_page(s)) check_recovered(mii_page_record(s));
+  }
+  for (theap_t* t = mii_thread_first_theap(); t != NULL; t = t->next_made)
+    PROOF_CHECK(mii_theap_is_valid(t));
   proof_unhush();
 }
 

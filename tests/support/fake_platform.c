@@ -723,6 +723,10 @@ platform_function_t* mii_platform_next_function(const char* name) {
   return NULL;
 }
 
+bool mii_platform_is_first_function(const char* name, platform_function_t* function) {
+  return strcmp(name, "mi_version") == 0 && function != NULL;
+}
+
 // Nobody loads a C++ runtime.
 platform_function_t* mii_platform_cxx_function(const char* name) {
   (void)name;

@@ -71,8 +71,8 @@ platform_function_t* mii_platform_next_function(const char* name) {
   return function;
 }
 
-// In the library, if it is loaded, in whatever scope: who loaded it keeps it, so we need not. dlopen is
-// looked up, because the linker warns of static programs that mention it.
+// In the library, if it is loaded, in whatever scope: who loaded it keeps it, so we need not. NULL: in what
+// everyone sees. dlopen is looked up, because the linker warns of static programs that mention it.
 static platform_function_t* find_in_loaded(const char* library_name, const char* name) {
   typedef void* dlopen_t(const char* file, int flags);
   dlopen_t* const open_library = (dlopen_t*)find_function(RTLD_DEFAULT, "dlopen");
@@ -84,6 +84,14 @@ static platform_function_t* find_in_loaded(const char* library_name, const char*
   platform_function_t* const function = find_function(library, name);
   if (close_library != NULL) close_library(library);
   return function;
+}
+
+// RTLD_DEFAULT would find ours in the scope of our own library, too.
+bool mii_platform_is_first_function(const char* name, platform_function_t* function) {
+  const int before = errno;
+  const bool first = find_in_loaded(NULL, name) == function;
+  errno = before;
+  return first;
 }
 
 platform_function_t* mii_platform_cxx_function(const char* name) {

@@ -149,8 +149,7 @@ TEST(a_page_whose_wake_was_under_way_wakes_again) {
   run_as(mine);
   recover();
   CHECK(!mii_page_is_queued(page_of(blocks[0])));
-  CHECK_EQ(begin_push(blocks[WAKE]), PUSH_WAKE_OWNER);
-  finish_push(blocks[WAKE], PUSH_WAKE_OWNER);
+  give_remotely(&blocks[WAKE], WAKE);
   mii_theap_drain(mine);
   CHECK_EQ(state_of(blocks[0]), PAGE_AWAKE);
   CHECK(all_is_valid());
@@ -163,9 +162,9 @@ TEST(a_page_on_the_wake_list_wakes_again) {
   CHECK(atomic_load(&mine->woken) != 0);
   recover();
   CHECK_EQ(atomic_load(&mine->woken), 0);
-  give_remotely(blocks + WAKE, 1);
+  give_remotely(blocks + WAKE, WAKE);
   mii_theap_drain(mine);
-  CHECK_EQ(mii_page_free_count(page_of(blocks[0])), WAKE + 1);
+  CHECK_EQ(mii_page_free_count(page_of(blocks[0])), 2 * WAKE);
 }
 
 TEST(a_published_page_is_claimed_once) {

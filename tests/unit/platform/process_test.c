@@ -13,6 +13,8 @@ enum { ERRNO_BEFORE = 4242 };
 
 extern char** environ;
 
+static void tell_nothing(void) {}
+
 static void check_variable(const char* name, const char* expected) {
   errno = ERRNO_BEFORE;
   const char* const value = mii_platform_environment(name);
@@ -198,6 +200,15 @@ TEST(the_next_definition_is_the_one_behind_ours) {
 TEST(what_nobody_defines_has_no_next_definition) {
   errno = ERRNO_BEFORE;
   CHECK(mii_platform_next_function("mimalloc_no_such_function") == NULL);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
+TEST(the_first_function_of_a_name_is_known) {
+  errno = ERRNO_BEFORE;
+  platform_function_t* const getpid_of_libc = (platform_function_t*)dlsym(RTLD_DEFAULT, "getpid");
+  CHECK(mii_platform_is_first_function("getpid", getpid_of_libc));
+  CHECK(!mii_platform_is_first_function("getpid", (platform_function_t*)tell_nothing));
+  CHECK(!mii_platform_is_first_function("no_such_function", (platform_function_t*)tell_nothing));
   CHECK_EQ(errno, ERRNO_BEFORE);
 }
 

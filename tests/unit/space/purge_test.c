@@ -252,7 +252,7 @@ TEST(slices_and_runs_go_back_on_64_kib_pages) {
   take_run(1);
   uint8_t* const p = take_run(40);
   take_run(1);
-  mii_run_give(p);  // units 1 .. 40
+  mii_run_give(p);                                     // units 1 .. 40
   const size_t first = purged_by_tick(BEGIN + DELAY);  // a segment at a time
   CHECK_EQ(first + purged_by_tick(BEGIN + DELAY), 3 * SLICE_BYTES + 64 * KiB);
 }

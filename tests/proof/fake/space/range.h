@@ -21,10 +21,13 @@ void* mii_meta_take(size_t size);
 uint32_t mii_meta_handle(const void* p);
 void* mii_meta_pointer(uint32_t handle);
 
+static inline uint32_t mii_segment_count(void) { return 0; }
+static inline bool mii_segment_is_foreign(uint32_t index) { return (void)index, false; }
 static inline size_t mii_slice_count(void) { return SLICE_MAX; }
 static inline size_t mii_slice_of(const void* p) {
   return ((uintptr_t)p - (uintptr_t)proof_space.memory) / SLICE_BYTES;
 }
+static inline bool mii_range_has(const void* p) { return mii_slice_of(p) < SLICE_MAX; }
 static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)proof_space.memory[slice];
 }
