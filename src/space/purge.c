@@ -15,6 +15,8 @@
 #include "space/segment.h"
 #include <stdatomic.h>
 
+enum { RUNS_PER_TICK = 8 };  // of slices; in one segment
+
 // For other threads' purges, before memory counts as exhausted; whichever is over first.
 enum { WAIT_MS = 500, WAIT_YIELDS = 1000 * 1000 };
 
@@ -63,10 +65,10 @@ bool mii_purge_memory(void* start, size_t size) {
 bool mii_purge_is_eager(void) { return mii_option_get(mi_option_purge_delay) == 0; }
 
 // The hint goes off before we look, so memory that becomes free meanwhile sets it again.
-static void purge_segment(uint32_t index) {
+static void purge_segment(uint32_t index, uint32_t run_max) {
   mii_hint_set(HINT_PURGE, index, false);
   const bool done = mii_run_purge(index);  // first: an area without runs becomes free slices
-  mii_segment_purge(index);
+  mii_segment_purge_some(index, run_max);
   if (!done) mii_segment_note_purgeable(index);  // somebody is busy with it: later
 }
 
@@ -89,14 +91,14 @@ void mii_purge_tick(uint64_t now) {
     if (due_then > now || purged) mii_purge_expect(due_then);
     if (due_then > now) continue;
     if (purged) return;  // the others' turn comes with the next tick
-    purge_segment(i);
+    purge_segment(i, RUNS_PER_TICK);
     purged = true;
   }
 }
 
 void mii_purge_all(void) {
   const uint32_t segments = mii_segment_count();
-  for (uint32_t i = 0; i < segments; i++) purge_segment(i);
+  for (uint32_t i = 0; i < segments; i++) purge_segment(i, SEGMENT_SLICES);
 }
 
 void mii_purge_forget_others(void) {

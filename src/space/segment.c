@@ -334,12 +334,13 @@ static uint32_t lowest_run(uint64_t mask) {
 }
 
 // Purging claims like an allocation, a run at a time: nobody can be given the memory meanwhile.
-void mii_segment_purge(uint32_t index) {
+void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
   segment_t* const segment = mii_segment(index);
   uint64_t wanted = atomic_load_explicit(&segment->purgeable, memory_order_seq_cst);
   if (wanted == 0) return;
   mii_purge_begin();
-  while (wanted != 0) {
+  bool left = false;
+  for (uint32_t runs = 0; wanted != 0 && runs < run_max; runs++) {
     const uint32_t count = lowest_run(wanted);
     const uint64_t mask = mii_bit_span(mii_lowest_bit(wanted), count);
     const part_of_run_t run = {segment, index, mask, count};
@@ -347,13 +348,17 @@ void mii_segment_purge(uint32_t index) {
       purge_run(run);
       release_bits(run);
     } else {
-      mii_hint_set(HINT_PURGE, index, true);  // somebody took a part of it: look again later
-      mii_purge_expect(atomic_load_explicit(&segment->purge_at, memory_order_relaxed));
+      left = true;  // somebody took a part of it
     }
     wanted &= ~mask;
   }
   mii_purge_end();
+  if (!left && wanted == 0) return;
+  mii_hint_set(HINT_PURGE, index, true);  // look again later
+  mii_purge_expect(atomic_load_explicit(&segment->purge_at, memory_order_relaxed));
 }
+
+void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, SEGMENT_SLICES); }
 
 bool mii_segments_are_unused(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {

@@ -23,8 +23,10 @@ bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero);
 // Release claimed slices; their memory is purged when it has been free for a while. Any thread.
 void mii_segment_give(slice_t first, uint32_t count);
 
-// Give free memory of segment `index` back to the system. Any thread.
+// Give free memory of segment `index` back to the system: all, or at most `run_max` runs of slices; the rest is
+// looked for later. Any thread.
 void mii_segment_purge(uint32_t index);
+void mii_segment_purge_some(uint32_t index, uint32_t run_max);
 
 // Is no slice of any segment in use?
 bool mii_segments_are_unused(void);
