@@ -333,14 +333,14 @@ void mii_theap_forget(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     salvage_list(theap->list[c], c);
     theap->list[c] = NULL;
-    theap->pages[c] = (class_pages_t){0};
+    theap->pages[c].owned = theap->pages[c].awake = theap->pages[c].growing = 0;
   }
   atomic_store_explicit(&theap->woken, 0, memory_order_relaxed);
   theap->draining = 0;
   theap->run_segment = 0;
   theap->page_count = 0;
   theap->parcels = 0;
-  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) theap->outbox[i] = (parcel_t){0};
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) theap->outbox[i].page = NULL;
   theap->in_deferred_free = theap->keeps_nothing = false;
 }
 

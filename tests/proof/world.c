@@ -323,10 +323,11 @@ static void recover_all(void) {
   mii_thread_forget_others();
   if (mii_theap_mine->is_live) mii_theap_mine->woken = 0;
   mii_heap_forget_claimable(&mii_heap_main);
-  proof_space.free = 0;
+  uint64_t free = 0;
   for (slice_t s = 1; s < SLICE_MAX; s++) {
-    if (recover_slice(s) == 0) proof_space.free |= all_slices & UINT64_C(1) << s;
+    if (recover_slice(s) == 0) free |= all_slices & UINT64_C(1) << s;
   }
+  proof_space.free = free;
 }
 
 // No block is free that is with a user, or free twice; every page is where the child finds it.

@@ -123,6 +123,8 @@ template <class T> struct plain_t {
   T operator|=(T v) { return *this = (T)((T) * this | v); }
   T operator&=(T v) { return *this = (T)((T) * this & v); }
   T operator++(int) { return *this = (T)((T) * this + 1); }  // its value is not used
+  T operator++() { return *this = (T)((T) * this + 1); }
+  T operator--(int) { return *this = (T)((T) * this - 1); }  // its value is not used
   T operator--() { return *this = (T)((T) * this - 1); }
 };
 
