@@ -31,8 +31,9 @@ static handle_stack_t bare_pool;     // atomic: handle_stack.h; theaps without p
 static _Atomic(theap_t*) made;       // atomic: release to add, acquire to walk
 static _Atomic(uint64_t) started;    // atomic: relaxed, a count of its own
 static _Atomic(uint64_t) ended;      // atomic: relaxed, a count of its own
-static _Atomic(theap_t*) asked_last;   // atomic: relaxed, where to go on with asking
-static uintptr_t main_thread;          // const once exits are armed
+static _Atomic(theap_t*)
+    asked_last;                // atomic: release, acquire, as for `made`; where to go on asking
+static uintptr_t main_thread;  // const once exits are armed
 static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
 
 enum {
@@ -107,12 +108,12 @@ static void retire_if_user_is_gone(theap_t* theap) {
 }
 
 static void ask_for_users(uint32_t count) {
-  theap_t* theap = atomic_load_explicit(&asked_last, memory_order_relaxed);
+  theap_t* theap = atomic_load_explicit(&asked_last, memory_order_acquire);
   for (; count > 0; count--) {
     theap = theap != NULL ? theap->next_made : mii_thread_first_theap();
     if (theap != NULL) retire_if_user_is_gone(theap);
   }
-  atomic_store_explicit(&asked_last, theap, memory_order_relaxed);
+  atomic_store_explicit(&asked_last, theap, memory_order_release);
 }
 
 // Before one is made, a few threads are asked for: most of those that come late end unseen.
