@@ -9,7 +9,10 @@
 #include "base/assert.h"
 #include "page/page_remote.h"
 
-enum { LOOKS_PER_TRIM = 8 };
+enum {
+  LOOKS_PER_TRIM = 8,   // pages
+  TURNS_PER_TRIM = 16,  // from one size class to the next
+};
 
 heap_t mii_heap_main;
 
@@ -113,7 +116,7 @@ static void turn(heap_t* heap, uint32_t size_class) {
 void mii_heap_trim_some(heap_t* heap) {
   uint32_t size_class = atomic_load_explicit(&heap->trim_class, memory_order_relaxed);
   uint32_t turns = 0;
-  for (uint32_t looks = 0; looks < LOOKS_PER_TRIM && turns < CLASS_COUNT;) {
+  for (uint32_t looks = 0; looks < LOOKS_PER_TRIM && turns < TURNS_PER_TRIM;) {
     if (trim_one(heap, size_class)) {
       looks++;
       continue;

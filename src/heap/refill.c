@@ -22,8 +22,8 @@ enum {
   SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself ...
   PAGES_KEPT = 32,          // ... or of all classes, if it is others that free its blocks
   DRAINED_PER_BEAT = 8,     // pages looked at that others have queued
-  LOOKS_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
-  LOOKS_PER_SWEEP = 24,     // and once per purge delay
+  PAGES_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
+  PAGES_PER_SWEEP = 24,     // and once per purge delay
 };
 
 // Deferred free ------------------------------------------------------------------------------------
@@ -66,11 +66,11 @@ static void review_some_pages(theap_t* theap, uint32_t looks) {
 
 static MI_NOINLINE void housekeeping(theap_t* theap) {
   const uint64_t now = mii_platform_clock_ms();
-  review_some_pages(theap, LOOKS_PER_TICK);
+  review_some_pages(theap, PAGES_PER_TICK);
   const long delay = mii_option_get(mi_option_purge_delay);
   if (delay >= 0 && now >= theap->next_sweep_ms) {
     theap->next_sweep_ms = now + (uint64_t)delay;
-    review_some_pages(theap, LOOKS_PER_SWEEP);
+    review_some_pages(theap, PAGES_PER_SWEEP);
     mii_theap_give_kept(theap);
     mii_thread_pool_tick(now, (uint64_t)delay);
   }

@@ -37,8 +37,8 @@ static uintptr_t main_thread;  // const once exits are armed
 static _Atomic(bool) exits_are_armed;  // atomic: release to set, acquire to use the platform's key
 
 enum {
-  USERS_PER_TICK = 4,  // threads that are asked for per tick of the pool
-  PAGES_PER_TICK = 8,  // pages that a theap which is due lets go of per call
+  USERS_PER_TICK = 4,     // threads that are asked for per tick of the pool
+  RELEASED_PER_TICK = 8,  // pages that a theap which is due lets go of per call
 };
 static const uint32_t SOME_USER = UINT32_MAX;  // a thread that need not be asked for, or cannot
 
@@ -274,7 +274,7 @@ void mii_thread_pool_dissolve_some(void) {
   const uint32_t handle = mii_stack_pop(&dissolving, theap_link);
   if (handle == 0) return;
   theap_t* const theap = mii_meta_pointer(handle);
-  if (mii_theap_dissolve_some(theap, PAGES_PER_TICK)) {
+  if (mii_theap_dissolve_some(theap, RELEASED_PER_TICK)) {
     pool_push(theap);
   } else {
     mii_stack_push(&dissolving, handle, theap_link);

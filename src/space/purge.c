@@ -15,13 +15,17 @@
 #include "space/segment.h"
 #include <stdatomic.h>
 
-enum { RUNS_PER_TICK = 8 };  // of slices; in one segment
+enum {
+  LOOKS_PER_TICK = 16,  // segments
+  RUNS_PER_TICK = 8,    // of slices, in one of them
+};
 
 // For other threads' purges, before memory counts as exhausted; whichever is over first.
 enum { WAIT_MS = 500, WAIT_YIELDS = 1000 * 1000 };
 
 static _Atomic(uint64_t) next_due =
     UINT64_MAX;                         // atomic: relaxed; a hint, lowered by whoever frees
+static _Atomic(uint32_t) look_from;     // atomic: relaxed; where the next tick begins
 static _Atomic(uint32_t) purges_begun;  // atomic: seq_cst, with the words that purges change
 static _Atomic(uint32_t) purges_ended;  // atomic: seq_cst, the same
 static _Atomic(uint64_t) purge_calls;   // atomic: relaxed, a count of its own
@@ -76,6 +80,22 @@ static uint64_t due_of(uint32_t index) {
   return atomic_load_explicit(&mii_segment(index)->purge_at, memory_order_relaxed);
 }
 
+// A few segments, and at most one of them purged: this is a part of somebody's malloc. Returns the next one.
+static uint32_t look_at_some(uint32_t from, uint64_t now) {
+  uint32_t i = mii_hint_next(HINT_PURGE, from);
+  bool purged = false;
+  for (int looks = 0; i != NO_SEGMENT && looks < LOOKS_PER_TICK && !purged; looks++) {
+    purged = due_of(i) <= now;
+    if (purged) {
+      purge_segment(i, RUNS_PER_TICK);
+    } else {
+      mii_purge_expect(due_of(i));
+    }
+    i = mii_hint_next(HINT_PURGE, i + 1);
+  }
+  return i;
+}
+
 void mii_purge_tick(uint64_t now) {
   uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
   if (now < due) return;
@@ -84,16 +104,10 @@ void mii_purge_tick(uint64_t now) {
                                                memory_order_relaxed)) {
     return;
   }
-  bool purged = false;  // one is enough: this is a part of somebody's malloc
-  for (uint32_t i = mii_hint_next(HINT_PURGE, 0); i != NO_SEGMENT;
-       i = mii_hint_next(HINT_PURGE, i + 1)) {
-    const uint64_t due_then = due_of(i);
-    if (due_then > now || purged) mii_purge_expect(due_then);
-    if (due_then > now) continue;
-    if (purged) return;  // the others' turn comes with the next tick
-    purge_segment(i, RUNS_PER_TICK);
-    purged = true;
-  }
+  const uint32_t from = atomic_load_explicit(&look_from, memory_order_relaxed);
+  const uint32_t rest = look_at_some(from, now);
+  atomic_store_explicit(&look_from, rest != NO_SEGMENT ? rest : 0, memory_order_relaxed);
+  if (rest != NO_SEGMENT || from != 0) mii_purge_expect(now);  // the others' turn comes then
 }
 
 void mii_purge_all(void) {

@@ -279,7 +279,7 @@ static void check_alone(char* state) {
 // A copy is in `saved`, so nothing that we do here matters.
 static void check(char* state) {
   check_alone(state);
-  for (uint32_t t = 0; t < THREADS && proof_recover != NULL; t++) {
+  for (uint32_t t = 0; t < THREADS; t++) {
     if (!proof_is_between_calls(t)) continue;
     mii_theap_mine = fibers[t].mine;
     proof_recover(t);

@@ -24,8 +24,6 @@ enum { THEAP_MAX = 4 };
 uint32_t proof_blocks;
 uint32_t proof_wake;
 fake_space_t proof_space;
-static void recover(uint32_t thread);
-void (*const proof_recover)(uint32_t thread) = recover;
 
 static theap_t theaps[THEAP_MAX];
 static _Atomic(uint32_t) theap_count;
@@ -344,7 +342,7 @@ static void check_recovered(page_t* page) {
   mark_list(page, page->local_free, SLICE_BLOCKS, &seen);
 }
 
-static void recover(uint32_t thread) {
+void proof_recover(uint32_t thread) {
   proof_hush();
   (void)thread;
   recover_all();

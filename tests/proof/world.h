@@ -32,8 +32,8 @@ void proof_check_state(void);
 void proof_check_end(void);
 
 // Called at every state on a copy of it: the process forks in `thread`, which is between calls, and goes
-// on alone. NULL: not implemented yet.
-extern void (*const proof_recover)(uint32_t thread);
+// on alone.
+void proof_recover(uint32_t thread);
 bool proof_is_between_calls(uint32_t thread);
 
 #endif

@@ -16,8 +16,7 @@ enum {
   GIFTS = 24,    // of each thread to every child
   LIVE = 60,     // of each thread, for itself
   HANGS_AFTER_S = 10,
-  CPU_MS_MAX = 50,         // in the long form; on a busy machine, where the short one has to pass,
-  CPU_MS_MAX_SHORT = 100,  // the parent's threads dirty more of the memory that a child copies
+  CPU_MS_MAX = 50,
 };
 
 // ThreadSanitizer cannot start threads in the child of a process with threads.
@@ -183,9 +182,8 @@ static void forks(const promise_plan_t* plan) {
   row(hung == 0 && ended_badly == 0,
       "P12 forks: %d, from %d threads: %d hung, %d ended badly; the slowest was over in %ld s",
       done, THREADS, hung, ended_badly, seconds_most);
-  const int cpu_ms_max = plan->is_long ? CPU_MS_MAX : CPU_MS_MAX_SHORT;
-  row(IS_SLOW || cpu_ms < cpu_ms_max,
-      "P12 forks: a child uses at most %.1f ms of CPU; %d are allowed", cpu_ms, cpu_ms_max);
+  row(IS_SLOW || cpu_ms < CPU_MS_MAX,
+      "P12 forks: a child uses at most %.1f ms of CPU; %d are allowed", cpu_ms, CPU_MS_MAX);
 }
 
 // The memory of threads that have vanished ----------------------------------------------------------------
