@@ -13,7 +13,7 @@ static void report_invalid(const char* what, const void* p) {
   mii_misuse(EINVAL, "%s: no block begins at this pointer: %p\n", what, p);
 }
 
-// Pages of two slices, runs, huge blocks, NULL, foreign pointers.
+// Runs, huge blocks, NULL, foreign pointers.
 static MI_NOINLINE void free_slow(void* p) {
   if (p == NULL) return;
   switch (mii_block_give(p)) {
@@ -41,8 +41,12 @@ void mii_free_wake(const void* p, page_t* page) {
 // The second door: the slice at p has another owner, or none.
 void mii_free_other(void* p, page_t* page) MI_NOINLINE;
 void mii_free_other(void* p, page_t* page) {
-  if (MI_LIKELY(mii_record_kind(page) == SLICE_PAGE)) {
-    mii_outbox_add(mii_theap_mine, page, p);
+  const slice_kind_t kind = mii_record_kind(page);
+  if (MI_LIKELY(kind == SLICE_PAGE)) {
+    theap_t* const mine = mii_theap_mine;
+    if (!mii_theap_keep_loose(mine, page->size_class, p)) mii_outbox_add(mine, page, p);
+  } else if (kind == SLICE_FOLLOW) {
+    mii_block_give_to(page + 1, p);  // the records grow downwards
   } else {
     free_slow(p);
   }

@@ -2,28 +2,36 @@
 // size_class.c - the tables of the classes, and the search for an aligned one
 #include "base/size_class.h"
 
-// The class of a multiple of 8 up to 1024, as a constant expression: mii_size_class() again, which
+// The class of a multiple of 8 up to 8192, as a constant expression: mii_size_class() again, which
 // the unit test compares.
-#define MI_CLASS(n)                         \
-  ((n) <= 8     ? 0                         \
-   : (n) <= 128 ? ((n) + 15) / 16           \
-   : (n) <= 256 ? 9 + ((((n)-1) >> 4) & 7)  \
-   : (n) <= 512 ? 17 + ((((n)-1) >> 5) & 7) \
-                : 25 + ((((n)-1) >> 6) & 7))
+#define MI_STEP(n, top) (9 + 8 * ((top)-7) + ((((n)-1) >> ((top)-3)) & 7))
+#define MI_CLASS(n)                          \
+  ((uint8_t)((n) <= 8      ? 0               \
+             : (n) <= 128  ? ((n) + 15) / 16 \
+             : (n) <= 256  ? MI_STEP(n, 7)   \
+             : (n) <= 512  ? MI_STEP(n, 8)   \
+             : (n) <= 1024 ? MI_STEP(n, 9)   \
+             : (n) <= 2048 ? MI_STEP(n, 10)  \
+             : (n) <= 4096 ? MI_STEP(n, 11)  \
+                           : MI_STEP(n, 12)))
 #define MI_CLASS_4(n) MI_CLASS(n), MI_CLASS((n) + 8), MI_CLASS((n) + 16), MI_CLASS((n) + 24)
 #define MI_CLASS_16(n) \
   MI_CLASS_4(n), MI_CLASS_4((n) + 32), MI_CLASS_4((n) + 64), MI_CLASS_4((n) + 96)
+#define MI_CLASS_64(n) \
+  MI_CLASS_16(n), MI_CLASS_16((n) + 128), MI_CLASS_16((n) + 256), MI_CLASS_16((n) + 384)
+#define MI_CLASS_256(n) \
+  MI_CLASS_64(n), MI_CLASS_64((n) + 512), MI_CLASS_64((n) + 1024), MI_CLASS_64((n) + 1536)
 
 const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1] = {
-    MI_CLASS_16(0),   MI_CLASS_16(128), MI_CLASS_16(256), MI_CLASS_16(384), MI_CLASS_16(512),
-    MI_CLASS_16(640), MI_CLASS_16(768), MI_CLASS_16(896), MI_CLASS(1024),
+    MI_CLASS_256(0), MI_CLASS_256(2048), MI_CLASS_256(4096), MI_CLASS_256(6144), MI_CLASS(8192),
 };
 
 #define MI_SLICES(bytes) ((bytes) <= SMALL_BLOCK_MAX ? 1 : MID_PAGE_SLICES)
 #define MI_BLOCKS(bytes) (MI_SLICES(bytes) * SLICE_BYTES / (bytes))
 #define MI_WAKE(blocks)  ((uint8_t)((blocks) < 16 ? 1 : (blocks) > 256 ? 16 : (blocks) / 16))
+#define MI_LOOSE(bytes)  ((uint8_t)((bytes) < 128 ? 0 : (bytes) < 2048 ? 8 : 16384 / (bytes)))
 #define MI_INFO(bytes) \
-  { (bytes), MI_BLOCKS(bytes), MI_SLICES(bytes), MI_WAKE(MI_BLOCKS(bytes)) }
+  { (bytes), MI_BLOCKS(bytes), MI_WAKE(MI_BLOCKS(bytes)), MI_LOOSE(bytes) }
 // The eight classes from 9/8 of `base` to twice `base`.
 #define MI_DOUBLING(base)                                                           \
   MI_INFO((base) / 8 * 9), MI_INFO((base) / 8 * 10), MI_INFO((base) / 8 * 11),      \

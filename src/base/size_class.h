@@ -19,7 +19,7 @@ enum {
   SMALL_BLOCK_MAX = 8 * 1024,
   MID_BLOCK_MAX = 32 * 1024,  // ... the others in pages of two
   MID_PAGE_SLICES = 2,
-  FAST_SIZE_MAX = 1024,  // sizes that find their class in the table
+  FAST_SIZE_MAX = SMALL_BLOCK_MAX,  // sizes that find their class in the table
 };
 
 extern const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1];
@@ -39,10 +39,12 @@ static inline uint32_t mii_size_class(size_t size) {
 typedef struct class_info_s {
   uint32_t block_bytes;
   uint16_t block_count;  // blocks in a page
-  uint8_t slice_count;   // slices of a page
   // Blocks that must be free before a page is worth looking at: a sixteenth of it, at least 1, at most
   // 16 (docs/design/002).
   uint8_t wake_count;
+  // Freed blocks that may go straight onto a thread's list between two refills: 16 KiB, at most 8. None of
+  // the small ones, which share cache lines (docs/design/002).
+  uint8_t loose_count;
 } class_info_t;
 
 extern const class_info_t mii_class_table[CLASS_COUNT];
@@ -51,13 +53,16 @@ static inline uint32_t mii_class_bytes(uint32_t size_class) {
   return mii_class_table[size_class].block_bytes;
 }
 static inline uint32_t mii_class_slices(uint32_t size_class) {
-  return mii_class_table[size_class].slice_count;
+  return size_class < SMALL_CLASS_COUNT ? 1 : MID_PAGE_SLICES;
 }
 static inline uint32_t mii_class_blocks(uint32_t size_class) {
   return mii_class_table[size_class].block_count;
 }
 static inline uint32_t mii_class_wake_count(uint32_t size_class) {
   return mii_class_table[size_class].wake_count;
+}
+static inline uint32_t mii_class_loose_count(uint32_t size_class) {
+  return mii_class_table[size_class].loose_count;
 }
 
 // The smallest class for `size` whose blocks are all aligned to `alignment` (a power of two);

@@ -199,13 +199,13 @@ bool mii_block_is_plausible(const void* p) {
 
 // Give -----------------------------------------------------------------------------------------------
 
-static void give_to_page(page_t* page, block_t* block) {
+void mii_block_give_to(page_t* page, void* block) {
   theap_t* const mine = mii_theap_mine;
   if (mii_page_owner(page) == mii_theap_tag(mine)) {
     if (mii_page_push_local(page, block)) mii_theap_wake(mine, page);
     return;
   }
-  mii_outbox_add(mine, page, block);
+  if (!mii_theap_keep_loose(mine, page->size_class, block)) mii_outbox_add(mine, page, block);
 }
 
 MI_INLINE give_result_t give_any(void* p) {
@@ -214,7 +214,7 @@ MI_INLINE give_result_t give_any(void* p) {
   const slice_kind_t kind = mii_slice_kind(slice);
   switch (kind) {
     case SLICE_PAGE:
-    case SLICE_FOLLOW: give_to_page(page_at(slice, kind), p); return GIVE_DONE;
+    case SLICE_FOLLOW: mii_block_give_to(page_at(slice, kind), p); return GIVE_DONE;
     case SLICE_RUN: return mii_run_give(p) ? GIVE_DONE : GIVE_INVALID;
     case SLICE_HUGE: mii_huge_give(p); return GIVE_DONE;
     case SLICE_FREE: break;

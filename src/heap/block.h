@@ -29,6 +29,7 @@ typedef enum give_result_e {
 
 // Give a block back, from any thread. p is not NULL.
 give_result_t mii_block_give(void* p);
+void mii_block_give_to(page_t* page, void* block);  // it is one of the page's
 
 // Is p in our range?
 static inline bool mii_block_is_ours(const void* p) { return mii_range_owns(p); }

@@ -22,6 +22,10 @@ static void push(page_t* page, block_t* first, block_t* last, uint32_t count, ui
   }
 }
 
+void mii_outbox_push(page_t* page, block_t* block) {
+  push(page, block, block, 1, mii_page_epoch(page));
+}
+
 static uint32_t parcel_limit(const page_t* page) {
   return (uint32_t)mii_max(1, mii_min(PARCEL_BLOCKS, PARCEL_BYTES / mii_page_block_bytes(page)));
 }
@@ -62,7 +66,7 @@ static theap_t* theap_with_outbox(theap_t* theap) {
 MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block) {
   theap = theap_with_outbox(theap);
   if (theap == NULL || parcel_limit(page) == 1) {
-    push(page, block, block, 1, mii_page_epoch(page));
+    mii_outbox_push(page, block);
     return;
   }
   parcel_t* const parcel = mii_outbox_parcel(theap, page);

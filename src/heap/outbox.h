@@ -29,6 +29,9 @@ static inline void mii_outbox_add(theap_t* theap, page_t* page, block_t* block) 
   parcel->room--;
 }
 
+// The same at once, and whoever the running thread is.
+void mii_outbox_push(page_t* page, block_t* block);
+
 // Push all parcels. The running thread's theap.
 void mii_outbox_send_all(theap_t* theap);
 

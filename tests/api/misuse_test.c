@@ -170,6 +170,13 @@ static void* make_behind_last_block(size_t a, size_t b) {
   return at((p | (64 * KiB - 1)) - b);
 }
 
+// The page of a new block has only few threaded yet; b bytes on, and from its end on at its start, none.
+static void* make_unthreaded(size_t a, size_t b) {
+  const uintptr_t p = (uintptr_t)mi_malloc(a);
+  const uintptr_t start = p & ~(uintptr_t)(64 * KiB - 1);
+  return at(start + (p - start + b) % (64 * KiB / a * a));
+}
+
 static void* make_freed(size_t a, size_t b) {
   uint8_t* const p = (uint8_t*)mi_malloc(a);
   mi_free(p);
@@ -254,7 +261,7 @@ static const pointer_t pointers[] = {
     {"block of a double page, middle", IN_PAGE, make_inside, 20000, 10240},
     {"block of a double page, last byte", IN_PAGE, make_inside, 20000, 19999},
     {"behind the last block of a page", IN_PAGE, make_behind_last_block, 48, 7},
-    {"a block never threaded", IN_PAGE, make_inside, 2560, 2560 * 20},
+    {"a block never threaded", IN_PAGE, make_unthreaded, 2560, 2560 * 12},
     {"a small block freed", FREE_IN_PAGE, make_freed, 48, 0},
     {"a medium block freed", FREE_IN_PAGE, make_freed, 5000, 0},
     {"a block of a double page freed", FREE_IN_PAGE, make_freed, 20000, 0},

@@ -257,6 +257,13 @@ static void mark_parcels(page_t* page, uint32_t* seen) {
   }
 }
 
+// Those that are threaded, in whatever order.
+static uint32_t threaded_blocks(const page_t* page) {
+  uint32_t blocks = 0;
+  for (uint32_t i = 0; i < mii_page_capacity(page); i++) blocks |= 1u << mii_page_index(page, i);
+  return blocks;
+}
+
 // No block lost: each is with a user, in a list, in a parcel, in local_free or in the word.
 static void check_blocks(page_t* page) {
   uint32_t seen = live_blocks(mii_page_slice(page));
@@ -270,7 +277,7 @@ static void check_blocks(page_t* page) {
   const uint32_t out = mii_count_bits(seen) + word_count(word);
   if (word_count(word) > 0) mark_list(page, word_head(page, word), SLICE_BLOCKS, &seen);
   mark_list(page, page->local_free, SLICE_BLOCKS, &seen);
-  PROOF_CHECK(seen == (1u << mii_page_capacity(page)) - 1);
+  PROOF_CHECK(seen == threaded_blocks(page));
   PROOF_CHECK(out == mii_page_used(page));  // P1
   if (mii_page_owner(page) == 0) PROOF_CHECK(page->state == PAGE_DISOWNED);
 }

@@ -89,6 +89,30 @@ TEST(the_list_of_a_thread_that_is_gone_goes_back_to_its_page) {
   CHECK_EQ(blocks_to_be_had(), CLAIM + PER_STEP - 1);
 }
 
+TEST(a_loose_block_in_the_list_of_a_thread_that_is_gone_is_its_page_s) {
+  start_two();
+  take_pages(other, blocks, 1);
+  theap_t* const third = new_thread();
+  take(third, SIZE);
+  give_many(blocks, CLAIM);  // loose in the third's list
+  CHECK_EQ(list_length_of(third, CLASS), PER_STEP - 1 + CLAIM);
+  run_as(mine);
+  recover();
+  CHECK_EQ(blocks_to_be_had(), CLAIM + PER_PAGE - 1);
+}
+
+TEST(a_loose_block_of_our_own_page_in_the_list_of_a_thread_that_is_gone_stays_in_use) {
+  start_two();
+  take_pages(mine, blocks, 1);
+  run_as(other);
+  take(other, SIZE);
+  give_many(blocks, 2);
+  run_as(mine);
+  recover();
+  CHECK_EQ(page_of(blocks[0])->out, PER_PAGE);
+  CHECK(page_of(blocks[0])->local_free == NULL);
+}
+
 TEST(a_list_with_a_bad_link_stays_in_use) {
   start_two();
   take_many(other, SIZE, blocks, PER_PAGE - PER_STEP + 1);
@@ -111,6 +135,7 @@ TEST(theaps_of_threads_that_are_gone_are_taken_by_those_that_start) {
   start_two();
   take_pages(other, blocks, 1);
   mii_theap_mine = other;
+  have_no_room(other);
   give(take(mine, SIZE));  // parked in its outbox
   run_as(mine);
   CHECK(other->parcels != 0);

@@ -50,6 +50,12 @@ MAYBE_UNUSED static void run_as_newcomer(void) {
   mii_theap_mine = (theap_t*)(uintptr_t)&mii_theap_empty;
 }
 
+// From here on no freed block goes straight onto a list.
+MAYBE_UNUSED static void have_no_room(theap_t* theap) {
+  theap->keeps_nothing = true;
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) theap->room[c] = 0;
+}
+
 MAYBE_UNUSED static theap_t* start_heap(void) {
   fake_space_start();
   CHECK_EQ(mii_size_class(SIZE), CLASS);

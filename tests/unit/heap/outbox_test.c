@@ -155,9 +155,11 @@ TEST(a_parcel_for_a_page_that_is_ours_by_now_arrives) {
   give_many(blocks, CLAIM + 1);  // the last one waits
   page_t* const page = mii_heap_claim(&mii_heap_main, CLASS, mii_theap_tag(sender));
   CHECK(mii_theap_activate(sender, page));
+  have_no_room(sender);
   CHECK_EQ(parcel_count(sender), 1);
   mii_theap_collect(sender);
-  CHECK_EQ(mii_page_free_count(page), 1);
+  mii_page_count_local(page);
+  CHECK_EQ(list_length_of(sender, CLASS) + mii_page_free_count(page), CLAIM + 1);
   CHECK(all_is_valid());
 }
 

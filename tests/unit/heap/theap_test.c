@@ -38,7 +38,8 @@ TEST(a_list_is_handed_out_in_the_order_of_addresses) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 1);
   for (uint32_t i = 1; i < PER_PAGE; i++) {
-    CHECK((uint8_t*)blocks[i] == (uint8_t*)blocks[i - 1] + SIZE);
+    const bool wraps = (uint8_t*)blocks[i] == mii_page_start(page_of(blocks[i]));
+    CHECK(wraps || (uint8_t*)blocks[i] == (uint8_t*)blocks[i - 1] + SIZE);
   }
 }
 
@@ -62,7 +63,9 @@ TEST(a_page_grows_until_it_is_complete) {
 
 TEST(a_page_that_ends_does_not_grow_on) {
   theap_t* const theap = start_heap();
-  give(take(theap, MID_SIZE));
+  void* const p = take(theap, MID_SIZE);
+  have_no_room(theap);
+  give(p);
   CHECK_EQ(theap->pages[mii_size_class(MID_SIZE)].growing, 0);
   take_many(theap, SIZE, blocks, PER_STEP);
   give_many(blocks, PER_STEP);
@@ -79,8 +82,11 @@ TEST(a_sleeper_of_any_class_wakes_up_when_enough_is_free) {
   static void* all[SLICE_BYTES / 8 + 1];
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     const uint32_t count = mii_class_blocks(c);
-    const uint32_t wake = mii_class_wake_count(c);
     take_many(theap, mii_class_bytes(c), all, count + 1);
+    have_no_room(theap);
+    // One less if the first blocks that were threaded, when it was set, were so few.
+    const uint32_t wake = page_of(all[0])->needed;
+    CHECK(wake == mii_class_wake_count(c) || wake + 1 == mii_class_wake_count(c));
     CHECK_EQ(state_of(all[0]), PAGE_ASLEEP);
     CHECK(page_of(all[count]) != page_of(all[0]));
     for (uint32_t i = 0; i < wake; i++) {
@@ -162,6 +168,7 @@ TEST(an_empty_page_goes_when_another_is_usable) {
 TEST(an_empty_page_of_a_mid_class_goes_at_once) {
   theap_t* const theap = start_heap();
   take_many(theap, MID_SIZE, blocks, 2 * PER_MID_PAGE);
+  have_no_room(theap);
   give_many(blocks, PER_MID_PAGE);
   CHECK(is_gone(blocks[0]));
   give_many(blocks + PER_MID_PAGE, PER_MID_PAGE);
@@ -174,6 +181,7 @@ TEST(a_page_of_which_little_is_threaded_is_looked_at_when_that_is_free) {
   theap_t* const theap = start_heap();
   void* const p = take(theap, MID_SIZE);  // one block of 12
   CHECK_EQ(page_of(p)->out, 1);
+  have_no_room(theap);
   give(p);
   CHECK(is_gone(p));
   CHECK_EQ(used_slices(), 0);
@@ -183,6 +191,7 @@ TEST(a_mid_page_with_a_list_is_not_empty) {
   theap_t* const theap = start_heap();
   const uint32_t c = mii_size_class(MID_SIZE);
   take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);
+  have_no_room(theap);
   give_many(blocks, PER_MID_PAGE - 1);
   void* const p = take(theap, MID_SIZE);
   CHECK(page_of(p) == page_of(blocks[PER_MID_PAGE - 1]));
@@ -633,18 +642,160 @@ TEST(the_validator_sees_a_list_of_another_class) {
   CHECK(is_noticed(theap));
 }
 
-TEST(the_validator_sees_a_list_of_another_owner) {
-  theap_t* const theap = start_lively_heap();
-  page_t* const page = page_of(theap->list[0]);
-  atomic_store(&page->owner, 4096);
-  theap->pages[0].owned = theap->pages[0].growing = 0;
-  CHECK(is_noticed(theap));
-}
-
 TEST(the_validator_sees_a_broken_page) {
   theap_t* const theap = start_lively_heap();
   page_of(of_page(2)[0])->out--;
   CHECK(is_noticed(theap));
+}
+
+// Loose blocks -----------------------------------------------------------------------------------------
+
+enum { ROOM = 8 };
+
+// `theap`, which has refilled the class, frees `count` blocks of another thread's page. Returns the page.
+static page_t* free_of_another(theap_t* theap, uint32_t count) {
+  theap_t* const other = new_thread();
+  take_pages(other, blocks, 1);
+  run_as(theap);
+  give_many(blocks, count);
+  return page_of(blocks[0]);
+}
+
+TEST(blocks_of_others_go_straight_onto_the_list_while_there_is_room) {
+  theap_t* const theap = start_heap();
+  take(theap, SIZE);
+  CHECK_EQ(theap->room[CLASS], ROOM);
+  page_t* const page = free_of_another(theap, ROOM + 1);
+  CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 1 + ROOM);
+  CHECK(theap->list[CLASS] == blocks[ROOM - 1]);
+  CHECK(theap->parcels != 0);  // the last one
+  CHECK_EQ(page->out, PER_PAGE);
+  CHECK(all_is_valid());
+  for (uint32_t i = ROOM; i > 0; i--) CHECK(take(theap, SIZE) == blocks[i - 1]);
+}
+
+TEST(a_refill_makes_room_again) {
+  theap_t* const theap = start_heap();
+  take(theap, SIZE);
+  free_of_another(theap, ROOM);
+  CHECK_EQ(theap->room[CLASS], 0);
+  take_many(theap, SIZE, blocks, PER_STEP - 1 + ROOM);
+  CHECK_EQ(theap->room[CLASS], 0);
+  take(theap, SIZE);
+  CHECK_EQ(theap->room[CLASS], ROOM);
+}
+
+TEST(a_thread_that_only_frees_keeps_nothing) {
+  theap_t* const theap = start_heap();
+  free_of_another(theap, 1);
+  CHECK(theap->list[CLASS] == NULL);
+  CHECK(theap->parcels != 0);
+}
+
+TEST(a_thread_in_a_pool_keeps_nothing) {
+  theap_t* const theap = start_heap();
+  theap->keeps_nothing = true;
+  take(theap, SIZE);
+  CHECK_EQ(theap->room[CLASS], 0);
+}
+
+TEST(small_blocks_share_cache_lines_and_go_home) {
+  start_heap();
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    const uint32_t bytes = mii_class_bytes(c);
+    CHECK_EQ(mii_class_loose_count(c) == 0, bytes < 128 || bytes > 16 * 1024);
+    CHECK(mii_class_loose_count(c) * bytes <= 16 * 1024);
+    CHECK(mii_class_loose_count(c) <= ROOM);
+  }
+}
+
+TEST(a_block_of_an_own_page_of_few_blocks_is_the_next_that_is_taken) {
+  theap_t* const theap = start_heap();
+  take_many(theap, MID_SIZE, blocks, 5);
+  page_t* const page = page_of(blocks[2]);
+  const uint16_t out = page->out;
+  give(blocks[2]);
+  CHECK_EQ(page->out, out);
+  CHECK_EQ(page->needed, 1);
+  CHECK(page->local_free == NULL);
+  CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
+  CHECK(mii_theap_is_valid(theap));
+  CHECK(take(theap, MID_SIZE) == blocks[2]);
+}
+
+TEST(a_page_of_few_blocks_that_is_awake_collects_its_own) {
+  theap_t* const theap = start_heap();
+  const uint32_t room = mii_class_loose_count(mii_size_class(MID_SIZE));
+  take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);
+  give_many(blocks, room + 1);
+  CHECK_EQ(state_of(blocks[0]), PAGE_AWAKE);
+  page_t* const page = page_of(blocks[0]);
+  CHECK_EQ(list_length_of(theap, mii_size_class(MID_SIZE)), room);
+  CHECK(page->local_free == blocks[room]);
+  CHECK(mii_theap_is_valid(theap));
+}
+
+TEST(loose_blocks_go_back_to_their_pages_class_by_class) {
+  theap_t* const theap = start_heap();
+  take(theap, SIZE);
+  page_t* const page = free_of_another(theap, 3);
+  take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);
+  give(blocks[0]);
+  mii_theap_give_loose(theap, CLASS_COUNT - 1);
+  mii_theap_give_loose(theap, 1);
+  CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 1);
+  CHECK(theap->list[mii_size_class(MID_SIZE)] == NULL);
+  CHECK_EQ(theap->room[CLASS], ROOM);
+  mii_page_collect_remote(page);
+  CHECK_EQ(mii_page_free_count(page), 3);
+  mii_page_count_local(page_of(blocks[0]));
+  CHECK_EQ(mii_page_free_count(page_of(blocks[0])), 1);
+  CHECK(all_is_valid());
+}
+
+TEST(collecting_gives_loose_blocks_back) {
+  theap_t* const theap = start_heap();
+  take(theap, SIZE);
+  page_t* const page = free_of_another(theap, 3);
+  mii_theap_collect(theap);
+  CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 1);
+  mii_page_collect_remote(page);
+  CHECK_EQ(mii_page_free_count(page), 3);
+  CHECK(all_is_valid());
+}
+
+TEST(dissolving_gives_loose_blocks_back) {
+  theap_t* const theap = start_heap();
+  take(theap, SIZE);
+  page_t* const page = free_of_another(theap, 3);
+  CHECK(mii_theap_dissolve(theap));
+  CHECK(theap->list[CLASS] == NULL);
+  mii_page_collect_remote(page);
+  CHECK_EQ(mii_page_free_count(page), 3);
+  CHECK(all_is_valid());
+}
+
+TEST(a_long_list_goes_back_in_parts) {
+  theap_t* const theap = start_heap();
+  take(theap, 8);
+  const uint32_t before = list_length_of(theap, 0);
+  CHECK(!mii_theap_dissolve_some(theap, 1));
+  CHECK_EQ(list_length_of(theap, 0), before - 16);
+  while (!mii_theap_dissolve_some(theap, 1)) continue;
+  CHECK_EQ(theap->page_count, 0);
+  CHECK(all_is_valid());
+}
+
+TEST(what_is_handed_out_counts_loose_blocks_each_time) {
+  theap_t* const theap = start_heap();
+  void* const p = take(theap, MID_SIZE);
+  const uint64_t before = theap->blocks_handed;
+  const uint64_t bytes = theap->bytes_handed;
+  give(p);
+  CHECK_EQ(theap->blocks_handed, before + 1);
+  CHECK_EQ(theap->bytes_handed, bytes + MID_SIZE);
+  mii_theap_give_loose(theap, CLASS_COUNT);
+  CHECK_EQ(theap->blocks_handed, before);
 }
 
 // A long random life ----------------------------------------------------------------------------------

@@ -392,6 +392,7 @@ TEST(the_theap_of_a_thread_that_is_gone_is_found) {
   void* const p = take(silent, SIZE);
   run_as(silent);
   void* const of_other = take(other, SIZE);
+  have_no_room(silent);
   give(of_other);  // parked
   CHECK(silent->parcels != 0);
   run_as(main_theap);

@@ -60,7 +60,7 @@ TEST(a_complete_page_has_all_blocks_that_fit) {
     CHECK_EQ(page->capacity, count);
     CHECK(mii_page_is_complete(page));
     for (uint32_t i = 0; i < count; i++) {
-      CHECK((uint8_t*)blocks[i] == mii_page_start(page) + i * bytes);
+      CHECK((uint8_t*)blocks[i] == mii_page_start(page) + mii_page_index(page, i) * bytes);
     }
     block_t* first;
     CHECK_EQ(mii_page_extend(page, &first), 0);
@@ -87,16 +87,50 @@ TEST(extending_threads_the_blocks_to_the_end_of_the_4_KiB_in_which_the_next_one_
     const size_t bytes = mii_page_block_bytes(page);
     while (!mii_page_is_complete(page)) {
       const size_t before = page->capacity;
-      const size_t border = ((before + 1) * bytes + 4095) / 4096 * 4096;
+      const uint32_t index = mii_page_index(page, (uint32_t)before);
+      const size_t border = ((index + 1u) * bytes + 4095) / 4096 * 4096;
       const uint32_t count = take_next(page, blocks);
       CHECK(count > 0);
       CHECK_EQ(page->capacity, before + count);
-      CHECK((uint8_t*)blocks[0] == mii_page_start(page) + before * bytes);
-      CHECK(page->capacity * bytes <= border);
-      CHECK((page->capacity + 1u) * bytes > border || mii_page_is_complete(page));
+      CHECK((uint8_t*)blocks[0] == mii_page_start(page) + index * bytes);
+      CHECK((index + count) * bytes <= border);
+      const bool at_end = index + count == mii_class_blocks(c);
+      CHECK((index + count + 1u) * bytes > border || at_end || mii_page_is_complete(page));
       CHECK(blocks[count - 1]->next == NULL);
     }
   }
+}
+
+TEST(pages_begin_at_16_different_places_each_at_the_start_of_an_OS_page_or_in_its_first_block) {
+  fake_space_start();
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    const uint32_t bytes = mii_class_bytes(c);
+    uint32_t seen = 0;
+    for (int i = 0; i < 16; i++) {
+      page_t* const page = new_page(c);
+      const uint32_t begin = mii_page_index(page, 0) * bytes;
+      CHECK(mii_page_index(page, 0) < mii_class_blocks(c));
+      CHECK(begin % 4096 < bytes);
+      seen |= 1u << (begin / 4096 % 16);
+    }
+    if (bytes <= 1024) CHECK(mii_count_bits(seen) >= 15);
+  }
+}
+
+TEST(memory_that_an_earlier_page_has_touched_is_threaded_faster) {
+  fake_space_start();
+  static block_t* blocks[BLOCKS_MAX];
+  page_t* const first = new_page(mii_size_class(64));
+  for (int i = 0; i < 5; i++) CHECK_EQ(take_next(first, blocks), 64);
+  first->local_free = NULL;
+  first->out = 0;
+  mii_page_unmake(first);
+  page_t* const second = new_page(mii_size_class(64));
+  CHECK(second == first);
+  CHECK_EQ(mii_slice_cold(mii_page_slice(second))->touched, 5);
+  CHECK(take_next(second, blocks) >= 3 * 64);  // to a multiple of 16 KiB
+  CHECK_EQ(take_next(second, blocks), 64);
+  CHECK_EQ(take_next(second, blocks), 64);
 }
 
 TEST(extending_touches_no_memory_behind_the_threaded_blocks) {
@@ -109,7 +143,10 @@ TEST(extending_touches_no_memory_behind_the_threaded_blocks) {
     while (!mii_page_is_complete(page)) {
       const uint32_t count = take_next(page, blocks);
       const size_t end = mii_align_up((size_t)((uint8_t*)(blocks[count - 1] + 1) - start), 4096);
-      if (end < area_of(c)) CHECK_EQ(fake_touched_bytes(start + end, area_of(c) - end), 0);
+      const size_t border = mii_page_index(page, 0) * mii_page_block_bytes(page) / 4096 * 4096;
+      const bool wrapped = mii_page_index(page, page->capacity - 1u) < mii_page_index(page, 0);
+      const size_t until = wrapped ? border : area_of(c);
+      if (end < until) CHECK_EQ(fake_touched_bytes(start + end, until - end), 0);
     }
   }
 }

@@ -164,14 +164,15 @@ TEST(a_page_has_its_threaded_blocks_and_nothing_else) {
     page_t* const page = new_page(c);
     uint8_t* const start = mii_page_start(page);
     const uint32_t bytes = mii_page_block_bytes(page);
-    CHECK(!mii_page_has_block(page, start));
+    CHECK(!mii_page_has_block(page, start + (size_t)mii_page_index(page, 0) * bytes));
     take_next(page, blocks);
-    for (uint32_t i = 0; i < page->capacity; i++) {
-      CHECK(mii_page_has_block(page, start + (size_t)i * bytes));
-      CHECK(!mii_page_has_block(page, start + (size_t)i * bytes + 1));
-      CHECK(!mii_page_has_block(page, start + (size_t)i * bytes + bytes - 1));
+    for (uint32_t i = 0; i < mii_class_blocks(c); i++) {
+      const uint8_t* const block = start + (size_t)mii_page_index(page, i) * bytes;
+      CHECK(mii_page_has_block(page, block) == (i < page->capacity));
+      CHECK(!mii_page_has_block(page, block + 1));
+      CHECK(!mii_page_has_block(page, block + bytes - 1));
     }
-    CHECK(!mii_page_has_block(page, start + (size_t)page->capacity * bytes));
+    CHECK(!mii_page_has_block(page, start + (size_t)mii_class_blocks(c) * bytes));
     CHECK(!mii_page_has_block(page, start - bytes));
     CHECK(!mii_page_has_block(page, NULL));
     CHECK(!mii_page_has_block(page, &page));

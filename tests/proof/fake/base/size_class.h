@@ -22,5 +22,7 @@ static inline uint32_t mii_class_blocks(uint32_t size_class) {
 static inline uint32_t mii_class_wake_count(uint32_t size_class) {
   return (void)size_class, proof_wake;
 }
+// Small blocks never go straight onto a list.
+static inline uint32_t mii_class_loose_count(uint32_t size_class) { return (void)size_class, 0; }
 
 #endif

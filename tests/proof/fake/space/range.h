@@ -36,8 +36,11 @@ static inline slice_t mii_page_slice(const page_t* page) {
   return (slice_t)(page - proof_space.hot);
 }
 static inline page_cold_t* mii_slice_cold(slice_t slice) { return &proof_space.cold[slice]; }
+static inline slice_kind_t mii_record_kind(const page_t* record) {
+  return (slice_kind_t)atomic_load_explicit(&record->kind, memory_order_relaxed);
+}
 static inline slice_kind_t mii_slice_kind(size_t slice) {
-  return (slice_kind_t)atomic_load_explicit(&proof_space.hot[slice].kind, memory_order_relaxed);
+  return mii_record_kind(&proof_space.hot[slice]);
 }
 static inline void mii_slice_set_kind(slice_t slice, slice_kind_t kind) {
   atomic_store_explicit(&proof_space.hot[slice].kind, (uint8_t)kind, memory_order_relaxed);
