@@ -385,17 +385,26 @@ static bool list_is_good(const block_t* block, uint32_t size_class) {
   return true;
 }
 
-// Blocks are in the page's list twice if the thread was caught in between: thawing finds them. Those of our own
-// pages, which nobody thaws, stay in use, and so does all of a list with a bad link.
+// The blocks from `first` to `last` lie in the page, unless it is ours: nobody thaws it, so they stay in use.
+static void salvage(page_t* page, block_t* first, block_t* last, uint32_t count) {
+  if (mii_page_owner(page) == mii_theap_tag(mii_theap_mine)) return;
+  last->next = page->local_free;
+  page->local_free = first;
+  page->out = (uint16_t)(page->out - count);  // whether the page is published depends on it
+}
+
+// Blocks are in the page's list twice if the thread was caught in between: thawing finds them. All of a list
+// with a bad link stays in use. As few blocks as possible are written to: the child would copy their OS pages.
 static void salvage_list(block_t* block, uint32_t size_class) {
   if (!list_is_good(block, size_class)) return;
-  for (block_t* next; block != NULL; block = next) {
-    next = block->next;
+  while (block != NULL) {
     page_t* const page = page_of(block);
-    if (mii_page_owner(page) == mii_theap_tag(mii_theap_mine)) continue;
-    block->next = page->local_free;
-    page->local_free = block;
-    page->out--;  // whether the page is published depends on it
+    block_t* last = block;
+    uint32_t count = 1;
+    for (; last->next != NULL && page_of(last->next) == page; last = last->next) count++;
+    block_t* const rest = last->next;
+    salvage(page, block, last, count);
+    block = rest;
   }
 }
 
