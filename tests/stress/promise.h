@@ -166,4 +166,24 @@ static inline void free_marked(void* p) {
   mi_free(p);
 }
 
+// Parts -----------------------------------------------------------------------------------------------
+
+typedef struct promise_part_s {
+  const char* name;
+  void (*run)(const promise_plan_t* plan);
+} promise_part_t;
+
+// The part that is asked for, or all, each in a process of its own. Returns what main is to return.
+static inline int run_promise(const promise_plan_t* plan, const promise_part_t* parts,
+                              size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (plan->part == NULL) {
+      run_part(plan, parts[i].name);
+    } else if (strcmp(plan->part, parts[i].name) == 0) {
+      parts[i].run(plan);
+    }
+  }
+  return promise_status();
+}
+
 #endif

@@ -344,17 +344,7 @@ static void churn(const promise_plan_t* plan) {
 
 int main(int argc, char** argv) {
   const promise_plan_t plan = read_promise_arguments(argc, argv);
-  static const struct {
-    const char* name;
-    void (*run)(const promise_plan_t* plan);
-  } parts[] = {{"passes", passes}, {"calls", calls}, {"churn", churn}};
+  static const promise_part_t parts[] = {{"passes", passes}, {"calls", calls}, {"churn", churn}};
   make_late_key();
-  for (size_t i = 0; i < COUNT_OF(parts); i++) {
-    if (plan.part == NULL) {
-      run_part(&plan, parts[i].name);
-    } else if (strcmp(plan.part, parts[i].name) == 0) {
-      parts[i].run(&plan);
-    }
-  }
-  return promise_status();
+  return run_promise(&plan, parts, COUNT_OF(parts));
 }

@@ -260,16 +260,6 @@ static void vanished(const promise_plan_t* plan) {
 
 int main(int argc, char** argv) {
   const promise_plan_t plan = read_promise_arguments(argc, argv);
-  static const struct {
-    const char* name;
-    void (*run)(const promise_plan_t* plan);
-  } parts[] = {{"forks", forks}, {"vanished", vanished}};
-  for (size_t i = 0; i < COUNT_OF(parts); i++) {
-    if (plan.part == NULL) {
-      run_part(&plan, parts[i].name);
-    } else if (strcmp(plan.part, parts[i].name) == 0) {
-      parts[i].run(&plan);
-    }
-  }
-  return promise_status();
+  static const promise_part_t parts[] = {{"forks", forks}, {"vanished", vanished}};
+  return run_promise(&plan, parts, COUNT_OF(parts));
 }
