@@ -83,9 +83,9 @@ TEST(a_page_goes_on_growing_after_others_were_used) {
   take_many(theap, SIZE, of_page(1), PER_STEP);
   give_many(of_page(0), WAKE);
   take_many(theap, SIZE, of_page(0), WAKE);
-  CHECK_EQ(page_of(of_page(1)[0])->capacity, PER_STEP);
+  CHECK_EQ(mii_page_capacity(page_of(of_page(1)[0])), PER_STEP);
   CHECK(next_page(theap) == page_of(of_page(1)[0]));
-  CHECK_EQ(page_of(of_page(1)[0])->capacity, 2 * PER_STEP);
+  CHECK_EQ(mii_page_capacity(page_of(of_page(1)[0])), 2 * PER_STEP);
   CHECK_EQ(page_count(), 2);
 }
 

@@ -20,7 +20,7 @@ TEST(a_new_page_is_owned_and_has_no_block) {
     CHECK_EQ(mii_page_owner(page), ME);
     CHECK_EQ(page->size_class, c);
     CHECK_EQ(page->state, PAGE_NONE);
-    CHECK_EQ(page->capacity, 0);
+    CHECK_EQ(mii_page_capacity(page), 0);
     CHECK_EQ(page->out, 0);
     CHECK(page->local_free == NULL);
     CHECK(mii_slice_cold(mii_page_slice(page))->heap == heap);
@@ -57,14 +57,14 @@ TEST(a_complete_page_has_all_blocks_that_fit) {
     const size_t bytes = mii_page_block_bytes(page);
     const uint32_t count = take_all(page, blocks);
     CHECK_EQ(count, area_of(c) / bytes);
-    CHECK_EQ(page->capacity, count);
+    CHECK_EQ(mii_page_capacity(page), count);
     CHECK(mii_page_is_complete(page));
     for (uint32_t i = 0; i < count; i++) {
       CHECK((uint8_t*)blocks[i] == mii_page_start(page) + mii_page_index(page, i) * bytes);
     }
     block_t* first;
     CHECK_EQ(mii_page_extend(page, &first), 0);
-    CHECK_EQ(page->capacity, count);
+    CHECK_EQ(mii_page_capacity(page), count);
   }
 }
 
@@ -91,7 +91,7 @@ TEST(extending_threads_the_blocks_to_the_end_of_the_4_KiB_in_which_the_next_one_
       const size_t border = ((index + 1u) * bytes + 4095) / 4096 * 4096;
       const uint32_t count = take_next(page, blocks);
       CHECK(count > 0);
-      CHECK_EQ(page->capacity, before + count);
+      CHECK_EQ(mii_page_capacity(page), before + count);
       CHECK((uint8_t*)blocks[0] == mii_page_start(page) + index * bytes);
       CHECK((index + count) * bytes <= border);
       const bool at_end = index + count == mii_class_blocks(c);
@@ -266,7 +266,7 @@ TEST(a_page_in_used_slices_is_like_a_new_one) {
   mii_page_unmake(before);
   page_t* const page = new_page(mii_size_class(1024));
   CHECK(page == before);
-  CHECK_EQ(page->capacity, 0);
+  CHECK_EQ(mii_page_capacity(page), 0);
   CHECK_EQ(page->out, 0);
   CHECK(page->local_free == NULL);
   CHECK_EQ(take_all(page, blocks), 64);

@@ -522,7 +522,7 @@ TEST(no_block_is_lost_while_the_owner_collects) {
     const uint32_t wakes = race_end(&race, &publishes);
     mii_page_collect_remote(page);
     CHECK_EQ(page->out, 0);
-    CHECK_EQ(length_of(page->local_free), page->capacity);
+    CHECK_EQ(length_of(page->local_free), mii_page_capacity(page));
     CHECK(wakes <= 1);  // W2: nobody unqueued it
     CHECK_EQ(wakes, mii_page_is_queued(page));
     CHECK_EQ(publishes, 0);
@@ -588,7 +588,7 @@ TEST(no_block_is_lost_while_a_page_is_claimed) {
     if (wakes > 0) mii_page_unqueue(page);
     mii_page_collect_remote(page);
     CHECK_EQ(page->out, 0);
-    CHECK_EQ(length_of(page->local_free), page->capacity);
+    CHECK_EQ(length_of(page->local_free), mii_page_capacity(page));
     mii_page_unmake(page);
   }
 }
@@ -617,7 +617,7 @@ TEST(no_block_is_lost_while_a_page_changes_hands) {
     uint32_t publishes;
     race_end(&race, &publishes);
     CHECK_EQ(remote_count(page), 0);
-    CHECK_EQ(length_of(page->local_free), page->capacity);
+    CHECK_EQ(length_of(page->local_free), mii_page_capacity(page));
     if (mii_page_is_queued(page)) mii_page_unqueue(page);
     mii_page_unmake(page);
   }
