@@ -63,7 +63,7 @@ __attribute__((weak)) const char* __tsan_default_options(void) { return "halt_on
 #define UNIT_TEST_POINTER_CLASS 5
 #define UNIT_TEST_NUMBER(a)                     \
   ((uint64_t)(__typeof__(__builtin_choose_expr( \
-      __builtin_classify_type(a) == UNIT_TEST_POINTER_CLASS, (uintptr_t)0, (a))))(a))
+      __builtin_classify_type(a) == UNIT_TEST_POINTER_CLASS, (uintptr_t)0, ((void)0, (a)))))(a))
 #define CHECK_EQ(a, b) \
   unit_test_equal(__FILE__, __LINE__, #a " == " #b, UNIT_TEST_NUMBER(a), UNIT_TEST_NUMBER(b))
 
