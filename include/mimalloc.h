@@ -211,6 +211,7 @@ mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc(size_t size)
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_small(size_t size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
 
+// `mi_realloc` that zeroes what it adds.
 mi_decl_nodiscard mi_decl_export void* mi_rezalloc(void* p, size_t newsize)
     mi_attr_noexcept mi_attr_alloc_size(2);
 
@@ -218,18 +219,22 @@ mi_decl_nodiscard mi_decl_export void* mi_rezalloc(void* p, size_t newsize)
 mi_decl_nodiscard mi_decl_export void* mi_recalloc(void* p, size_t newcount, size_t size)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3);
 
+// `mi_rezalloc` to a block that is aligned.
 mi_decl_nodiscard mi_decl_export void* mi_rezalloc_aligned(
         void* p, size_t newsize, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size(2) mi_attr_alloc_align(3);
 
+// `mi_rezalloc` to a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export void* mi_rezalloc_aligned_at(
         void* p, size_t newsize, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size(2);
 
+// `mi_recalloc` to a block that is aligned.
 mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned(
         void* p, size_t newcount, size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
 
+// `mi_recalloc` to a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned_at(
         void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3);
@@ -242,26 +247,32 @@ mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned_at(
 // is then aligned as far as `offset` is.
 // ---------------------------------------------------------------------------------------------
 
+// `mi_malloc` of a block that is aligned.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_aligned(
         size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
 
+// `mi_malloc` of a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_aligned_at(
         size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
 
+// `mi_zalloc` of a block that is aligned.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_aligned(
         size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
 
+// `mi_zalloc` of a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_aligned_at(
         size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
 
+// `mi_calloc` of a block that is aligned.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned(
         size_t count, size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2) mi_attr_alloc_align(3);
 
+// `mi_calloc` of a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned_at(
         size_t count, size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2);
@@ -270,6 +281,7 @@ mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned_at(
 mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned(void* p, size_t newsize, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size(2) mi_attr_alloc_align(3);
 
+// `mi_realloc` to a block that is aligned at `offset`, whether `p` was or not.
 mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned_at(
         void* p, size_t newsize, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size(2);
@@ -281,9 +293,11 @@ mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned_at(
 // is written only on success. (No mi_attr_alloc_size here: who asks for it may use all of it.)
 // ---------------------------------------------------------------------------------------------
 
+// `mi_malloc` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc(size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
 
+// `mi_calloc` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_ucalloc(
         size_t count, size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
@@ -296,19 +310,23 @@ mi_decl_nodiscard mi_decl_export void* mi_urealloc(
 // `mi_free`; the size is that of the freed block (0 for NULL).
 mi_decl_export void mi_ufree(void* p, size_t* block_size) mi_attr_noexcept;
 
+// `mi_malloc_aligned` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc_aligned(
         size_t size, size_t alignment, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_align(2);
 
+// `mi_zalloc_aligned` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_uzalloc_aligned(
         size_t size, size_t alignment, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_align(2);
 
-// For a `size` of at most MI_SMALL_SIZE_MAX. The caller sees to that.
+// `mi_malloc_small` and the size of the block, for a `size` of at most MI_SMALL_SIZE_MAX. The caller
+// sees to that.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc_small(
         size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
 
+// `mi_umalloc_small` of memory that is all zero.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_uzalloc_small(
         size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
@@ -366,12 +384,12 @@ mi_decl_nodiscard mi_decl_export void* mi_reallocarray(void* p, size_t count, si
 mi_decl_nodiscard mi_decl_export int mi_reallocarr(void* ptrp, size_t count, size_t size)
     mi_attr_noexcept;
 
-// `mi_recalloc_aligned` and `mi_recalloc_aligned_at`. (Microsoft: _aligned_recalloc,
-// _aligned_offset_recalloc)
+// `mi_recalloc_aligned`. (Microsoft: _aligned_recalloc)
 mi_decl_nodiscard mi_decl_export void* mi_aligned_recalloc(
         void* p, size_t newcount, size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
 
+// `mi_recalloc_aligned_at`. (Microsoft: _aligned_offset_recalloc)
 mi_decl_nodiscard mi_decl_export void* mi_aligned_offset_recalloc(
         void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3);
@@ -581,9 +599,10 @@ mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_
 #endif
 
 // ---------------------------------------------------------------------------------------------
-// Typed allocation: `mi_malloc_tp(int)` is an int*. The type comes first.
+// Typed allocation
 // ---------------------------------------------------------------------------------------------
 
+// `mi_malloc_tp(int)` is an int*, and so on. The type comes first.
 #define mi_malloc_tp(tp)         ((tp*)mi_malloc(sizeof(tp)))
 #define mi_zalloc_tp(tp)         ((tp*)mi_zalloc(sizeof(tp)))
 #define mi_calloc_tp(tp, n)      ((tp*)mi_calloc(n, sizeof(tp)))
@@ -591,8 +610,9 @@ mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_
 #define mi_reallocn_tp(tp, p, n) ((tp*)mi_reallocn(p, n, sizeof(tp)))
 #define mi_recalloc_tp(tp, p, n) ((tp*)mi_recalloc(p, n, sizeof(tp)))
 
-// The same in a heap. Who declares the functions of heaps also defines MI_HAS_HEAP_STL_ALLOCATOR.
+// Who declares the functions of heaps also defines MI_HAS_HEAP_STL_ALLOCATOR.
 #if defined(MI_HAS_HEAP_STL_ALLOCATOR)
+// The same in a heap.
 #define mi_heap_malloc_tp(tp, hp)         ((tp*)mi_heap_malloc(hp, sizeof(tp)))
 #define mi_heap_zalloc_tp(tp, hp)         ((tp*)mi_heap_zalloc(hp, sizeof(tp)))
 #define mi_heap_calloc_tp(tp, hp, n)      ((tp*)mi_heap_calloc(hp, n, sizeof(tp)))
