@@ -87,6 +87,14 @@ signatures() {
   cat "$log"
 }
 
+# P30 with every size; the builds are there.
+aligned() {
+  local preset
+  for preset in release secure; do
+    step "aligned, every size, $preset" env MI_TEST_LONG=1 "out/$preset/tests/api-aligned_matrix-shared"
+  done
+}
+
 # The figures are part of the result: the explorer's states, and the table of weakened orders.
 proof() {
   step "proof of the protocol" or_skip tests/proof/run.sh all
@@ -107,6 +115,7 @@ for group in "$@"; do
       tests
       signatures
       try_preset secure
+      aligned
       try_preset clang
       sanitize
       m32
