@@ -3,12 +3,10 @@
 # its CMake project against the installed one by clang, and runs; its status says whether it found what it
 # shows. One that uses a function that is not declared waits until it is.
 . "$(dirname "$0")/support/common.bash"
+. "$support/ready.bash"
 examples=$root/examples
 strict=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 name=${lib##*/lib} && name=${name%.so}
-
-cat "$root"/include/*.h | grep -oE '\bmi_\w+' | sort -u >known
-unknown() { grep -v '^ *//' "$1" | grep -oE '\bmi_\w+' | sort -u | comm -23 - known | tr '\n' ' '; }
 
 # try PROGRAM: run it; the JSON of an example must be JSON
 try() {
@@ -21,8 +19,7 @@ try() {
 
 ready=()
 for source in "$examples"/*.c "$examples"/*.cpp; do
-  needs=$(unknown "$source")
-  if [ -n "$needs" ]; then echo "wait ${source##*/}: needs $needs"; else ready+=("$source"); fi
+  if is_ready "$source"; then ready+=("$source"); fi
 done
 [ ${#ready[@]} -ge 2 ] || fail "only ${#ready[@]} examples"
 
