@@ -84,6 +84,7 @@ class Header:
 
     def __init__(self, path: pathlib.Path):
         self.lines = path.read_text().splitlines()
+        self.undefined = set(re.findall(r"#undef\s+(\w+)", "\n".join(self.lines)))  # macros that do not stay
         self.at = 0
         self.out = []
         self.glossary = parameters()
@@ -127,7 +128,7 @@ class Header:
                     break
                 continue
             depth += code.count("{") - code.count("}")
-            if depth == 0 and code.endswith((";", "}")):
+            if depth == 0 and code.endswith(";" if text[0].startswith("typedef") else (";", "}")):
                 break
         return "\n".join(text)
 
@@ -147,8 +148,18 @@ class Header:
         about = prose(text) or "The options."
         return "\n".join([f"/** {about} */", first] + [v for v in values if v] + [last])
 
+    def structure(self, declaration: str, text: list) -> str:
+        """The fields that have a comment; the others are in the comment of the whole, if anywhere."""
+        first, *fields, last = NOISE.sub("", declaration).replace("}\n", "} ").splitlines()
+        known = [re.match(r"\s*(\w[^;]*;)\s*// (.*)", field) for field in fields]
+        about = f"/** {prose(text)} */\n" if text else ""
+        return "\n".join([about + first] + [f"{f[1]} /**< {f[2]} */" for f in known if f] + [about + last])
+
     def declaration(self, text: list):
         raw = self.take_declaration()
+        if re.match(r"typedef struct\b[^;]*\{", raw):
+            self.out.append(self.structure(re.sub(r"\{ (.*) \}", r"{\n\1\n}", raw), text))
+            return
         head = re.split(r" :|\{", raw)[0]
         if "operator" in head or re.search(r"(struct|class|inline [\w ]+\**) _mi_", head):
             return  # an operator, or a thing of ours that has to be in a header
@@ -179,7 +190,7 @@ class Header:
                 continue
             own = re.match(r"#define\s+(mi_(?!decl_|attr_|cdecl)\w+|MI_(?!HAS_)\w+)\b", line)
             is_code = re.match(r"\w", line) and not line.startswith('extern "C"')
-            if visible and (own or is_code):
+            if visible and (own and own[1] not in self.undefined or is_code):
                 self.declaration(pending)
             else:
                 self.shared = ""
