@@ -18,8 +18,8 @@ int main(void) {
 
   // Into a buffer of the program's, which never allocates; too small a one is cut off, but terminated.
   char small[100];
-  mi_stats_get_json(sizeof(small), small);
-  const bool cut = strlen(small) == sizeof(small) - 1;
+  const bool cut =
+      mi_stats_get_json(sizeof(small), small) == small && strlen(small) == sizeof(small) - 1;
 
   // Or into a new block, as long as it needs to be.
   char* const json = mi_stats_get_json(0, NULL);
