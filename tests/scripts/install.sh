@@ -21,7 +21,7 @@ runs() {
 installs_to_plain_folders() {
   cmake --install "$out" --prefix "$prefix" >log 2>&1 || fail "cmake --install: $(tail -n 3 log)"
   local file
-  for file in include/mimalloc.h include/mimalloc-override.h include/mimalloc-new-delete.h "lib/$name.o" \
+  for file in $(cd "$root" && echo include/*.h) "lib/$name.o" \
     "lib/lib$name.a" "lib/lib$name.so" lib/cmake/mimalloc/mimalloc-config.cmake "lib/pkgconfig/$name.pc"; do
     [ -e "$prefix/$file" ] || complain none "not installed: $file"
   done
