@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check check-programs sanitize m32 proof fuzz soak coverage bench format lint configs clean install help
+.PHONY: all release debug secure run test check check-programs sanitize m32 proof fuzz soak coverage docs bench format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -60,6 +60,10 @@ soak:                   ## the stress programs and the promises on threads in th
 coverage:               ## which lines of src/ the tests execute; writes docs/coverage.md
 	$(setup) build test coverage
 	@tools/coverage.sh
+
+docs:                   ## the reference of the API, by doxygen: docs/api/html/index.html
+	$(setup) docs
+	doxygen docs/api/Doxyfile
 
 lint:                   ## format, layers, names in comments, exports, clang-tidy, shellcheck
 	$(setup) build test

@@ -211,6 +211,7 @@ mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc(size_t size)
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_small(size_t size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
 
+// `mi_realloc` that zeroes what it adds.
 mi_decl_nodiscard mi_decl_export void* mi_rezalloc(void* p, size_t newsize)
     mi_attr_noexcept mi_attr_alloc_size(2);
 
@@ -218,18 +219,22 @@ mi_decl_nodiscard mi_decl_export void* mi_rezalloc(void* p, size_t newsize)
 mi_decl_nodiscard mi_decl_export void* mi_recalloc(void* p, size_t newcount, size_t size)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3);
 
+// `mi_rezalloc` to a block that is aligned.
 mi_decl_nodiscard mi_decl_export void* mi_rezalloc_aligned(
         void* p, size_t newsize, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size(2) mi_attr_alloc_align(3);
 
+// `mi_rezalloc` to a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export void* mi_rezalloc_aligned_at(
         void* p, size_t newsize, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size(2);
 
+// `mi_recalloc` to a block that is aligned.
 mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned(
         void* p, size_t newcount, size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
 
+// `mi_recalloc` to a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned_at(
         void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3);
@@ -242,26 +247,32 @@ mi_decl_nodiscard mi_decl_export void* mi_recalloc_aligned_at(
 // is then aligned as far as `offset` is.
 // ---------------------------------------------------------------------------------------------
 
+// `mi_malloc` of a block that is aligned.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_aligned(
         size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
 
+// `mi_malloc` of a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_malloc_aligned_at(
         size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
 
+// `mi_zalloc` of a block that is aligned.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_aligned(
         size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1) mi_attr_alloc_align(2);
 
+// `mi_zalloc` of a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_zalloc_aligned_at(
         size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(1);
 
+// `mi_calloc` of a block that is aligned.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned(
         size_t count, size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2) mi_attr_alloc_align(3);
 
+// `mi_calloc` of a block that is aligned at `offset`.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned_at(
         size_t count, size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(1, 2);
@@ -270,6 +281,7 @@ mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_calloc_aligned_at(
 mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned(void* p, size_t newsize, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size(2) mi_attr_alloc_align(3);
 
+// `mi_realloc` to a block that is aligned at `offset`, whether `p` was or not.
 mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned_at(
         void* p, size_t newsize, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size(2);
@@ -281,9 +293,11 @@ mi_decl_nodiscard mi_decl_export void* mi_realloc_aligned_at(
 // is written only on success. (No mi_attr_alloc_size here: who asks for it may use all of it.)
 // ---------------------------------------------------------------------------------------------
 
+// `mi_malloc` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc(size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
 
+// `mi_calloc` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_ucalloc(
         size_t count, size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
@@ -296,19 +310,23 @@ mi_decl_nodiscard mi_decl_export void* mi_urealloc(
 // `mi_free`; the size is that of the freed block (0 for NULL).
 mi_decl_export void mi_ufree(void* p, size_t* block_size) mi_attr_noexcept;
 
+// `mi_malloc_aligned` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc_aligned(
         size_t size, size_t alignment, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_align(2);
 
+// `mi_zalloc_aligned` and the size of the block.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_uzalloc_aligned(
         size_t size, size_t alignment, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_align(2);
 
-// For a `size` of at most MI_SMALL_SIZE_MAX. The caller sees to that.
+// `mi_malloc_small` and the size of the block, for a `size` of at most MI_SMALL_SIZE_MAX. The caller
+// sees to that.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_umalloc_small(
         size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
 
+// `mi_umalloc_small` of memory that is all zero.
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_uzalloc_small(
         size_t size, size_t* block_size)
     mi_attr_noexcept mi_attr_malloc;
@@ -366,12 +384,12 @@ mi_decl_nodiscard mi_decl_export void* mi_reallocarray(void* p, size_t count, si
 mi_decl_nodiscard mi_decl_export int mi_reallocarr(void* ptrp, size_t count, size_t size)
     mi_attr_noexcept;
 
-// `mi_recalloc_aligned` and `mi_recalloc_aligned_at`. (Microsoft: _aligned_recalloc,
-// _aligned_offset_recalloc)
+// `mi_recalloc_aligned`. (Microsoft: _aligned_recalloc)
 mi_decl_nodiscard mi_decl_export void* mi_aligned_recalloc(
         void* p, size_t newcount, size_t size, size_t alignment)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
 
+// `mi_recalloc_aligned_at`. (Microsoft: _aligned_offset_recalloc)
 mi_decl_nodiscard mi_decl_export void* mi_aligned_offset_recalloc(
         void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
     mi_attr_noexcept mi_attr_alloc_size2(2, 3);
@@ -581,9 +599,10 @@ mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_
 #endif
 
 // ---------------------------------------------------------------------------------------------
-// Typed allocation: `mi_malloc_tp(int)` is an int*. The type comes first.
+// Typed allocation
 // ---------------------------------------------------------------------------------------------
 
+// `mi_malloc_tp(int)` is an int*, and so on. The type comes first.
 #define mi_malloc_tp(tp)         ((tp*)mi_malloc(sizeof(tp)))
 #define mi_zalloc_tp(tp)         ((tp*)mi_zalloc(sizeof(tp)))
 #define mi_calloc_tp(tp, n)      ((tp*)mi_calloc(n, sizeof(tp)))
@@ -591,20 +610,34 @@ mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_
 #define mi_reallocn_tp(tp, p, n) ((tp*)mi_reallocn(p, n, sizeof(tp)))
 #define mi_recalloc_tp(tp, p, n) ((tp*)mi_recalloc(p, n, sizeof(tp)))
 
+// Who declares the functions of heaps also defines MI_HAS_HEAP_STL_ALLOCATOR.
+#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
+// The same in a heap.
+#define mi_heap_malloc_tp(tp, hp)         ((tp*)mi_heap_malloc(hp, sizeof(tp)))
+#define mi_heap_zalloc_tp(tp, hp)         ((tp*)mi_heap_zalloc(hp, sizeof(tp)))
+#define mi_heap_calloc_tp(tp, hp, n)      ((tp*)mi_heap_calloc(hp, n, sizeof(tp)))
+#define mi_heap_mallocn_tp(tp, hp, n)     ((tp*)mi_heap_mallocn(hp, n, sizeof(tp)))
+#define mi_heap_reallocn_tp(tp, hp, p, n) ((tp*)mi_heap_reallocn(hp, p, n, sizeof(tp)))
+#define mi_heap_recalloc_tp(tp, hp, p, n) ((tp*)mi_heap_recalloc(hp, p, n, sizeof(tp)))
+#endif
+
 // ---------------------------------------------------------------------------------------------
-// C++ (11 and up): `std::vector<int, mi_stl_allocator<int>>`
+// C++ (11 and up): `std::vector<int, mi_stl_allocator<int>>`, and the same in a heap. For
+// std::pmr see mimalloc-pmr.h.
 // ---------------------------------------------------------------------------------------------
 
 #if defined(__cplusplus) && ((__cplusplus >= 201103L) || (defined(_MSC_VER) && _MSC_VER >= 1900))
 
 #include <cstddef>      // std::ptrdiff_t
 #include <cstdint>      // PTRDIFF_MAX
-#include <memory>       // std::addressof
+#include <cstdlib>      // std::abort
+#include <memory>       // std::addressof, std::shared_ptr
+#include <new>          // std::bad_alloc
 #include <type_traits>  // std::true_type
 #include <utility>      // std::forward
 
-// An allocator without state: what one has allocated any other can deallocate.
-template <class T> struct mi_stl_allocator {
+// What all allocators below have in common. They are copied, moved and swapped with their container.
+template <class T> struct _mi_stl_allocator_common {
   typedef T value_type;
   typedef std::size_t size_type;
   typedef std::ptrdiff_t difference_type;
@@ -616,26 +649,6 @@ template <class T> struct mi_stl_allocator {
   typedef std::true_type propagate_on_container_copy_assignment;
   typedef std::true_type propagate_on_container_move_assignment;
   typedef std::true_type propagate_on_container_swap;
-  typedef std::true_type is_always_equal;
-
-  template <class U> struct rebind { typedef mi_stl_allocator<U> other; };
-
-  mi_stl_allocator() noexcept = default;
-  mi_stl_allocator(const mi_stl_allocator&) noexcept = default;
-  mi_stl_allocator& operator=(const mi_stl_allocator&) noexcept = default;
-  template <class U> mi_stl_allocator(const mi_stl_allocator<U>&) noexcept {}
-
-  mi_stl_allocator select_on_container_copy_construction() const { return *this; }
-
-  // An array of `count` objects without their construction; throws std::bad_alloc. Types that want
-  // more than 16 bytes of alignment go another way; what is too large fails in `mi_new_n`.
-  mi_decl_nodiscard T* allocate(size_type count, const void* = nullptr) {
-    if (alignof(T) > 16 && count <= max_size()) {
-      return static_cast<T*>(mi_new_aligned(count * sizeof(T), alignof(T)));
-    }
-    return static_cast<T*>(mi_new_n(count, sizeof(T)));
-  }
-  void deallocate(T* p, size_type = 0) noexcept { mi_free(p); }
 
   size_type max_size() const noexcept { return static_cast<size_type>(PTRDIFF_MAX) / sizeof(T); }
 
@@ -648,6 +661,30 @@ template <class T> struct mi_stl_allocator {
   template <class U> void destroy(U* p) noexcept { p->~U(); }
 };
 
+// An allocator without state: what one has allocated any other can deallocate.
+template <class T> struct mi_stl_allocator : public _mi_stl_allocator_common<T> {
+  using typename _mi_stl_allocator_common<T>::size_type;
+  typedef std::true_type is_always_equal;
+  template <class U> struct rebind { typedef mi_stl_allocator<U> other; };
+
+  mi_stl_allocator() noexcept = default;
+  mi_stl_allocator(const mi_stl_allocator&) noexcept = default;
+  mi_stl_allocator& operator=(const mi_stl_allocator&) noexcept = default;
+  template <class U> mi_stl_allocator(const mi_stl_allocator<U>&) noexcept {}
+
+  mi_stl_allocator select_on_container_copy_construction() const { return *this; }
+
+  // An array of `count` objects without their construction; throws std::bad_alloc. Types that want
+  // more than 16 bytes of alignment go another way; what is too large fails in `mi_new_n`.
+  mi_decl_nodiscard T* allocate(size_type count, const void* = nullptr) {
+    if (alignof(T) > 16 && count <= this->max_size()) {
+      return static_cast<T*>(mi_new_aligned(count * sizeof(T), alignof(T)));
+    }
+    return static_cast<T*>(mi_new_n(count, sizeof(T)));
+  }
+  void deallocate(T* p, size_type = 0) noexcept { mi_free(p); }
+};
+
 template <class T, class U>
 bool operator==(const mi_stl_allocator<T>&, const mi_stl_allocator<U>&) noexcept {
   return true;
@@ -656,6 +693,121 @@ template <class T, class U>
 bool operator!=(const mi_stl_allocator<T>&, const mi_stl_allocator<U>&) noexcept {
   return false;
 }
+
+#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
+
+// Where there is no memory and no heap: std::bad_alloc, or the end of a program without exceptions.
+[[noreturn]] inline void _mi_throw_bad_alloc() {
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+  throw std::bad_alloc();
+#else
+  std::abort();
+#endif
+}
+
+// As operator new with an alignment, in a heap.
+inline void* _mi_heap_new_aligned(mi_heap_t* heap, std::size_t size, std::size_t alignment) {
+  for (;;) {
+    void* const p = mi_heap_malloc_aligned(heap, size, alignment);
+    if (p != nullptr) return p;
+    const std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) _mi_throw_bad_alloc();
+    handler();
+  }
+}
+
+// An allocator in a heap: one that its copies share and the last of them ends, or one that is the
+// caller's. `destroys`: the heap ends with all its blocks, and single ones are not freed before.
+template <class T, bool destroys>
+struct _mi_heap_stl_allocator_common : public _mi_stl_allocator_common<T> {
+  using typename _mi_stl_allocator_common<T>::size_type;
+  typedef std::false_type is_always_equal;
+
+  mi_decl_nodiscard T* allocate(size_type count, const void* = nullptr) {
+    if (alignof(T) > 16 && count <= this->max_size()) {
+      return static_cast<T*>(_mi_heap_new_aligned(heap.get(), count * sizeof(T), alignof(T)));
+    }
+    return static_cast<T*>(mi_heap_alloc_new_n(heap.get(), count, sizeof(T)));
+  }
+  void deallocate(T* p, size_type = 0) noexcept {
+    if (!destroys) mi_free(p);
+  }
+
+  void collect(bool force) { mi_heap_collect(heap.get(), force); }
+  template <class U> bool is_equal(const _mi_heap_stl_allocator_common<U, destroys>& other) const {
+    return heap == other.heap;
+  }
+
+protected:
+  std::shared_ptr<mi_heap_t> heap;
+  template <class U, bool other_destroys> friend struct _mi_heap_stl_allocator_common;
+
+  _mi_heap_stl_allocator_common() : heap(mi_heap_new(), &end_heap) {
+    if (!heap) _mi_throw_bad_alloc();
+  }
+  // Without a count of users, because it is not ours.
+  explicit _mi_heap_stl_allocator_common(mi_heap_t* hp) noexcept
+      : heap(std::shared_ptr<mi_heap_t>(), hp) {}
+  template <class U>
+  _mi_heap_stl_allocator_common(const _mi_heap_stl_allocator_common<U, destroys>& other) noexcept
+      : heap(other.heap) {}
+
+private:
+  static void end_heap(mi_heap_t* hp) {
+    if (hp != nullptr) destroys ? mi_heap_destroy(hp) : mi_heap_delete(hp);
+  }
+};
+
+// An allocator in a heap of its own, which is deleted with the last copy of the allocator; or, made
+// from a heap, in that one, which is the caller's to delete.
+template <class T> struct mi_heap_stl_allocator : public _mi_heap_stl_allocator_common<T, false> {
+  template <class U> struct rebind { typedef mi_heap_stl_allocator<U> other; };
+
+  mi_heap_stl_allocator() = default;
+  mi_heap_stl_allocator(mi_heap_t* hp) noexcept : _mi_heap_stl_allocator_common<T, false>(hp) {}
+  template <class U>
+  mi_heap_stl_allocator(const mi_heap_stl_allocator<U>& other) noexcept
+      : _mi_heap_stl_allocator_common<T, false>(other) {}
+
+  mi_heap_stl_allocator select_on_container_copy_construction() const { return *this; }
+};
+
+// The same, but its own heap is destroyed with all that is in it, and `deallocate` does nothing: for
+// containers that only grow.
+template <class T>
+struct mi_heap_destroy_stl_allocator : public _mi_heap_stl_allocator_common<T, true> {
+  template <class U> struct rebind { typedef mi_heap_destroy_stl_allocator<U> other; };
+
+  mi_heap_destroy_stl_allocator() = default;
+  mi_heap_destroy_stl_allocator(mi_heap_t* hp) noexcept
+      : _mi_heap_stl_allocator_common<T, true>(hp) {}
+  template <class U>
+  mi_heap_destroy_stl_allocator(const mi_heap_destroy_stl_allocator<U>& other) noexcept
+      : _mi_heap_stl_allocator_common<T, true>(other) {}
+
+  mi_heap_destroy_stl_allocator select_on_container_copy_construction() const { return *this; }
+};
+
+template <class T, class U>
+bool operator==(const mi_heap_stl_allocator<T>& a, const mi_heap_stl_allocator<U>& b) noexcept {
+  return a.is_equal(b);
+}
+template <class T, class U>
+bool operator!=(const mi_heap_stl_allocator<T>& a, const mi_heap_stl_allocator<U>& b) noexcept {
+  return !a.is_equal(b);
+}
+template <class T, class U>
+bool operator==(const mi_heap_destroy_stl_allocator<T>& a,
+                const mi_heap_destroy_stl_allocator<U>& b) noexcept {
+  return a.is_equal(b);
+}
+template <class T, class U>
+bool operator!=(const mi_heap_destroy_stl_allocator<T>& a,
+                const mi_heap_destroy_stl_allocator<U>& b) noexcept {
+  return !a.is_equal(b);
+}
+
+#endif  // MI_HAS_HEAP_STL_ALLOCATOR
 
 #endif  // C++11
 

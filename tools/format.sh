@@ -3,4 +3,4 @@
 # Version 14 it is, so that everybody's formatter agrees.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-find src include tests bench -path tests/programs/data -prune -o -name '*.[ch]' -print0 | xargs -0 -r clang-format-14 "$@"
+find src include tests bench examples -path tests/programs/data -prune -o -name '*.[ch]' -print0 | xargs -0 -r clang-format-14 "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, with apt, what is missing for a purpose. Does nothing, quickly, when all is there.
-# usage: tools/setup.sh build|run|test|proof|fuzz|coverage|programs|programs-all|guest|m32|bench ...
+# usage: tools/setup.sh build|run|test|proof|fuzz|coverage|docs|programs|programs-all|guest|m32|bench ...
 set -euo pipefail
 
 # What each purpose needs: package=what shows that it is there (a command, or a file; * is allowed).
@@ -22,6 +22,8 @@ needs() {
       echo afl++=afl-fuzz ;;  # for tests/fuzz/afl.sh
     coverage)
       echo gcovr=gcovr g++=g++ ;;
+    docs)
+      echo doxygen=doxygen python3=python3 ;;
     programs)
       echo redis-server=redis-server redis-tools=redis-benchmark sqlite3=sqlite3 perl=perl \
         lua5.4=lua5.4 git=git z3=z3 g++=g++ clang=clang python3=/usr/bin/python3 \

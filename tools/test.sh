@@ -81,6 +81,20 @@ m32() { # where the compiler can make 32-bit programs; tools/setup.sh m32
   try_preset m32-debug
 }
 
+# The table of the API is part of the result.
+signatures() {
+  step "signatures of the API" env MI_OUT="$PWD/out/release" tests/api/signatures.sh
+  cat "$log"
+}
+
+# P30 with every size; the builds are there.
+aligned() {
+  local preset
+  for preset in release secure; do
+    step "aligned, every size, $preset" env MI_TEST_LONG=1 "out/$preset/tests/api-aligned_matrix-shared"
+  done
+}
+
 # The figures are part of the result: the explorer's states, and the table of weakened orders.
 proof() {
   step "proof of the protocol" or_skip tests/proof/run.sh all
@@ -99,7 +113,9 @@ for group in "$@"; do
       step "programs, quick" tests/programs/run.sh quick ;;
     check)
       tests
+      signatures
       try_preset secure
+      aligned
       try_preset clang
       sanitize
       m32

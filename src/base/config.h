@@ -16,6 +16,16 @@
 #define MI_CFG_SECURE 0
 #endif
 
+// Errors are printed without an option saying so, as in a build with assertions.
+#ifndef MI_CFG_SHOW_ERRORS
+#define MI_CFG_SHOW_ERRORS 0
+#endif
+
+// Memory that is out, or a size that is too large, stops a program that does not handle errors.
+#ifndef MI_CFG_XMALLOC
+#define MI_CFG_XMALLOC 0
+#endif
+
 // Tell a tool which bytes belong to the program (track.h). No fast paths then: every call tells.
 #define MI_TRACK_MEMCHECK 1  // valgrind's
 #define MI_TRACK_ASAN     2
@@ -39,6 +49,8 @@
 
 static_assert(MI_CFG_OVERRIDE == 0 || MI_CFG_OVERRIDE == 1, "MI_CFG_OVERRIDE is 0 or 1");
 static_assert(MI_CFG_SECURE == 0 || MI_CFG_SECURE == 1, "MI_CFG_SECURE is 0 or 1");
+static_assert(MI_CFG_SHOW_ERRORS == 0 || MI_CFG_SHOW_ERRORS == 1, "MI_CFG_SHOW_ERRORS is 0 or 1");
+static_assert(MI_CFG_XMALLOC == 0 || MI_CFG_XMALLOC == 1, "MI_CFG_XMALLOC is 0 or 1");
 static_assert(MI_CFG_TRACK >= 0 && MI_CFG_TRACK <= 2, "MI_CFG_TRACK is 0, 1 or 2");
 static_assert(MI_ASSERT_LEVEL >= 0 && MI_ASSERT_LEVEL <= 2, "MI_ASSERT_LEVEL is 0, 1 or 2");
 

@@ -4,6 +4,7 @@
 // A value comes, weakest first, from the table, mii_option_set_default, the environment, and
 // mii_option_set. Options are plain numbers that any thread may read at any time.
 #include "runtime/option.h"
+#include "base/config.h"
 #include "base/format.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 static const option_description_t table[] = {
-    {mi_option_show_errors, "show_errors", NULL, MI_ASSERT_LEVEL > 0},
+    {mi_option_show_errors, "show_errors", NULL, MI_CFG_SHOW_ERRORS || MI_ASSERT_LEVEL > 0},
     {mi_option_show_stats, "show_stats", NULL, 0},
     {mi_option_verbose, "verbose", NULL, 0},
     {mi_option_purge_delay, "purge_delay", "reset_delay", 1000},

@@ -139,11 +139,16 @@ static bool report_error(int code, bool always_show, const char* format, va_list
   return handled;
 }
 
+static void stop_if_out_of_memory(bool handled, int code) {
+  if (MI_CFG_XMALLOC && !handled && (code == ENOMEM || code == EOVERFLOW)) abort();
+}
+
 void mii_error(int code, const char* format, ...) {
   va_list args;
   va_start(args, format);
-  report_error(code, false, format, args);
+  const bool handled = report_error(code, MI_CFG_XMALLOC, format, args);
   va_end(args);
+  stop_if_out_of_memory(handled, code);
 }
 
 static void stop_if_secure(bool handled) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // aligned_matrix_test.c - sizes 0 to 64 KiB, alignments 1 to 16 MiB, every aligned function (P30)
 //
-// Two passes. One function with every single size, for the sizes of the blocks; every function with the
-// borders of every size class, one below and one above, for the rest: contents, zeros, resizing.
+// Three passes. One function with every single size, for the sizes of the blocks; every function with the
+// borders of every size class, one below and one above, for the rest: contents, zeros, resizing; and every
+// function with every size - with MI_TEST_LONG set, else with each of them at one of LEAP sizes.
 // tests/scripts/aligned_entries.sh compares `aligned_entries` and the table below with what is exported.
 #include "entry_points.h"
 
@@ -10,6 +11,7 @@ enum { SIZE_MOST = 64 * 1024, ALIGNMENT_MOST = 16 * 1024 * 1024 };
 
 // A sanitizer makes everything slow: it sees a part.
 enum { BORDER_STEP = HAS_SANITIZER ? 7 : 1, DENSE_STEP = HAS_SANITIZER ? 61 : 1 };
+enum { LEAP = HAS_SANITIZER ? 997 : 101 };
 
 // The names that cannot be called like `aligned_entries` ---------------------------------------------------
 
@@ -263,6 +265,56 @@ static void every_other_name_does_the_same(void** state) {
   }
 }
 
+// Every function and every size ------------------------------------------------------------------------------
+
+static size_t expected_bytes[SIZE_MOST + 1];  // for the alignment at hand
+
+static void expect_bytes(size_t alignment) {
+  expected_bytes[0] = expected_usable(0, alignment);
+  for (size_t size = 1; size <= SIZE_MOST; size++) {
+    const size_t before = expected_bytes[size - 1];
+    expected_bytes[size] = size <= before ? before : expected_usable(size, alignment);
+  }
+}
+
+// Small enough for millions of calls: the ends of the block are looked at, and written.
+static void try_size(const char* name, void* block, size_t size, size_t alignment, bool zeroed,
+                     size_t expected) {
+  volatile uint8_t* const p = (volatile uint8_t*)block;
+  EXPECT_OF(name, size, alignment, block != NULL && is_aligned(block, alignment));
+  const size_t usable = mi_usable_size(block);
+  EXPECT_OF(name, size, alignment, usable == expected);
+  EXPECT_OF(name, size, alignment,
+            !zeroed || (p[0] == 0 && p[usable / 2] == 0 && p[usable - 1] == 0));
+  p[0] = p[usable / 2] = p[usable - 1] = 0xFF;
+  mi_free(block);
+}
+
+static void every_function_serves_every_size(void** state) {
+  (void)state;
+  const size_t step = getenv("MI_TEST_LONG") != NULL ? 1 : LEAP;
+  size_t turn = 0;  // other sizes for each function and alignment
+  for (size_t alignment = 1; alignment <= ALIGNMENT_MOST; alignment *= 2) {
+    expect_bytes(alignment);
+    for (size_t e = 0; e < COUNT_OF(aligned_entries); e++) {
+      const aligned_entry_t* const entry = &aligned_entries[e];
+      if (alignment < entry->least_alignment) continue;
+      for (size_t size = turn++ % step; size <= SIZE_MOST; size += step) {
+        try_size(entry->name, entry->call(NULL, size, alignment, 0), size, alignment, entry->zeroed,
+                 expected_bytes[size]);
+      }
+    }
+    for (size_t e = 0; e < COUNT_OF(named_entries); e++) {
+      const named_t* const entry = &named_entries[e];
+      if (entry->fun == NULL || entry->shape == OS_PAGE || alignment < sizeof(void*)) continue;
+      for (size_t size = turn++ % step; size <= SIZE_MOST; size += step) {
+        try_size(entry->name, call_named(entry, size, alignment), size, alignment, false,
+                 expected_bytes[size]);
+      }
+    }
+  }
+}
+
 // Many at a time: the sizes of pages, areas and segments are crossed, and nothing overlaps.
 static void aligned_blocks_of_all_sizes_live_side_by_side(void** state) {
   (void)state;
@@ -299,6 +351,7 @@ int main(void) {
       cmocka_unit_test(every_function_aligns_and_keeps),
       cmocka_unit_test(every_function_with_an_offset_aligns_there),
       cmocka_unit_test(every_other_name_does_the_same),
+      cmocka_unit_test(every_function_serves_every_size),
       cmocka_unit_test(aligned_blocks_of_all_sizes_live_side_by_side),
   };
   return cmocka_run_group_tests_name("api/aligned_matrix", tests, set_up, unregister_all);
