@@ -47,6 +47,7 @@ static bool start_memory(void) {
 static void start_options(void) {
   mii_lock_enter(&start_lock);
   mii_option_start(is_privileged);
+  mii_option_fix();
   mii_lock_leave(&start_lock);
 }
 

@@ -128,6 +128,17 @@ void mii_warn(const char* format, ...) {
   va_end(args);
 }
 
+void mii_verbose(const char* format, ...) {
+  if (!mii_option_is_on(mi_option_verbose)) return;
+  char text[512];
+  const size_t prefix = mii_format(text, sizeof text, "mimalloc: ");
+  va_list args;
+  va_start(args, format);
+  mii_format_list(text + prefix, sizeof text - prefix, format, args);
+  va_end(args);
+  write_text(NULL, NULL, text);
+}
+
 // Returns whether the program handles errors itself.
 static bool report_error(int code, bool always_show, const char* format, va_list args) {
   const callback_t callback = get_callback(&error_callback);
