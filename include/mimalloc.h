@@ -509,15 +509,45 @@ mi_decl_export void mi_thread_set_in_threadpool(void) mi_attr_noexcept;
 mi_decl_nodiscard mi_decl_export bool mi_is_redirected(void) mi_attr_noexcept;
 
 // ---------------------------------------------------------------------------------------------
-// Statistics
+// Statistics. As numbers, JSON and for Prometheus: mimalloc-stats.h, which says what they mean.
+//
+// Text goes to `out`, or if that is NULL to the registered output; a call of `out` gets one line.
 // ---------------------------------------------------------------------------------------------
 
-// Print statistics of the process to `out`, or if that is NULL to the registered output.
+// A set of blocks that belong together, whatever threads allocate them.
+typedef struct mi_heap_s mi_heap_t;
+
+// Print the statistics of the process, or of one heap (NULL: the main one).
 mi_decl_export void mi_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+mi_decl_export void mi_heap_stats_print_out(mi_heap_t* heap, mi_output_fun* out, void* arg)
+    mi_attr_noexcept;
 
 // Deprecated, use `mi_stats_print_out`. `out` is NULL, stdout or stderr, which all mean the
 // registered output, or a `mi_output_fun*` that gets a NULL `arg`.
 mi_decl_export void mi_stats_print(void* out) mi_attr_noexcept;
+
+// Deprecated. Print the statistics of the calling thread: of the pages that it owns.
+mi_decl_export void mi_thread_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+
+// Deprecated. The peaks begin again with the next snapshot. What was counted since the start stays.
+mi_decl_export void mi_stats_reset(void) mi_attr_noexcept;
+
+// These have nothing to do: statistics are counted when they are asked for. (They add a thread's
+// figures to the process, and a heap's.)
+mi_decl_export void mi_stats_merge(void)                           mi_attr_noexcept;
+mi_decl_export void mi_heap_stats_merge_to_subproc(mi_heap_t* heap) mi_attr_noexcept;
+
+// About the process: milliseconds since the start of the library and of CPU, resident bytes as the
+// system says, memory that the library has from the system and its peak (of all snapshots), and page
+// faults that had to wait for a disk. Each pointer may be NULL.
+mi_decl_export void mi_process_info(
+        size_t* elapsed_msecs, size_t* user_msecs, size_t* system_msecs, size_t* current_rss,
+        size_t* peak_rss, size_t* current_commit, size_t* peak_commit, size_t* page_faults)
+    mi_attr_noexcept;
+
+// Print the same.
+mi_decl_export void mi_process_info_print(void)                               mi_attr_noexcept;
+mi_decl_export void mi_process_info_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
 
 // ---------------------------------------------------------------------------------------------
 // Options

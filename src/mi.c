@@ -48,6 +48,8 @@
 #include "api/realloc.c"
 #include "api/start.c"
 #include "api/stats.c"
+#include "api/stats_json.c"
+#include "api/stats_text.c"
 #include "api/string.c"
 
 #include "api/override/elf.c"

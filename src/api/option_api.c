@@ -74,8 +74,9 @@ void mi_options_print_out(mi_output_fun* out, void* arg) {
             MI_ASSERT_LEVEL > 0 ? "debug" : "release");
   const option_description_t* option;
   for (size_t i = 0; (option = mii_option_describe(i)) != NULL; i++) print_option(out, arg, option);
-  mii_print(out, arg, "debug level : %d\nsecure level: %d\nmem tracking: %s\n", MI_ASSERT_LEVEL,
-            MI_CFG_SECURE, tracking_tool());
+  mii_print(out, arg, "debug level : %d\n", MI_ASSERT_LEVEL);
+  mii_print(out, arg, "secure level: %d\n", MI_CFG_SECURE);
+  mii_print(out, arg, "mem tracking: %s\n", tracking_tool());
 }
 
 void mi_options_print(void) { mi_options_print_out(NULL, NULL); }

@@ -10,6 +10,7 @@
 // Tests: tests/api/lifecycle_test.c, tests/scripts/first_call.sh, tests/scripts/fork.sh
 #include "api/start.h"
 #include "api/foreign.h"
+#include "api/stats.h"
 #include "base/compiler.h"
 #include "base/track.h"
 #include "heap/fork.h"
@@ -36,6 +37,7 @@ static bool start_memory(void) {
   platform_facts_t facts;
   mii_platform_facts(&facts);
   is_privileged = facts.is_privileged;
+  mii_stats_start();
   mii_option_start(is_privileged);
   if (!mii_range_start(&facts)) return false;
   if (mii_hint_start(mii_range.segment_max)) return true;
@@ -185,6 +187,7 @@ static void collect(bool force) {
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return;
   mii_deferred_free_call(theap, force);
+  mii_theap_give_lists(theap);
   mii_theap_collect(theap);
   mii_thread_leave(theap);
   if (!force) return;

@@ -266,6 +266,10 @@ void mii_theap_give_loose(theap_t* theap, uint32_t class_max) {
   }
 }
 
+void mii_theap_give_lists(theap_t* theap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) return_blocks(theap, c, UINT32_MAX);
+}
+
 // Other threads ------------------------------------------------------------------------------------
 
 // The page is frozen (W3), so its owner and its link are ours to use.

@@ -32,6 +32,13 @@ static inline void mii_page_collect_remote(page_t* page) {
   if (MI_UNLIKELY((word & MI_REMOTE_COUNT) != 0)) mii_page_take_remote(page);
 }
 
+// How many blocks others have freed that the owner has not taken yet. Any thread.
+static inline uint32_t mii_page_remote_count(const page_t* page) {
+  const _Atomic(uint64_t)* const remote = &mii_slice_cold(mii_page_slice(page))->remote;
+  const uint64_t word = atomic_load_explicit(remote, memory_order_relaxed);
+  return (uint32_t)((word & MI_REMOTE_COUNT) / (MI_REMOTE_COUNT & (0 - MI_REMOTE_COUNT)));
+}
+
 // The same without a look at the blocks: their list, not counted. For page_thaw.c.
 block_t* mii_page_detach_remote(page_t* page);
 

@@ -33,10 +33,11 @@ bool mii_run_resize(void* p, uint32_t count);
 // busy with it.
 bool mii_run_purge(uint32_t segment);
 
-// Live runs of the segment, if it is a run area.
+// Live runs of the segment, if it is a run area, and how much of it may be resident.
 typedef struct run_count_s {
   size_t count;
   size_t bytes;
+  size_t dirty_bytes;
 } run_count_t;
 run_count_t mii_run_count(uint32_t segment);
 

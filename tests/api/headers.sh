@@ -47,6 +47,24 @@ void use_the_function_types(void) {
 END
 cp "$work/api.c" "$work/api.cpp"
 
+cat > "$work/stats.c" <<'END'
+#include "mimalloc-stats.h"
+#include "mimalloc-stats.h"
+int64_t use_the_stats(void);
+int64_t use_the_stats(void) {
+  mi_stats_t_decl(stats);
+  int64_t sum = 0;
+  mi_stats_header_init(&stats);
+  if (!mi_stats_get(&stats)) return -1;
+#define MI_STAT_COUNT(name) sum += stats.name.current;
+#define MI_STAT_COUNTER(name) sum += stats.name.total;
+  MI_STAT_FIELDS()
+  mi_free(mi_stats_get_json(0, NULL)); mi_free(mi_heap_stats_get_json(NULL, 0, NULL));
+  return sum + stats.malloc_bins[MI_BIN_HUGE].peak + stats.chunk_bins[MI_CBIN_COUNT - 1].total;
+}
+END
+cp "$work/stats.c" "$work/stats.cpp"
+
 # The override macros, in front of and behind the system's headers, in C and C++.
 cat > "$work/override.c" <<'END'
 #include "mimalloc-override.h"
@@ -112,7 +130,7 @@ for cc in gcc clang; do
   command -v $cc > /dev/null 2>&1 || continue
   for std in -std=c99 -std=gnu99 -std=c11 -std=gnu11 -std=c17 -std=gnu17 -std=c2x; do
     supports $cc $std c || continue
-    for file in api.c override.c not_ignored.c; do expect_clean $cc "$std -Wstrict-prototypes" $file; done
+    for file in api.c stats.c override.c not_ignored.c; do expect_clean $cc "$std -Wstrict-prototypes" $file; done
     expect_rejected $cc "$std" ignored.c
   done
   expect_clean $cc "-std=c11 -DMI_SHARED_LIB" api.c
@@ -122,7 +140,7 @@ for cxx in g++ clang++; do
   command -v $cxx > /dev/null 2>&1 || continue
   for std in -std=c++11 -std=gnu++11 -std=c++14 -std=c++17 -std=gnu++17 -std=c++20 -std=c++2b; do
     supports $cxx $std cpp || continue
-    for file in api.cpp override.cpp stl.cpp new_delete.cpp; do expect_clean $cxx "$std" $file; done
+    for file in api.cpp stats.cpp override.cpp stl.cpp new_delete.cpp; do expect_clean $cxx "$std" $file; done
   done
 done
 

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
-#include "mimalloc.h"
+#include "mimalloc-stats.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // mallinfo
 
@@ -119,9 +119,15 @@ static char* word;
 static size_t size;
 static void* to_free;
 static int calls;
+static mi_stats_t stats = {.size = sizeof(mi_stats_t), .version = MI_STAT_VERSION};
 static char buffer[PATH_MAX];
 
 #define DONE(call) ((call), true)
+
+static bool freed(void* p) {
+  free(p);
+  return p != none;
+}
 
 static bool wrong(const char* words) {
   say(STDERR_FILENO, words);
