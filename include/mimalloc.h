@@ -446,11 +446,13 @@ mi_decl_nodiscard mi_decl_export void* mi_new_reallocn(void* p, size_t newcount,
 // ---------------------------------------------------------------------------------------------
 
 // A user's function that frees what the program has put off. `force`: free all of it. `heartbeat`
-// counts up per thread (going on from that of an ended thread whose memory it took over) and depends only on the allocations of the thread, not on time.
+// counts up per thread, going on from that of an ended thread whose memory it took over.
 typedef void (mi_cdecl mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
 
-// Have `deferred_free` called now and then, from allocations that cannot be served at once and from
-// each `mi_collect`. It is not called again from within itself on the same thread, nor on a thread
+// Have `deferred_free` called with each beat: from allocations that cannot be served at once, and
+// from each `mi_collect`. A thread that goes on allocating meets a beat at the latest with its
+// 8192nd allocation of one block size in a row, or its 40 000th of any sizes, and with each one of
+// more than 32 KiB. It is not called again from within itself on the same thread, nor on a thread
 // that has ended (in its last destructors). Default: none.
 mi_decl_export void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg)
     mi_attr_noexcept;

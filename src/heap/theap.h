@@ -49,6 +49,7 @@ struct theap_s {
   uint8_t arrivals[CLASS_COUNT];    // owner: pages of the class that came so far, modulo 256
   uint32_t page_count;              // owner: pages it has
   uint8_t remote_wakes;             // owner: of the last wakes, how many were others', of 255
+  uint8_t loosened;                 // owner: own blocks that went onto a list, modulo 256
   uint32_t sweep_class;             // owner: where the next look at sleepers begins
   uint32_t loose_class;             // owner: where the next look for loose blocks begins
   bool in_deferred_free;            // owner
