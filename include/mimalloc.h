@@ -552,6 +552,56 @@ mi_decl_export void mi_process_info_print(void)                               mi
 mi_decl_export void mi_process_info_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
 
 // ---------------------------------------------------------------------------------------------
+// Introspection
+// ---------------------------------------------------------------------------------------------
+
+// A piece of memory with blocks of one size.
+typedef struct mi_heap_area_s {
+  void* blocks;            // where it begins
+  size_t reserved;         // bytes
+  size_t committed;        // bytes that were used so far
+  size_t used;             // live blocks; those that threads hold ready count
+  size_t block_size;       // bytes of a block that may be used ...
+  size_t full_block_size;  // ... and all bytes of it
+  void* reserved1;
+} mi_heap_area_t;
+
+// A user's function that sees an area (then `block` is NULL) or a live block of it. Returns whether to go
+// on. It may free the block that it is shown, and no other.
+typedef bool (mi_cdecl mi_block_visit_fun)(const mi_heap_t* heap, const mi_heap_area_t* area, void* block,
+                                           size_t block_size, void* arg);
+
+// Show all areas of `heap` (NULL: the main one) to `visitor`, whatever thread they belong to, and with
+// `visit_blocks` each live block after its area. No other thread may use the heap meanwhile. Blocks
+// above 32 KiB are areas of their own; where one was aligned with an offset, `block` is the start of
+// its memory. False if the visitor stopped it, if it is NULL, or when out of memory.
+mi_decl_export bool mi_heap_visit_blocks(
+        mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
+// The same for the areas that no thread owns: those of threads that ended a while ago, or that a
+// thread has let go of. No option is needed.
+mi_decl_export bool mi_heap_visit_abandoned_blocks(
+        mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
+// How much of the memory around block `p`, which it shares with others of its size, is live: above 0
+// and at most 1. Blocks that threads hold ready count as live. 1 for a block above 32 KiB, which shares
+// nothing; 0 for a pointer that is not ours. Takes a few instructions, on any thread. (Our own addition)
+mi_decl_nodiscard mi_decl_export double mi_block_utilization(const void* p) mi_attr_noexcept;
+
+// For programs that can move their objects: would memory come back if the calling thread replaced `p`,
+// and all its neighbours, by new blocks? True if less than `ratio` of the memory around it is live, and
+// that is not where the thread's next blocks come from. (Our own addition)
+mi_decl_nodiscard mi_decl_export bool mi_should_move(const void* p, double ratio) mi_attr_noexcept;
+
+// Older form of the same question: is the page of `p` complete, not full, not the one that blocks come
+// from, and at most `perc_threshold` percent of it live? False if the calling thread does not own it, or
+// it is not of `heap` (NULL: any).
+mi_decl_export bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* p, size_t perc_threshold)
+    mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
 // Options
 //
 // The environment variable of `mi_option_verbose` is MIMALLOC_VERBOSE, and so on (letter case does

@@ -30,13 +30,7 @@ MI_NO_TSAN static size_t touched_bytes(const page_t* page) {
   return mii_min(whole, mii_max(before, mii_align_up(threaded, UNIT_BYTES)));
 }
 
-// Reads other owners' counts without asking them, on purpose.
-MI_NO_TSAN static size_t live_blocks(const page_t* page) {
-  const size_t back = (size_t)page->armed - page->needed + mii_page_remote_count(page);
-  const size_t out = page->out;
-  return out >= back && out <= mii_page_capacity(page) ? out - back : 0;
-}
-
+// Reads other owners' fields without asking them, on purpose.
 MI_NO_TSAN static bool is_in_scope(const page_t* page, uintptr_t owner, stats_scope_t scope) {
   return (scope.owner == 0 || scope.owner == owner)
          && (scope.heap == NULL || scope.heap == mii_slice_cold(mii_page_slice(page))->heap);
@@ -46,7 +40,7 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   const uint32_t c = page->size_class;
   const uintptr_t owner = mii_page_owner(page);
   if (c >= CLASS_COUNT || !is_in_scope(page, owner, scope)) return;
-  const size_t live = live_blocks(page);
+  const size_t live = mii_page_live_count(page);
   const size_t page_bytes = (size_t)mii_class_slices(c) * SLICE_BYTES;
   add(&stats->live_in_class[c], live, live * mii_class_bytes(c));
   add(&stats->threaded_in_class[c], mii_page_capacity(page),

@@ -520,6 +520,19 @@ MI_NO_TSAN run_count_t mii_run_count(uint32_t segment) {
   return total;
 }
 
+MI_NO_TSAN uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* count) {
+  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  for (; area != NULL && unit < AREA_UNITS; unit = (unit / 64 + 1) * 64) {
+    const uint64_t starts =
+        atomic_load_explicit(&area->starts[unit / 64], memory_order_relaxed) >> unit % 64;
+    if (starts == 0) continue;
+    unit += mii_lowest_bit(starts);
+    *count = area->length[unit];
+    return unit;
+  }
+  return NO_RUN;
+}
+
 // Purge --------------------------------------------------------------------------------------------
 
 // Lock held. A unit is clean again only if the whole OS page that it is part of went back.

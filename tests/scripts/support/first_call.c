@@ -232,6 +232,12 @@ static bool counts_up(size_t (*live_bytes)(void)) {
   return with >= before + (3 << 20);
 }
 
+static bool on_block(const mi_heap_t* heap, const mi_heap_area_t* area, void* block, size_t bytes,
+                     void* arg) {
+  (void)block, (void)arg;
+  return heap != NULL && area != NULL && bytes > 0;
+}
+
 static void on_text(const char* message, void* arg) {
   if (message != NULL) ++*(int*)arg;
 }
