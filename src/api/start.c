@@ -109,6 +109,7 @@ static void start_late_parts(void) {
   mii_foreign_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
+  mii_verbose("process init: 0x%zx\n", (size_t)mii_platform_thread_id());
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
@@ -146,6 +147,7 @@ void mi_process_done(void) {
   if (atomic_exchange_explicit(&is_done, true, memory_order_relaxed)) return;
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mi_stats_print_out(NULL, NULL);
+  mii_verbose("process done: 0x%zx\n", (size_t)mii_platform_thread_id());
 }
 
 // Our code goes away, but not the process: nobody is in one of our functions, and the threads that were end

@@ -360,9 +360,9 @@ static void measure_beats(void) {
 
 static void blocks_that_are_kept_meet_a_beat(void** state) {
   (void)state;
-  enum { COUNT = 20 * 1000 };
+  enum { COUNT = 10 * 1000 };
   static void* blocks[COUNT];
-  for (size_t size = 8; size <= 40 * KiB; size += size < 128 ? 8 : size / 8) {
+  for (size_t size = 8; size <= 40 * KiB; size += size / 3 + 5) {
     const size_t count = size > KiB ? COUNT / 20 : COUNT;
     measure_beats();
     for (size_t i = 0; i < count; i++) blocks[i] = allocate_for_beats(size);
@@ -374,9 +374,9 @@ static void blocks_that_are_kept_meet_a_beat(void** state) {
 
 static void blocks_that_are_freed_at_once_meet_a_beat(void** state) {
   (void)state;
-  for (size_t size = 8; size <= 40 * KiB; size += size < 128 ? 8 : size / 8) {
+  for (size_t size = 8; size <= 40 * KiB; size += size / 3 + 5) {
     measure_beats();
-    for (int i = 0; i < 3 * BEAT_OF_ONE_SIZE; i++) mi_free(allocate_for_beats(size));
+    for (int i = 0; i < 2 * BEAT_OF_ONE_SIZE; i++) mi_free(allocate_for_beats(size));
     mi_register_deferred_free(NULL, NULL);
     if (longest > BEAT_OF_ONE_SIZE) fail_msg("size %zu: %d allocations", size, longest);
   }
@@ -386,10 +386,10 @@ static void blocks_of_all_sizes_meet_a_beat(void** state) {
   (void)state;
   enum { KEPT = 500 };
   static void* blocks[KEPT];
-  for (size_t kept = 1; kept <= KEPT; kept += kept < 10 ? 1 : 70) {
+  for (size_t kept = 5; kept <= KEPT; kept *= 10) {
     uint32_t random = 1;
     measure_beats();
-    for (int i = 0; i < 3 * BEAT_OF_ALL_SIZES; i++) {
+    for (int i = 0; i < 2 * BEAT_OF_ALL_SIZES; i++) {
       random = random * 1664525u + 1013904223u;
       const size_t k = (random >> 8) % kept;
       mi_free(blocks[k]);
