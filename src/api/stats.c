@@ -23,31 +23,24 @@ static void add(amount_t* to, size_t count, size_t bytes) {
 }
 
 // A page knows how many of its blocks were threaded, and how much an earlier page had touched.
-MI_NO_TSAN static size_t touched_bytes(const page_t* page) {
-  const size_t threaded = (size_t)mii_page_capacity(page) * mii_class_bytes(page->size_class);
-  const size_t before = (size_t)mii_slice_cold(mii_page_slice(page))->touched * UNIT_BYTES;
-  const size_t whole = (size_t)mii_class_slices(page->size_class) * SLICE_BYTES;
-  return mii_min(whole, mii_max(before, mii_align_up(threaded, UNIT_BYTES)));
+static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold, size_t capacity) {
+  const size_t threaded = mii_align_up(capacity * info->block_bytes, UNIT_BYTES);
+  return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
 }
 
 // Reads other owners' fields without asking them, on purpose.
-MI_NO_TSAN static bool is_in_scope(const page_t* page, uintptr_t owner, stats_scope_t scope) {
-  return (scope.owner == 0 || scope.owner == owner)
-         && (scope.heap == NULL || scope.heap == mii_slice_cold(mii_page_slice(page))->heap);
-}
-
 MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t scope) {
   const uint32_t c = page->size_class;
   const uintptr_t owner = mii_page_owner(page);
-  if (c >= CLASS_COUNT || !is_in_scope(page, owner, scope)) return;
-  const size_t live = mii_page_live_count(page);
-  const size_t page_bytes = (size_t)mii_class_slices(c) * SLICE_BYTES;
-  add(&stats->live_in_class[c], live, live * mii_class_bytes(c));
-  add(&stats->threaded_in_class[c], mii_page_capacity(page),
-      (size_t)mii_page_capacity(page) * mii_class_bytes(c));
-  add(&stats->pages_of_class[c], 1, page_bytes);
-  if (owner == 0) add(&stats->abandoned, 1, page_bytes);
-  stats->touched_bytes += touched_bytes(page);
+  const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
+  if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
+  if (scope.heap != NULL && scope.heap != cold->heap) return;
+  const size_t capacity = mii_page_capacity(page);
+  stats->live_in_class[c].count += mii_page_live_count(page);
+  stats->threaded_in_class[c].count += capacity;
+  stats->pages_of_class[c].count++;
+  if (owner == 0) add(&stats->abandoned, 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
+  stats->touched_bytes += touched_bytes(&mii_class_table[c], cold, capacity);
 }
 
 // What begins at the slice. Returns how many slices it has.
@@ -119,11 +112,17 @@ MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
   }
 }
 
+static void add_class(amount_t* of_class, size_t unit, amount_t* sum) {
+  of_class->bytes = of_class->count * unit;
+  add(sum, of_class->count, of_class->bytes);
+}
+
 static void add_up(stats_t* stats) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    add(&stats->live_in_pages, stats->live_in_class[c].count, stats->live_in_class[c].bytes);
-    add(&stats->threaded, stats->threaded_in_class[c].count, stats->threaded_in_class[c].bytes);
-    add(&stats->pages, stats->pages_of_class[c].count, stats->pages_of_class[c].bytes);
+    if (stats->pages_of_class[c].count == 0) continue;
+    add_class(&stats->live_in_class[c], mii_class_bytes(c), &stats->live_in_pages);
+    add_class(&stats->threaded_in_class[c], mii_class_bytes(c), &stats->threaded);
+    add_class(&stats->pages_of_class[c], (size_t)mii_class_slices(c) * SLICE_BYTES, &stats->pages);
   }
 }
 
