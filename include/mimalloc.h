@@ -464,11 +464,13 @@ mi_decl_nodiscard mi_decl_export void* mi_new_reallocn(void* p, size_t newcount,
 // ---------------------------------------------------------------------------------------------
 
 // A user's function that frees what the program has put off. `force`: free all of it. `heartbeat`
-// counts up per thread (going on from that of an ended thread whose memory it took over) and depends only on the allocations of the thread, not on time.
+// counts up per thread, going on from that of an ended thread whose memory it took over.
 typedef void (mi_cdecl mi_deferred_free_fun)(bool force, unsigned long long heartbeat, void* arg);
 
-// Have `deferred_free` called now and then, from allocations that cannot be served at once and from
-// each `mi_collect`. It is not called again from within itself on the same thread, nor on a thread
+// Have `deferred_free` called with each beat: from allocations that cannot be served at once, and
+// from each `mi_collect`. A thread that goes on allocating meets a beat at the latest with its
+// 8192nd allocation of one block size in a row, or its 40 000th of any sizes, and with each one of
+// more than 32 KiB. It is not called again from within itself on the same thread, nor on a thread
 // that has ended (in its last destructors). Default: none.
 mi_decl_export void mi_register_deferred_free(mi_deferred_free_fun* deferred_free, void* arg)
     mi_attr_noexcept;
@@ -527,23 +529,115 @@ mi_decl_export void mi_thread_set_in_threadpool(void) mi_attr_noexcept;
 mi_decl_nodiscard mi_decl_export bool mi_is_redirected(void) mi_attr_noexcept;
 
 // ---------------------------------------------------------------------------------------------
-// Statistics
+// Statistics. As numbers, JSON and for Prometheus: mimalloc-stats.h, which says what they mean.
+//
+// Text goes to `out`, or if that is NULL to the registered output; a call of `out` gets one line.
 // ---------------------------------------------------------------------------------------------
 
-// Print statistics of the process to `out`, or if that is NULL to the registered output.
+// A set of blocks that belong together, whatever threads allocate them.
+typedef struct mi_heap_s mi_heap_t;
+
+// Print the statistics of the process, or of one heap (NULL: the main one).
 mi_decl_export void mi_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+mi_decl_export void mi_heap_stats_print_out(mi_heap_t* heap, mi_output_fun* out, void* arg)
+    mi_attr_noexcept;
 
 // Deprecated, use `mi_stats_print_out`. `out` is NULL, stdout or stderr, which all mean the
 // registered output, or a `mi_output_fun*` that gets a NULL `arg`.
 mi_decl_export void mi_stats_print(void* out) mi_attr_noexcept;
+
+// Deprecated. Print the statistics of the calling thread: of the pages that it owns.
+mi_decl_export void mi_thread_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+
+// Deprecated. The peaks begin again with the next snapshot. What was counted since the start stays.
+mi_decl_export void mi_stats_reset(void) mi_attr_noexcept;
+
+// These have nothing to do: statistics are counted when they are asked for. (They add a thread's
+// figures to the process, and a heap's.)
+mi_decl_export void mi_stats_merge(void)                           mi_attr_noexcept;
+mi_decl_export void mi_heap_stats_merge_to_subproc(mi_heap_t* heap) mi_attr_noexcept;
+
+// About the process: milliseconds since the start of the library and of CPU, resident bytes as the
+// system says, memory that the library has from the system and its peak (of all snapshots), and page
+// faults that had to wait for a disk. Each pointer may be NULL.
+mi_decl_export void mi_process_info(
+        size_t* elapsed_msecs, size_t* user_msecs, size_t* system_msecs, size_t* current_rss,
+        size_t* peak_rss, size_t* current_commit, size_t* peak_commit, size_t* page_faults)
+    mi_attr_noexcept;
+
+// Print the same.
+mi_decl_export void mi_process_info_print(void)                               mi_attr_noexcept;
+mi_decl_export void mi_process_info_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
+// Introspection
+// ---------------------------------------------------------------------------------------------
+
+// A piece of memory with blocks of one size.
+typedef struct mi_heap_area_s {
+  void* blocks;            // where it begins
+  size_t reserved;         // bytes
+  size_t committed;        // bytes that were used so far
+  size_t used;             // live blocks; those that threads hold ready count
+  size_t block_size;       // bytes of a block that may be used ...
+  size_t full_block_size;  // ... and all bytes of it
+  void* reserved1;
+} mi_heap_area_t;
+
+// A user's function that sees an area (then `block` is NULL) or a live block of it. Returns whether to go
+// on. It may free the block that it is shown, and no other.
+typedef bool (mi_cdecl mi_block_visit_fun)(const mi_heap_t* heap, const mi_heap_area_t* area, void* block,
+                                           size_t block_size, void* arg);
+
+// Show all areas of `heap` (NULL: the main one) to `visitor`, whatever thread they belong to, and with
+// `visit_blocks` each live block after its area. No other thread may use the heap meanwhile. Blocks
+// above 32 KiB are areas of their own; where one was aligned with an offset, `block` is the start of
+// its memory. False if the visitor stopped it, if it is NULL, or when out of memory.
+mi_decl_export bool mi_heap_visit_blocks(
+        mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
+// The same for the areas that no thread owns: those of threads that ended a while ago, or that a
+// thread has let go of. No option is needed.
+mi_decl_export bool mi_heap_visit_abandoned_blocks(
+        mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
+// How much of the memory around block `p`, which it shares with others of its size, is live: above 0
+// and at most 1. Blocks that threads hold ready count as live. 1 for a block above 32 KiB, which shares
+// nothing; 0 for a pointer that is not ours. Takes a few instructions, on any thread. (Our own addition)
+mi_decl_nodiscard mi_decl_export double mi_block_utilization(const void* p) mi_attr_noexcept;
+
+// For programs that can move their objects: would memory come back if the calling thread replaced `p`,
+// and all its neighbours, by new blocks? True if less than `ratio` of the memory around it is live, and
+// that is not where the thread's next blocks come from. (Our own addition)
+mi_decl_nodiscard mi_decl_export bool mi_should_move(const void* p, double ratio) mi_attr_noexcept;
+
+// Older form of the same question: is the page of `p` complete, not full, not the one that blocks come
+// from, and at most `perc_threshold` percent of it live? False if the calling thread does not own it, or
+// it is not of `heap` (NULL: any).
+mi_decl_export bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* p, size_t perc_threshold)
+    mi_attr_noexcept;
 
 // ---------------------------------------------------------------------------------------------
 // Options
 //
 // The environment variable of `mi_option_verbose` is MIMALLOC_VERBOSE, and so on (letter case does
 // not matter). Read at the start of the process, unless the program has set the option before; not
-// read at all by a setuid program. Values: a decimal number, or (empty), 1, TRUE, YES, ON for 1 and
-// 0, FALSE, NO, OFF for 0. An invalid value is ignored with a warning.
+// read at all by a setuid program.
+//
+//   Values   a decimal number, or (empty), 1, TRUE, YES, ON for 1 and 0, FALSE, NO, OFF for 0
+//   Sizes    a number of bytes, which is rounded up to KiB, or a number with a unit: K, M, G or T,
+//            alone or followed by B or iB, all of them powers of 1024. `mi_option_get` and
+//            `mi_option_set` count in KiB, `mi_option_get_size` in bytes
+//   Invalid  values are ignored with a warning
+//   Names    of older versions work as long as the new one is not there, with a warning that tells
+//            the new one. A MIMALLOC_ variable that is no option gets one, too
+//
+// All options of mimalloc 3 can be set and read. Those marked [none] have no effect here, because
+// the library has no such mechanism or decides by itself; `mi_options_print` says why, and with
+// `mi_option_verbose` so does the start. Those marked [start] are used at the start of the process
+// and cannot be set after it. Further defaults are those of mimalloc.
 // ---------------------------------------------------------------------------------------------
 
 typedef enum mi_option_e {
@@ -553,15 +647,87 @@ typedef enum mi_option_e {
   mi_option_show_stats = 1,
   // 1: print also what is no error, and statistics at the end; 2 and up: print more. Default 0.
   mi_option_verbose = 2,
+  mi_option_deprecated_eager_commit = 3,  // [none]
+  // Commit arenas when they are reserved: 0, 1, or 2 (default) if that costs nothing. [none]
+  mi_option_arena_eager_commit = 4,
+  // Purge by decommit (1, default) or by reset (0). [none]: always the first
+  mi_option_purge_decommits = 5,
+  // Use large OS pages of 2 or 4 MiB: 0 (default) or 1. [none]
+  mi_option_allow_large_os_pages = 6,
+  // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node. [none] [start]
+  mi_option_reserve_huge_os_pages = 7,
+  mi_option_reserve_huge_os_pages_at = 8,
+  // Reserve that much memory at the start; a size. [none] [start]
+  mi_option_reserve_os_memory = 9,
+  mi_option_deprecated_segment_cache = 10,         // [none]
+  mi_option_deprecated_page_reset = 11,            // [none]
+  mi_option_deprecated_abandoned_page_purge = 12,  // [none]
+  mi_option_deprecated_segment_reset = 13,         // [none]
+  mi_option_deprecated_eager_commit_delay = 14,    // [none]
   // Milliseconds until unused memory goes back to the OS: 0 at once, -1 never. Default 1000.
   mi_option_purge_delay = 15,
+  // Pretend to have that many NUMA nodes. [none] [start]
+  mi_option_use_numa_nodes = 16,
+  // Use only memory that is reserved already: 0 (default) or 1. [none]
+  mi_option_disallow_os_alloc = 17,
+  // The tag of our memory on macOS. [none]
+  mi_option_os_tag = 18,
   // Print at most that many errors, or warnings; no limit if negative, or if verbose. Default 32.
   mi_option_max_errors = 19,
   mi_option_max_warnings = 20,
+  mi_option_deprecated_max_segment_reclaim = 21,  // [none]
+  // Give all memory back at the end of the process. [none]: the OS does
+  mi_option_destroy_on_exit = 22,
+  // The size of an arena; a size. [none]
+  mi_option_arena_reserve = 23,
+  // The purge delay of arenas is that many times `mi_option_purge_delay`. [none]
+  mi_option_arena_purge_mult = 24,
+  mi_option_deprecated_purge_extend_delay = 25,  // [none]
+  // Take memory from the OS, not from arenas. [none]
+  mi_option_disallow_arena_alloc = 26,
+  // Milliseconds for which a failing OS is asked again, on Windows. [none]
+  mi_option_retry_on_oom = 27,
+  // Keep track of abandoned memory, so that its blocks can be visited. [none]: they always can
+  mi_option_visit_abandoned = 28,
+  // Guard pages behind sampled blocks: their least and largest size in bytes, whether a block ends
+  // exactly at its guard page, one block of how many, and where the sampling begins. [none]
+  mi_option_guarded_min = 29,
+  mi_option_guarded_max = 30,
+  mi_option_guarded_precise = 31,
+  mi_option_guarded_sample_rate = 32,
+  mi_option_guarded_sample_seed = 33,
+  // Collect after that many slow paths. [none]
+  mi_option_generic_collect = 34,
+  // Take over an abandoned page when a block of it is freed. [none]
+  mi_option_page_reclaim_on_free = 35,
+  // Full pages that a thread keeps per size, and pages that it compares. [none]
+  mi_option_page_full_retain = 36,
+  mi_option_page_max_candidates = 37,
+  // Bits of an address; use a map of all of them. [none] [start]
+  mi_option_max_vabits = 38,
+  mi_option_pagemap_commit = 39,
+  // Commit larger pages piece by piece. [none]: always
+  mi_option_page_commit_on_demand = 40,
+  // Pages that a thread takes over at most, of its own and of others. [none]
+  mi_option_page_max_reclaim = 41,
+  mi_option_page_cross_thread_max_reclaim = 42,
+  // Transparent huge pages. [none] [start]
+  mi_option_allow_thp = 43,
+  // The least memory that is purged; a size. [none]
+  mi_option_minimal_purge_size = 44,
+  // Larger blocks come from the OS directly; a size. [none]
+  mi_option_arena_max_object_size = 45,
+  // An arena belongs to the NUMA node of the thread that needs it. [none]
+  mi_option_arena_is_numa_local = 46,
   // All options are below.
   _mi_option_last = 47,
 
-  mi_option_reset_delay = mi_option_purge_delay  // old name
+  // Old names.
+  mi_option_large_os_pages = mi_option_allow_large_os_pages,
+  mi_option_eager_region_commit = mi_option_arena_eager_commit,
+  mi_option_reset_decommits = mi_option_purge_decommits,
+  mi_option_reset_delay = mi_option_purge_delay,
+  mi_option_limit_os_alloc = mi_option_disallow_os_alloc
 } mi_option_t;
 
 // The value. 0 if there is no such option.
@@ -571,13 +737,16 @@ mi_decl_nodiscard mi_decl_export long mi_option_get(mi_option_t option) mi_attr_
 mi_decl_nodiscard mi_decl_export long mi_option_get_clamp(mi_option_t option, long min, long max)
     mi_attr_noexcept;
 
-// The value as a size: 0 if it is negative. In bytes for an option that is a size.
+// The value as a size: 0 if it is negative. In bytes for an option that is a size, at most
+// PTRDIFF_MAX.
 mi_decl_nodiscard mi_decl_export size_t mi_option_get_size(mi_option_t option) mi_attr_noexcept;
 
 // Is the value not 0?
 mi_decl_nodiscard mi_decl_export bool mi_option_is_enabled(mi_option_t option) mi_attr_noexcept;
 
-// Set the value, whatever the environment says. Nothing happens if there is no such option.
+// Set the value, whatever the environment says. Nothing happens if there is no such option. An
+// option that is used at the start only is not set any more by then, which gives a warning.
+// `mi_option_guarded_min` and `mi_option_guarded_max` pull each other along to stay in order.
 mi_decl_export void mi_option_set(mi_option_t option, long value)          mi_attr_noexcept;
 mi_decl_export void mi_option_set_enabled(mi_option_t option, bool enable) mi_attr_noexcept;  // 1, 0
 mi_decl_export void mi_option_enable(mi_option_t option)                   mi_attr_noexcept;  // 1

@@ -37,6 +37,7 @@
 #include "heap/refill.c"
 #include "heap/theap.c"
 #include "heap/thread.c"
+#include "heap/visit.c"
 
 #include "api/aligned.c"
 #include "api/cxx.c"
@@ -48,7 +49,10 @@
 #include "api/realloc.c"
 #include "api/start.c"
 #include "api/stats.c"
+#include "api/stats_json.c"
+#include "api/stats_text.c"
 #include "api/string.c"
+#include "api/visit_api.c"
 
 #include "api/override/elf.c"
 #include "api/override/glibc.c"

@@ -5,12 +5,21 @@
 #include "api/allocate.h"
 #include "api/foreign.h"
 #include "heap/outbox.h"
+#include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
-  mii_misuse(EINVAL, "%s: no block begins at this pointer: %p\n", what, p);
+  const page_t* const page = mii_page_around(p);
+  const size_t bytes = page != NULL ? mii_page_block_bytes(page) : 1;
+  const size_t inside = page != NULL ? ((uintptr_t)p - (uintptr_t)mii_page_start(page)) % bytes : 0;
+  if (inside > 0) {
+    mii_misuse(EINVAL, "%s: no block begins at this pointer: %p (%zu bytes into one of %zu)\n",
+               what, p, inside, bytes);
+  } else {
+    mii_misuse(EINVAL, "%s: no block begins at this pointer: %p\n", what, p);
+  }
 }
 
 // Runs, huge blocks, NULL, foreign pointers.

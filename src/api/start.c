@@ -10,6 +10,7 @@
 // Tests: tests/api/lifecycle_test.c, tests/scripts/first_call.sh, tests/scripts/fork.sh
 #include "api/start.h"
 #include "api/foreign.h"
+#include "api/stats.h"
 #include "base/compiler.h"
 #include "base/track.h"
 #include "heap/fork.h"
@@ -36,6 +37,7 @@ static bool start_memory(void) {
   platform_facts_t facts;
   mii_platform_facts(&facts);
   is_privileged = facts.is_privileged;
+  mii_stats_start();
   mii_option_start(is_privileged);
   if (!mii_range_start(&facts)) return false;
   if (mii_hint_start(mii_range.segment_max)) return true;
@@ -47,6 +49,7 @@ static bool start_memory(void) {
 static void start_options(void) {
   mii_lock_enter(&start_lock);
   mii_option_start(is_privileged);
+  mii_option_fix();
   mii_lock_leave(&start_lock);
 }
 
@@ -106,6 +109,7 @@ static void start_late_parts(void) {
   mii_foreign_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
+  mii_verbose("process init: 0x%zx\n", (size_t)mii_platform_thread_id());
   if (mii_option_is_on(mi_option_verbose)) mi_options_print();
 }
 
@@ -143,6 +147,7 @@ void mi_process_done(void) {
   if (atomic_exchange_explicit(&is_done, true, memory_order_relaxed)) return;
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mi_stats_print_out(NULL, NULL);
+  mii_verbose("process done: 0x%zx\n", (size_t)mii_platform_thread_id());
 }
 
 // Our code goes away, but not the process: nobody is in one of our functions, and the threads that were end
@@ -184,6 +189,7 @@ static void collect(bool force) {
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return;
   mii_deferred_free_call(theap, force);
+  mii_theap_give_lists(theap);
   mii_theap_collect(theap);
   mii_thread_leave(theap);
   if (!force) return;

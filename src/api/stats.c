@@ -1,55 +1,92 @@
 // SPDX-License-Identifier: MIT
-// stats.c - walk the records, and print what they say
+// stats.c - walk the records, and put what they say into the public struct
 //
-// Tests: tests/api/callbacks_test.c
+// A snapshot takes no lock and stops nobody. It visits what is in use only: free segments cost one load,
+// free slices and those of run areas nothing.
+//
+// Tests: tests/api/stats_test.c
 #include "api/stats.h"
+#include "api/start.h"
 #include "base/compiler.h"
-#include "base/format.h"
 #include "heap/thread.h"
-#include "mimalloc.h"
-#include "platform/platform.h"
-#include "runtime/report.h"
+#include "page/page_remote.h"
 #include "space/huge.h"
 #include "space/purge.h"
 #include "space/run.h"
-#include <stdio.h>
 #include <string.h>
+
+// The walk -------------------------------------------------------------------------------------------
 
 static void add(amount_t* to, size_t count, size_t bytes) {
   to->count += count;
   to->bytes += bytes;
 }
 
-// Reads other owners' counts without asking them, on purpose.
-MI_NO_TSAN static void count_page(stats_t* stats, const page_t* page) {
+// A page knows how many of its blocks were threaded, and how much an earlier page had touched.
+static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold, size_t capacity) {
+  const size_t threaded = mii_align_up(capacity * info->block_bytes, UNIT_BYTES);
+  return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
+}
+
+// Reads other owners' fields without asking them, on purpose.
+MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t scope) {
   const uint32_t c = page->size_class;
-  if (c >= CLASS_COUNT) return;
-  const size_t frees = (size_t)page->armed - page->needed;
-  const size_t live = page->out >= frees ? page->out - frees : 0;
-  add(&stats->live_in_class[c], live, live * mii_class_bytes(c));
-  add(&stats->threaded_in_class[c], mii_page_capacity(page),
-      (size_t)mii_page_capacity(page) * mii_class_bytes(c));
-  add(&stats->pages_of_class[c], 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
+  const uintptr_t owner = mii_page_owner(page);
+  const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
+  if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
+  if (scope.heap != NULL && scope.heap != cold->heap) return;
+  const size_t capacity = mii_page_capacity(page);
+  stats->live_in_class[c].count += mii_page_live_count(page);
+  stats->threaded_in_class[c].count += capacity;
+  stats->pages_of_class[c].count++;
+  if (owner == 0) add(&stats->abandoned, 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
+  stats->touched_bytes += touched_bytes(&mii_class_table[c], cold, capacity);
 }
 
-static void count_slices(stats_t* stats) {
-  const size_t slices = mii_slice_count();
-  for (size_t slice = 1; slice < slices; slice++) {
-    switch (mii_slice_kind(slice)) {
-      case SLICE_PAGE: count_page(stats, mii_page_record(slice)); break;
-      case SLICE_HUGE: add(&stats->huge, 1, mii_huge_bytes(mii_slice_start((slice_t)slice))); break;
-      case SLICE_FREE:
-      case SLICE_FOLLOW:
-      case SLICE_RUN: break;
+// What begins at the slice. Returns how many slices it has.
+static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
+  page_t* const page = mii_page_record(slice);
+  switch (mii_record_kind(page)) {
+    case SLICE_PAGE: count_page(stats, page, scope); return 1;
+    case SLICE_HUGE: {
+      const size_t bytes = mii_huge_bytes(mii_slice_start((slice_t)slice));
+      add(&stats->huge, 1, bytes);
+      return mii_max(1, bytes / SLICE_BYTES);
     }
+    case SLICE_FREE:
+    case SLICE_FOLLOW:
+    case SLICE_RUN: break;
   }
+  return 1;
 }
 
-MI_NO_TSAN static void count_handed(stats_t* stats) {
-  for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
-    stats->handed.count += theap->blocks_handed;
-    stats->handed.bytes += theap->bytes_handed;
+static void count_runs(stats_t* stats, uint32_t segment) {
+  const run_count_t runs = mii_run_count(segment);
+  add(&stats->runs, runs.count, runs.bytes);
+  stats->run_bytes += runs.dirty_bytes;
+}
+
+// From a slice on, of what is in use in its segment, or a huge block beyond it. Returns where to go on.
+static size_t count_from(stats_t* stats, size_t slice, stats_scope_t scope) {
+  const uint32_t index = (uint32_t)(slice / SEGMENT_SLICES);
+  const size_t next = (index + (size_t)1) * SEGMENT_SLICES;
+  const segment_t* const segment = mii_segment(index);
+  if (mii_segment_is_foreign(index)) return next;
+  if (atomic_load_explicit(&segment->runs, memory_order_relaxed) != NULL) {
+    count_runs(stats, index);
+    return next;
   }
+  const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
+  const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+  const uint32_t warm = mii_count_bits(free & dirty & ~UINT64_C(0) << slice % SEGMENT_SLICES);
+  add(&stats->warm_slices, warm, (size_t)warm * SLICE_BYTES);
+  while (slice < next) {
+    const uint64_t used = ~free >> slice % SEGMENT_SLICES;
+    if (used == 0) return next;
+    slice += mii_lowest_bit(used);
+    slice += slice < next ? count_slice(stats, slice, scope) : 0;
+  }
+  return slice;
 }
 
 static void count_segments(stats_t* stats) {
@@ -57,121 +94,261 @@ static void count_segments(stats_t* stats) {
   for (uint32_t i = 0; i < segments; i++) {
     const uint64_t dirty = atomic_load_explicit(&mii_segment(i)->dirty, memory_order_relaxed);
     add(&stats->dirty_slices, mii_count_bits(dirty), (size_t)mii_count_bits(dirty) * SLICE_BYTES);
-    const run_count_t runs = mii_run_count(i);
-    add(&stats->runs, runs.count, runs.bytes);
-    if (!mii_segment_is_foreign(i)) stats->opened_bytes += SEGMENT_BYTES;
+    stats->segments += !mii_segment_is_foreign(i);
   }
+  stats->opened_bytes = stats->segments * SEGMENT_BYTES;
+}
+
+MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
+  for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
+    if (scope.owner != 0 && scope.owner != mii_theap_tag(theap)) continue;
+    if (scope.heap != NULL && scope.heap != theap->heap) continue;
+    stats->theaps_made++;
+    stats->theaps_used += atomic_load_explicit(&theap->user, memory_order_relaxed) != 0;
+    stats->handed.count += theap->blocks_handed;
+    stats->handed.bytes += theap->bytes_handed;
+    stats->handed_large.count += theap->large_handed;
+    stats->handed_large.bytes += theap->large_bytes;
+  }
+}
+
+static void add_class(amount_t* of_class, size_t unit, amount_t* sum) {
+  of_class->bytes = of_class->count * unit;
+  add(sum, of_class->count, of_class->bytes);
 }
 
 static void add_up(stats_t* stats) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    add(&stats->live_in_pages, stats->live_in_class[c].count, stats->live_in_class[c].bytes);
-    add(&stats->threaded, stats->threaded_in_class[c].count, stats->threaded_in_class[c].bytes);
-    add(&stats->pages, stats->pages_of_class[c].count, stats->pages_of_class[c].bytes);
+    if (stats->pages_of_class[c].count == 0) continue;
+    add_class(&stats->live_in_class[c], mii_class_bytes(c), &stats->live_in_pages);
+    add_class(&stats->threaded_in_class[c], mii_class_bytes(c), &stats->threaded);
+    add_class(&stats->pages_of_class[c], (size_t)mii_class_slices(c) * SLICE_BYTES, &stats->pages);
   }
 }
 
-void mii_stats_collect(stats_t* stats) {
+// Runs, huge blocks and memory know no heap: they are the main one's.
+static void keep_pages_only(stats_t* stats) {
+  stats->runs = stats->huge = stats->warm_slices = stats->dirty_slices = (amount_t){0};
+  stats->run_bytes = stats->reserved_bytes = stats->opened_bytes = stats->meta_bytes = 0;
+  stats->segments = 0;
+}
+
+void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
-  if (mii_slice_count() == 0) return;
-  count_slices(stats);
+  const size_t slices = mii_slice_count();
+  for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
   count_segments(stats);
-  count_handed(stats);
+  count_theaps(stats, scope);
   add_up(stats);
   stats->reserved_bytes = mii_range_reserved_bytes();
   stats->meta_bytes = mii_meta_open_bytes();
+  if (scope.owner != 0 || (scope.heap != NULL && scope.heap != &mii_heap_main))
+    keep_pages_only(stats);
 }
 
-// Text -----------------------------------------------------------------------------------------------
+size_t mii_stats_committed(const stats_t* stats) {
+  return stats->touched_bytes + stats->run_bytes + stats->huge.bytes + stats->warm_slices.bytes
+         + stats->meta_bytes;
+}
 
-typedef struct output_s {
-  mi_output_fun* out;
-  void* arg;
-} output_t;
+// Peaks ----------------------------------------------------------------------------------------------
 
-typedef struct amount_text_s {
-  char text[24];
-} amount_text_t;
+enum { PEAK_COUNT = 15 + 2 * (MI_BIN_HUGE + 1) };
+static _Atomic(int64_t) peaks[PEAK_COUNT];  // atomic: relaxed, numbers of their own
 
-static amount_text_t bytes_text(uint64_t bytes) {
-  static const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  unsigned long long tenths = bytes * 10;
-  int unit = 0;
-  if (bytes > UINT64_MAX / 10) tenths = bytes / 1024 * 10, unit = 1;
-  for (; tenths >= 10240 && unit < 4; unit++) tenths /= 1024;
-  amount_text_t t;
-  if (unit == 0) {
-    mii_format(t.text, sizeof t.text, "%u %s", (unsigned)bytes, units[0]);
-  } else {
-    mii_format(t.text, sizeof t.text, "%llu.%llu %s", tenths / 10, tenths % 10, units[unit]);
+static int64_t raise_peak(_Atomic(int64_t)* peak, int64_t current) {
+  int64_t seen = atomic_load_explicit(peak, memory_order_relaxed);
+  while (seen < current
+         && !atomic_compare_exchange_weak_explicit(peak, &seen, current, memory_order_relaxed,
+                                                   memory_order_relaxed)) {}
+  return seen < current ? current : seen;
+}
+
+static size_t raise_peaks(mi_stat_count_t* counts, size_t count, size_t first_peak) {
+  for (size_t i = 0; i < count; i++)
+    counts[i].peak = raise_peak(&peaks[first_peak + i], counts[i].current);
+  return first_peak + count;
+}
+
+static void note_peaks(mi_stats_t* to) {
+  size_t n = 0;
+#define MI_STAT_COUNT(name) n = raise_peaks(&to->name, 1, n);
+#define MI_STAT_COUNTER(name)
+  MI_STAT_FIELDS()
+#undef MI_STAT_COUNT
+#undef MI_STAT_COUNTER
+  n = raise_peaks(to->malloc_bins, MI_BIN_HUGE + 1, n);
+  raise_peaks(to->page_bins, MI_BIN_HUGE + 1, n);
+}
+
+void mi_stats_reset(void) {
+  for (size_t i = 0; i < PEAK_COUNT; i++) atomic_store_explicit(&peaks[i], 0, memory_order_relaxed);
+}
+
+void mi_stats_merge(void) {}
+
+void mi_heap_stats_merge_to_subproc(mi_heap_t* heap) { (void)heap; }
+
+// The public struct ------------------------------------------------------------------------------------
+
+static void complete_counts(mi_stat_count_t* counts, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    mi_stat_count_t* const c = &counts[i];
+    if (c->peak < c->current) c->peak = c->current;
+    if (c->total < c->peak) c->total = c->peak;
   }
-  return t;
 }
 
-static void print_total(output_t o, const char* label, total_t total) {
-  mii_print(o.out, o.arg, "  %-22s %12s in %llu\n", label, bytes_text(total.bytes).text,
-            (unsigned long long)total.count);
+static void complete(mi_stats_t* to) {
+#define MI_STAT_COUNT(name) complete_counts(&to->name, 1);
+#define MI_STAT_COUNTER(name)
+  MI_STAT_FIELDS()
+#undef MI_STAT_COUNT
+#undef MI_STAT_COUNTER
+  complete_counts(to->malloc_bins, MI_BIN_HUGE + 1);
+  complete_counts(to->page_bins, MI_BIN_HUGE + 1);
 }
 
-static void print_amount(output_t o, const char* label, amount_t amount) {
-  print_total(o, label, (total_t){amount.count, amount.bytes});
-}
-
-static void print_bytes(output_t o, const char* label, size_t bytes) {
-  mii_print(o.out, o.arg, "  %-22s %12s\n", label, bytes_text(bytes).text);
-}
-
-static void print_classes(output_t o, const stats_t* stats) {
-  mii_print(o.out, o.arg, "  %-10s %10s %12s %12s %10s\n", "block", "live", "live bytes",
-            "threaded", "pages");
+static void fill_blocks(mi_stats_t* to, const stats_t* from) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    if (stats->pages_of_class[c].count == 0) continue;
-    mii_print(o.out, o.arg, "  %-10s %10zu %12s %12s %10zu\n", bytes_text(mii_class_bytes(c)).text,
-              stats->live_in_class[c].count, bytes_text(stats->live_in_class[c].bytes).text,
-              bytes_text(stats->threaded_in_class[c].bytes).text, stats->pages_of_class[c].count);
+    to->malloc_bins[c].current = (int64_t)from->live_in_class[c].count;
+    to->page_bins[c].current = (int64_t)from->pages_of_class[c].count;
   }
+  to->malloc_bins[MI_BIN_HUGE].current = (int64_t)(from->runs.count + from->huge.count);
+  to->malloc_bins[MI_BIN_HUGE].total = (int64_t)from->handed_large.count;
+  to->page_bins[MI_BIN_HUGE].current = (int64_t)from->huge.count;
+  to->malloc_normal.current = (int64_t)from->live_in_pages.bytes;
+  to->malloc_normal.total = (int64_t)from->handed.bytes;
+  to->malloc_normal_count.total = (int64_t)from->handed.count;
+  to->malloc_huge.current = (int64_t)(from->runs.bytes + from->huge.bytes);
+  to->malloc_huge.total = (int64_t)from->handed_large.bytes;
+  to->malloc_huge_count.total = (int64_t)from->handed_large.count;
+  to->pages.current = (int64_t)(from->pages.count + from->huge.count);
+  to->pages_abandoned.current = (int64_t)from->abandoned.count;
+  to->page_committed.current = (int64_t)from->touched_bytes;
+  to->theaps.current = (int64_t)from->theaps_used;
+  to->theaps.total = (int64_t)from->theaps_made;
+  to->heaps.current = 1;
 }
 
-static void print_memory(output_t o, const stats_t* stats) {
-  print_amount(o, "blocks in pages, live", stats->live_in_pages);
-  print_amount(o, "  of threaded blocks", stats->threaded);
-  print_amount(o, "  in pages", stats->pages);
-  print_amount(o, "runs, live", stats->runs);
-  print_amount(o, "huge blocks, live", stats->huge);
-  print_total(o, "handed out in pages", stats->handed);
-  print_amount(o, "slices in use or warm", stats->dirty_slices);
-  print_bytes(o, "opened", stats->opened_bytes);
-  print_bytes(o, "metadata opened", stats->meta_bytes);
-  print_bytes(o, "addresses reserved", stats->reserved_bytes);
+static void fill_memory(mi_stats_t* to, const stats_t* from) {
+  to->reserved.current = (int64_t)from->reserved_bytes;
+  to->committed.current = (int64_t)mii_stats_committed(from);
+  to->segments.current = (int64_t)from->segments;
+  to->arena_count.total = from->reserved_bytes > 0;
 }
 
-static void print_process(output_t o) {
+static void fill_process(mi_stats_t* to) {
   const purge_count_t purged = mii_purge_count();
-  print_total(o, "purged", (total_t){purged.calls, purged.bytes});
-  mii_print(o.out, o.arg, "  %-22s %12zu started, %zu ended\n", "threads",
-            (size_t)mii_thread_started_count(), (size_t)mii_thread_ended_count());
-  platform_usage_t usage;
-  mii_platform_usage(&usage);
-  print_bytes(o, "peak rss of process", usage.peak_rss_bytes);
-  mii_print(o.out, o.arg, "  %-22s %12zu minor, %zu major\n", "page faults",
-            usage.page_faults_minor, usage.page_faults_major);
-  mii_print(o.out, o.arg, "  %-22s %9zu ms user, %zu ms system\n", "cpu time", usage.user_ms,
-            usage.system_ms);
+  to->purged.total = (int64_t)purged.bytes;
+  to->purge_calls.total = (int64_t)purged.calls;
+  to->threads.current = -(int64_t)mii_thread_ended_count();  // first: never more than started
+  to->threads.total = (int64_t)mii_thread_started_count();
+  to->threads.current += to->threads.total;
+}
+
+static bool is_all(stats_scope_t scope) { return scope.heap == NULL && scope.owner == 0; }
+
+void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
+  stats_t stats;
+  mii_start();
+  mii_stats_collect(&stats, scope);
+  mi_stats_init(public_stats);
+  fill_blocks(public_stats, &stats);
+  fill_memory(public_stats, &stats);
+  if (is_all(scope)) {
+    fill_process(public_stats);
+    note_peaks(public_stats);
+  }
+  complete(public_stats);
+}
+
+bool mii_stats_header_fits(const mi_stats_t* public_stats) {
+  return public_stats != NULL && public_stats->size == sizeof(mi_stats_t)
+         && public_stats->version == MI_STAT_VERSION;
+}
+
+static stats_scope_t scope_of(const mi_heap_t* heap) {
+  return (stats_scope_t){.heap = heap != NULL ? (const heap_t*)heap : &mii_heap_main};
+}
+
+bool mi_stats_get(mi_stats_t* stats) {
+  if (!mii_stats_header_fits(stats)) return false;
+  mii_stats_fill(stats, (stats_scope_t){0});
+  return true;
+}
+
+bool mi_heap_stats_get(mi_heap_t* heap, mi_stats_t* stats) {
+  if (!mii_stats_header_fits(stats)) return false;
+  mii_stats_fill(stats, scope_of(heap));
+  return true;
+}
+
+size_t mi_stats_get_bin_size(size_t bin) {
+  if (bin < CLASS_COUNT) return mii_class_bytes((uint32_t)bin);
+  return bin == MI_BIN_HUGE ? PTRDIFF_MAX : 0;
+}
+static_assert(MI_BIN_HUGE == CLASS_COUNT, "a bin per class, and one for all larger blocks");
+
+// The process ------------------------------------------------------------------------------------------
+
+static _Atomic(uint64_t) started_at;  // atomic: relaxed; ms
+
+void mii_stats_start(void) {
+  atomic_store_explicit(&started_at, mii_platform_clock_ms(), memory_order_relaxed);
+}
+
+// A system that does not tell what is resident has at least not more than we know of.
+process_info_t mii_process_info(mi_stat_count_t committed) {
+  process_info_t info;
+  mii_platform_usage(&info.usage);
+  info.elapsed_ms =
+      (size_t)(mii_platform_clock_ms() - atomic_load_explicit(&started_at, memory_order_relaxed));
+  info.commit_bytes = (size_t)committed.current;
+  info.peak_commit_bytes = (size_t)committed.peak;
+  if (info.usage.rss_bytes == 0) info.usage.rss_bytes = info.commit_bytes;
+  if (info.usage.peak_rss_bytes < info.usage.rss_bytes)
+    info.usage.peak_rss_bytes = info.usage.rss_bytes;
+  return info;
+}
+
+static void tell(size_t* to, size_t value) {
+  if (to != NULL) *to = value;
+}
+
+void mi_process_info(size_t* elapsed_msecs, size_t* user_msecs, size_t* system_msecs,
+                     size_t* current_rss, size_t* peak_rss, size_t* current_commit,
+                     size_t* peak_commit, size_t* page_faults) {
+  mi_stats_t stats;
+  mii_stats_fill(&stats, (stats_scope_t){0});
+  const process_info_t info = mii_process_info(stats.committed);
+  tell(elapsed_msecs, info.elapsed_ms);
+  tell(user_msecs, info.usage.user_ms);
+  tell(system_msecs, info.usage.system_ms);
+  tell(current_rss, info.usage.rss_bytes);
+  tell(peak_rss, info.usage.peak_rss_bytes);
+  tell(current_commit, info.commit_bytes);
+  tell(peak_commit, info.peak_commit_bytes);
+  tell(page_faults, info.usage.page_faults_major);
+}
+
+// Printing ---------------------------------------------------------------------------------------------
+
+static void print(mi_output_fun* out, void* arg, const char* about, stats_scope_t scope) {
+  mi_stats_t stats;
+  mii_stats_fill(&stats, scope);
+  mii_stats_print(out, arg, about, &stats);
 }
 
 void mi_stats_print_out(mi_output_fun* out, void* arg) {
-  const output_t o = {out, arg};
-  stats_t stats;
-  mii_stats_collect(&stats);
-  mii_print(out, arg, "mimalloc statistics\n");
-  print_classes(o, &stats);
-  print_memory(o, &stats);
-  print_process(o);
+  print(out, arg, "subproc 0", (stats_scope_t){0});
 }
 
-void mi_stats_print(void* out) {
-  const bool is_default = out == NULL || out == (void*)stdout || out == (void*)stderr;
-  mi_output_fun* function = NULL;
-  if (!is_default) memcpy(&function, &out, sizeof function);  // ISO C has no such cast
-  mi_stats_print_out(function, NULL);
+void mi_heap_stats_print_out(mi_heap_t* heap, mi_output_fun* out, void* arg) {
+  print(out, arg, "heap 0", scope_of(heap));
+}
+
+void mi_thread_stats_print_out(mi_output_fun* out, void* arg) {
+  mi_thread_init();
+  print(out, arg, "theap", (stats_scope_t){.owner = mii_theap_tag(mii_theap_mine)});
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // stats.h - what the process has and what it did, counted when asked
 //
-// Nothing is counted on malloc and free: this walks the page records. While other threads run, each
-// figure is that of some moment during the walk; live blocks include the unfinished list that a thread
-// holds per class.
+// Nothing is counted on malloc and free: this walks the records of what is in use. While other threads
+// run, each figure is that of some moment during the walk; live blocks include those that a thread holds
+// ready (at most one list per class) or on their way back.
 #ifndef MI_STATS_H
 #define MI_STATS_H
 
 #include "base/size_class.h"
+#include "mimalloc-stats.h"
+#include "platform/platform.h"
+#include "space/record.h"
 
 typedef struct amount_s {
   size_t count;
@@ -27,15 +30,53 @@ typedef struct stats_s {
   amount_t live_in_pages;                   // sums of the above
   amount_t pages;
   amount_t threaded;
+  amount_t abandoned;    // the pages among them that no thread owns
+  size_t touched_bytes;  // of the pages
   amount_t runs;
+  size_t run_bytes;  // that may be resident, of run areas
   amount_t huge;
   total_t handed;         // blocks of pages handed out since the start, by lists
-  amount_t dirty_slices;  // slices that may be resident
+  total_t handed_large;   // runs and huge blocks
+  amount_t warm_slices;   // free, and may be resident
+  amount_t dirty_slices;  // the same of all, in use or not
+  size_t theaps_made;
+  size_t theaps_used;
+  size_t segments;
   size_t reserved_bytes;
   size_t opened_bytes;
   size_t meta_bytes;
 } stats_t;
 
-void mii_stats_collect(stats_t* stats);
+// What of it is wanted. Zero-filled: all.
+typedef struct stats_scope_s {
+  const heap_t* heap;  // pages of this heap
+  uintptr_t owner;     // pages that this theap owns
+} stats_scope_t;
+
+void mii_stats_collect(stats_t* stats, stats_scope_t scope);
+
+// Memory that the system has given us, as far as it was used.
+size_t mii_stats_committed(const stats_t* stats);
+
+// The public struct, with size and version; peaks are those of all snapshots if the scope is all.
+void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope);
+
+bool mii_stats_header_fits(const mi_stats_t* public_stats);
+
+typedef struct process_info_s {
+  size_t elapsed_ms;
+  size_t commit_bytes;
+  size_t peak_commit_bytes;
+  platform_usage_t usage;
+} process_info_t;
+
+// `committed` is what the snapshot says.
+process_info_t mii_process_info(mi_stat_count_t committed);
+
+// Note the time.
+void mii_stats_start(void);
+
+// Print as text; the first line says what it is about.
+void mii_stats_print(mi_output_fun* out, void* arg, const char* about, const mi_stats_t* stats);
 
 #endif

@@ -101,8 +101,13 @@ MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
     if (size_class < CLASS_COUNT) return take_from_page(theap, size_class);
   }
   mii_theap_beat(theap);
-  void* const p = take_unpaged(theap, want, zero);
-  return p != NULL ? p : take_unpaged_under_pressure(theap, want, zero);
+  void* p = take_unpaged(theap, want, zero);
+  if (p == NULL) p = take_unpaged_under_pressure(theap, want, zero);
+  if (p != NULL) {
+    theap->large_handed++;
+    theap->large_bytes += mii_align_up(want.size, UNIT_BYTES);
+  }
+  return p;
 }
 
 MI_INLINE size_t raw_bytes(const void* p);

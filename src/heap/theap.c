@@ -136,33 +136,6 @@ static void note_wake(theap_t* theap, bool by_others) {
   theap->remote_wakes = (uint8_t)(by_others ? seen + (UINT8_MAX - seen) / 16 : seen - seen / 16);
 }
 
-static bool is_shorter(const block_t* list, uint32_t length) {
-  for (; list != NULL && length > 0; length--) list = list->next;
-  return length > 0;
-}
-
-// A page of few blocks would wake for each of them. True if the block just freed is loose now: not if the list
-// is long enough without it.
-static bool loosen(theap_t* theap, page_t* page) {
-  const uint32_t size_class = page->size_class;
-  if (page->state != PAGE_ASLEEP || mii_class_wake_count(size_class) > 1 || theap->keeps_nothing
-      || !is_shorter(theap->list[size_class], mii_class_loose_count(size_class))) {
-    return false;
-  }
-  block_t* const block = page->local_free;
-  page->local_free = block->next;
-  page->needed = 1;
-  mii_theap_add_loose(theap, size_class, block);
-  return true;
-}
-
-void mii_theap_wake(theap_t* theap, page_t* page) {
-  note_wake(theap, false);
-  if (loosen(theap, page)) return;
-  mii_page_count_local(page);
-  hold_ready_or_end(theap, page);
-}
-
 // The list -----------------------------------------------------------------------------------------
 
 static uint32_t loose_max(const page_t* page) { return mii_class_loose_count(page->size_class); }
@@ -249,6 +222,39 @@ static uint32_t return_blocks(theap_t* theap, uint32_t size_class, uint32_t coun
   return count;
 }
 
+static bool is_shorter(const block_t* list, uint32_t length) {
+  for (; list != NULL && length > 0; length--) list = list->next;
+  return length > 0;
+}
+
+// A page of few blocks would wake for each of them. True if the block just freed is loose now: not if the list
+// is long enough without it.
+static bool loosen(theap_t* theap, page_t* page) {
+  const uint32_t size_class = page->size_class;
+  if (page->state != PAGE_ASLEEP || mii_class_wake_count(size_class) > 1 || theap->keeps_nothing
+      || !is_shorter(theap->list[size_class], mii_class_loose_count(size_class))) {
+    return false;
+  }
+  block_t* const block = page->local_free;
+  page->local_free = block->next;
+  page->needed = 1;
+  mii_theap_add_loose(theap, size_class, block);
+  return true;
+}
+
+// A thread that frees each block before it takes the next one would never refill, and its heart not beat: once
+// in 256 times the list goes back.
+void mii_theap_wake(theap_t* theap, page_t* page) {
+  const uint32_t size_class = page->size_class;
+  note_wake(theap, false);
+  if (loosen(theap, page)) {
+    if (++theap->loosened == 0) return_blocks(theap, size_class, UINT32_MAX);
+    return;
+  }
+  mii_page_count_local(page);
+  hold_ready_or_end(theap, page);
+}
+
 // The loose blocks are the first of a list; of others' there are at most as many as room was taken.
 static void give_loose_of(theap_t* theap, uint32_t size_class) {
   const uint32_t most = mii_class_loose_count(size_class);
@@ -264,6 +270,10 @@ void mii_theap_give_loose(theap_t* theap, uint32_t class_max) {
     theap->loose_class = (theap->loose_class + 1) % CLASS_COUNT;
     give_loose_of(theap, theap->loose_class);
   }
+}
+
+void mii_theap_give_lists(theap_t* theap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) return_blocks(theap, c, UINT32_MAX);
 }
 
 // Other threads ------------------------------------------------------------------------------------

@@ -41,12 +41,15 @@ struct theap_s {
   uint64_t next_sweep_ms;   // owner
   uint64_t blocks_handed;   // owner, read racily for statistics: blocks put into list[]
   uint64_t bytes_handed;    // owner, read racily for statistics
+  uint64_t large_handed;    // owner, read racily for statistics: runs and huge blocks
+  uint64_t large_bytes;     // owner, read racily for statistics
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
   uint8_t room[CLASS_COUNT];        // owner: blocks that may still go straight onto the list
   uint8_t arrivals[CLASS_COUNT];    // owner: pages of the class that came so far, modulo 256
   uint32_t page_count;              // owner: pages it has
   uint8_t remote_wakes;             // owner: of the last wakes, how many were others', of 255
+  uint8_t loosened;                 // owner: own blocks that went onto a list, modulo 256
   uint32_t sweep_class;             // owner: where the next look at sleepers begins
   uint32_t loose_class;             // owner: where the next look for loose blocks begins
   bool in_deferred_free;            // owner
@@ -95,6 +98,9 @@ static inline bool mii_theap_keep_loose(theap_t* theap, uint32_t size_class, blo
   mii_theap_add_loose(theap, size_class, block);
   return true;
 }
+
+// Give all lists back to their pages, so that nothing is held ready.
+void mii_theap_give_lists(theap_t* theap);
 
 // Give the loose blocks of the next `class_max` classes back to their pages.
 void mii_theap_give_loose(theap_t* theap, uint32_t class_max);

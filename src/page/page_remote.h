@@ -32,7 +32,25 @@ static inline void mii_page_collect_remote(page_t* page) {
   if (MI_UNLIKELY((word & MI_REMOTE_COUNT) != 0)) mii_page_take_remote(page);
 }
 
-// The same without a look at the blocks: their list, not counted. For page_thaw.c.
+// How many blocks others have freed that the owner has not taken yet. Any thread.
+static inline uint32_t mii_page_remote_count(const page_t* page) {
+  const _Atomic(uint64_t)* const remote = &mii_slice_cold(mii_page_slice(page))->remote;
+  const uint64_t word = atomic_load_explicit(remote, memory_order_relaxed);
+  return (uint32_t)((word & MI_REMOTE_COUNT) / (MI_REMOTE_COUNT & (0 - MI_REMOTE_COUNT)));
+}
+
+// How many blocks of the page are neither free nor freed by others, as far as is known. Those that a theap
+// holds in a list count. Any thread.
+MI_NO_TSAN static inline uint32_t mii_page_live_count(const page_t* page) {
+  const uint32_t back = (uint32_t)page->armed - page->needed + mii_page_remote_count(page);
+  const uint32_t out = page->out;
+  return out >= back && out <= mii_page_capacity(page) ? out - back : 0;
+}
+
+// The first of the blocks that others have freed and the owner has not taken yet; they stay where they are.
+block_t* mii_page_peek_remote(const page_t* page);
+
+// As mii_page_take_remote, without a look at the blocks: their list, not counted. For page_thaw.c.
 block_t* mii_page_detach_remote(page_t* page);
 
 // Owner, which has taken the page off its wake list: the same, and from now on pushes may queue the

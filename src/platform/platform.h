@@ -124,6 +124,7 @@ bool mii_platform_is_first_function(const char* name, platform_function_t* funct
 platform_function_t* mii_platform_cxx_function(const char* name);
 
 typedef struct platform_usage_s {
+  size_t rss_bytes;  // 0 if the system does not tell
   size_t peak_rss_bytes;
   size_t page_faults_minor;
   size_t page_faults_major;

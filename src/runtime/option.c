@@ -3,6 +3,11 @@
 //
 // A value comes, weakest first, from the table, mii_option_set_default, the environment, and
 // mii_option_set. Options are plain numbers that any thread may read at any time.
+//
+// The table has all the options of mimalloc 3, so that every program and every environment written for it
+// is understood. Where we have no such mechanism, the table says why the option has no effect.
+//
+// Tests: tests/unit/runtime/option_test.c, tests/api/options_test.c
 #include "runtime/option.h"
 #include "base/config.h"
 #include "base/format.h"
@@ -12,15 +17,107 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static const option_description_t table[] = {
-    {mi_option_show_errors, "show_errors", NULL, MI_CFG_SHOW_ERRORS || MI_ASSERT_LEVEL > 0},
-    {mi_option_show_stats, "show_stats", NULL, 0},
-    {mi_option_verbose, "verbose", NULL, 0},
-    {mi_option_purge_delay, "purge_delay", "reset_delay", 1000},
-    {mi_option_max_errors, "max_errors", NULL, 32},
-    {mi_option_max_warnings, "max_warnings", NULL, 32},
+enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
+
+#define MI_OPTION(name, initial) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, NULL}
+#define MI_NO_OPTION(name, initial, why) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, (why)}
+#define MI_NO_START_OPTION(name, initial, why) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, true, (why)}
+#define MI_NO_SIZE(name, initial, fixed, why) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_SIZE, (fixed), (why)}
+
+static const char unused_by_all[] = "mimalloc 3 does not use it either";
+static const char no_arenas[] = "there is one range of addresses, opened in steps";
+static const char no_huge[] = "huge OS pages are not reserved at the start";
+static const char no_numa[] = "memory is placed where a thread first touches it";
+static const char no_guard[] = "guard pages behind blocks are not built";
+static const char no_count[] = "the number of pages that a thread keeps is adapted";
+
+static const option_description_t table[_mi_option_last] = {
+    MI_OPTION(show_errors, MI_CFG_SHOW_ERRORS || MI_ASSERT_LEVEL > 0),
+    MI_OPTION(show_stats, 0),
+    MI_OPTION(verbose, 0),
+    MI_NO_OPTION(deprecated_eager_commit, 1, unused_by_all),
+    MI_NO_OPTION(arena_eager_commit, 2, no_arenas),
+    MI_NO_OPTION(purge_decommits, 1, "purged memory always goes back at once"),
+    MI_NO_OPTION(allow_large_os_pages, 0, "the system decides about large OS pages"),
+    MI_NO_START_OPTION(reserve_huge_os_pages, 0, no_huge),
+    MI_NO_START_OPTION(reserve_huge_os_pages_at, -1, no_huge),
+    MI_NO_SIZE(reserve_os_memory, 0, true, no_arenas),
+    MI_NO_OPTION(deprecated_segment_cache, 0, unused_by_all),
+    MI_NO_OPTION(deprecated_page_reset, 0, unused_by_all),
+    MI_NO_OPTION(deprecated_abandoned_page_purge, 0, unused_by_all),
+    MI_NO_OPTION(deprecated_segment_reset, 0, unused_by_all),
+    MI_NO_OPTION(deprecated_eager_commit_delay, 1, unused_by_all),
+    MI_OPTION(purge_delay, 1000),
+    MI_NO_START_OPTION(use_numa_nodes, 0, no_numa),
+    MI_NO_OPTION(disallow_os_alloc, 0, no_arenas),
+    MI_NO_OPTION(os_tag, 100, "of macOS only"),
+    MI_OPTION(max_errors, 32),
+    MI_OPTION(max_warnings, 32),
+    MI_NO_OPTION(deprecated_max_segment_reclaim, 10, unused_by_all),
+    MI_NO_OPTION(destroy_on_exit, 0, "the system takes all memory at the end of the process"),
+    MI_NO_SIZE(arena_reserve, IS_32_BIT ? KIB_PER_GIB / 8 : KIB_PER_GIB, false, no_arenas),
+    MI_NO_OPTION(arena_purge_mult, 1, no_arenas),
+    MI_NO_OPTION(deprecated_purge_extend_delay, 1, unused_by_all),
+    MI_NO_OPTION(disallow_arena_alloc, 0, no_arenas),
+    MI_NO_OPTION(retry_on_oom, 400, "of Windows only"),
+    MI_NO_OPTION(visit_abandoned, 0, "abandoned blocks can always be visited"),
+    MI_NO_OPTION(guarded_min, 0, no_guard),
+    MI_NO_OPTION(guarded_max, 1024L * 1024 * 1024, no_guard),
+    MI_NO_OPTION(guarded_precise, 0, no_guard),
+    MI_NO_OPTION(guarded_sample_rate, 0, no_guard),
+    MI_NO_OPTION(guarded_sample_seed, 0, no_guard),
+    MI_NO_OPTION(generic_collect, 10000, "every 64th slow path tidies up a little"),
+    MI_NO_OPTION(page_reclaim_on_free, 0,
+                 "pages without a thread are taken when blocks are needed"),
+    MI_NO_OPTION(page_full_retain, 2, no_count),
+    MI_NO_OPTION(page_max_candidates, 4, "two pages are compared"),
+    MI_NO_START_OPTION(max_vabits, 0, "no table depends on the width of addresses"),
+    MI_NO_START_OPTION(pagemap_commit, 0, "any pointer can always be checked"),
+    MI_NO_OPTION(page_commit_on_demand, 0, "pages are always touched 4 KiB at a time"),
+    MI_NO_OPTION(page_max_reclaim, -1, no_count),
+    MI_NO_OPTION(page_cross_thread_max_reclaim, 32, no_count),
+    MI_NO_START_OPTION(allow_thp, 1, "the system decides about large OS pages"),
+    MI_NO_SIZE(minimal_purge_size, 0, false, "whole free slices are purged, 64 KiB"),
+    MI_NO_SIZE(arena_max_object_size, IS_32_BIT ? KIB_PER_GIB / 4 : 2 * KIB_PER_GIB, false,
+               no_arenas),
+    MI_NO_OPTION(arena_is_numa_local, 0, no_numa),
 };
-enum { OPTION_COUNT = sizeof table / sizeof table[0] };
+enum { OPTION_COUNT = _mi_option_last };
+
+// Names of older versions. _mi_option_last: what the option was about does not exist any more.
+typedef struct old_name_s {
+  const char* name;
+  mi_option_t option;
+} old_name_t;
+
+static const old_name_t old_names[] = {
+    {"eager_region_commit", mi_option_arena_eager_commit},
+    {"reset_decommits", mi_option_purge_decommits},
+    {"large_os_pages", mi_option_allow_large_os_pages},
+    {"reset_delay", mi_option_purge_delay},
+    {"decommit_delay", mi_option_purge_delay},
+    {"limit_os_alloc", mi_option_disallow_os_alloc},
+    {"abandoned_reclaim_on_free", mi_option_page_reclaim_on_free},
+    {"decommit_extend_delay", mi_option_deprecated_purge_extend_delay},
+    {"purge_extend_delay", mi_option_deprecated_purge_extend_delay},
+    {"eager_commit", mi_option_deprecated_eager_commit},
+    {"eager_commit_delay", mi_option_deprecated_eager_commit_delay},
+    {"segment_cache", mi_option_deprecated_segment_cache},
+    {"segment_reset", mi_option_deprecated_segment_reset},
+    {"page_reset", mi_option_deprecated_page_reset},
+    {"abandoned_page_purge", mi_option_deprecated_abandoned_page_purge},
+    {"abandoned_page_reset", mi_option_deprecated_abandoned_page_purge},
+    {"max_segment_reclaim", mi_option_deprecated_max_segment_reclaim},
+    {"cache_reset", _mi_option_last},
+    {"allow_decommit", _mi_option_last},
+    {"segment_decommit_delay", _mi_option_last},
+    {"target_segments_per_thread", _mi_option_last},
+};
+enum { OLD_NAME_COUNT = sizeof old_names / sizeof old_names[0] };
 
 typedef enum value_source_e {
   FROM_TABLE,
@@ -34,39 +131,60 @@ static struct option_value_s {
   _Atomic(uint8_t) source;  // atomic: a value_source_t; release after the value, acquire before it
 } values[OPTION_COUNT];
 
-// The place of an option in the table, or OPTION_COUNT.
-static size_t place_of(mi_option_t option) {
-  size_t i = 0;
-  while (i < OPTION_COUNT && table[i].option != option) i++;
-  return i;
-}
+static _Atomic(bool) is_fixed;  // atomic: relaxed; set once
 
-static void store(size_t place, long value, value_source_t source) {
-  atomic_store_explicit(&values[place].value, value, memory_order_relaxed);
-  atomic_store_explicit(&values[place].source, (uint8_t)source, memory_order_release);
-}
+static bool is_option(mi_option_t option) { return (size_t)option < OPTION_COUNT; }
 
 static value_source_t source_of(size_t place) {
   return (value_source_t)atomic_load_explicit(&values[place].source, memory_order_acquire);
 }
 
 long mii_option_get(mi_option_t option) {
-  const size_t place = place_of(option);
-  if (place == OPTION_COUNT) return 0;
-  if (source_of(place) == FROM_TABLE) return table[place].initial;
-  return atomic_load_explicit(&values[place].value, memory_order_relaxed);
+  if (!is_option(option)) return 0;
+  if (source_of(option) == FROM_TABLE) return table[option].initial;
+  return atomic_load_explicit(&values[option].value, memory_order_relaxed);
 }
 
 bool mii_option_is_on(mi_option_t option) { return mii_option_get(option) != 0; }
 
-void mii_option_set(mi_option_t option, long value) {
-  const size_t place = place_of(option);
-  if (place < OPTION_COUNT) store(place, value, FROM_PROGRAM);
+size_t mii_option_get_size(mi_option_t option) {
+  const long value = mii_option_get(option);
+  if (value <= 0) return 0;
+  const size_t unit = table[option].kind == OPTION_SIZE ? 1024 : 1;
+  return (size_t)value > PTRDIFF_MAX / unit ? PTRDIFF_MAX : (size_t)value * unit;
 }
 
-void mii_option_set_default(mi_option_t option, long value) {
-  const size_t place = place_of(option);
-  if (place < OPTION_COUNT && source_of(place) <= FROM_DEFAULT) store(place, value, FROM_DEFAULT);
+static void store_alone(size_t place, long value, value_source_t source) {
+  atomic_store_explicit(&values[place].value, value, memory_order_relaxed);
+  atomic_store_explicit(&values[place].source, (uint8_t)source, memory_order_release);
+}
+
+// The bounds of what is guarded pull each other along.
+static void store(mi_option_t option, long value, value_source_t source) {
+  store_alone(option, value, source);
+  if (option == mi_option_guarded_min && mii_option_get(mi_option_guarded_max) < value)
+    store_alone(mi_option_guarded_max, value, source);
+  if (option == mi_option_guarded_max && mii_option_get(mi_option_guarded_min) > value)
+    store_alone(mi_option_guarded_min, value, source);
+}
+
+void mii_option_fix(void) { atomic_store_explicit(&is_fixed, true, memory_order_relaxed); }
+
+static bool may_be_set(mi_option_t option) {
+  if (!is_option(option)) return false;
+  return !table[option].is_fixed || !atomic_load_explicit(&is_fixed, memory_order_relaxed);
+}
+
+bool mii_option_set(mi_option_t option, long value) {
+  if (!may_be_set(option)) return false;
+  store(option, value, FROM_PROGRAM);
+  return true;
+}
+
+bool mii_option_set_default(mi_option_t option, long value) {
+  if (!may_be_set(option)) return false;
+  if (source_of(option) <= FROM_DEFAULT) store(option, value, FROM_DEFAULT);
+  return true;
 }
 
 const option_description_t* mii_option_describe(size_t index) {
@@ -94,24 +212,65 @@ static bool parse_word(const char* text, long* value) {
   return false;
 }
 
-// Decimal, sign allowed; saturates.
-static bool parse_number(const char* text, long* value) {
+// Decimal, sign allowed; saturates. What is behind it goes to *rest; false if there is no number.
+static bool parse_digits(const char* text, long* value, const char** rest) {
   while (*text == ' ' || *text == '\t') text++;
   const bool negative = *text == '-';
   if (*text == '-' || *text == '+') text++;
-  if (*text == '\0') return false;
+  if (*text < '0' || *text > '9') return false;
   long n = 0;
   for (; *text >= '0' && *text <= '9'; text++) {
     const int digit = *text - '0';
     if (__builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) n = LONG_MAX;
   }
-  if (*text != '\0') return false;
   *value = negative ? -n : n;
+  *rest = text;
   return true;
 }
 
-bool mii_option_parse(const char* text, long* value) {
-  return parse_word(text, value) || parse_number(text, value);
+static bool parse_number(const char* text, long* value) {
+  const char* rest;
+  long number;
+  if (!parse_digits(text, &number, &rest) || *rest != '\0') return false;
+  *value = number;
+  return true;
+}
+
+// "", "K", "MB", "gib": the power of 1024; -1 if it is no unit.
+static int parse_unit(const char* text) {
+  static const char letters[] = "KMGT";
+  if (*text == '\0') return 0;
+  const char* const letter = strchr(letters, upper(*text));
+  if (letter == NULL) return -1;
+  const bool ends = equals_ignoring_case(text + 1, "") || equals_ignoring_case(text + 1, "b")
+                    || equals_ignoring_case(text + 1, "ib");
+  return ends ? (int)(letter - letters) + 1 : -1;
+}
+
+// In KiB, rounded up; at most PTRDIFF_MAX bytes.
+static long size_in_kib(long number, int power) {
+  const long most = (long)(PTRDIFF_MAX / 1024);
+  if (number <= 0) return 0;
+  if (power == 0) number = number / 1024 + (number % 1024 != 0);
+  for (; power > 1; power--) {
+    if (__builtin_mul_overflow(number, 1024, &number)) return most;
+  }
+  return number < most ? number : most;
+}
+
+static bool parse_size(const char* text, long* value) {
+  const char* rest;
+  long number;
+  if (!parse_digits(text, &number, &rest)) return false;
+  const int power = parse_unit(rest);
+  if (power < 0) return false;
+  *value = size_in_kib(number, power);
+  return true;
+}
+
+bool mii_option_parse(const char* text, option_kind_t kind, long* value) {
+  if (parse_word(text, value)) return true;
+  return kind == OPTION_SIZE ? parse_size(text, value) : parse_number(text, value);
 }
 
 // The environment --------------------------------------------------------------------------------
@@ -122,51 +281,60 @@ static const char* environment_of(const char* option_name) {
   return mii_platform_environment(name);
 }
 
-typedef struct reading_s {
-  const char* text;  // NULL: not in the environment
-  bool is_old_name;
-} reading_t;
-
-static reading_t look_up(const option_description_t* option) {
-  const char* const text = environment_of(option->name);
-  if (text != NULL || option->old_name == NULL) return (reading_t){text, false};
-  return (reading_t){environment_of(option->old_name), true};
-}
-
-static void read_option(size_t place) {
-  const reading_t reading = look_up(&table[place]);
-  long value;
-  if (reading.text == NULL || source_of(place) == FROM_PROGRAM) return;
-  if (mii_option_parse(reading.text, &value)) store(place, value, FROM_ENVIRONMENT);
-}
-
-static void warn_of_option(const option_description_t* option) {
-  const reading_t reading = look_up(option);
-  long value;
-  if (reading.text == NULL) return;
-  if (!mii_option_parse(reading.text, &value)) {
-    mii_warn("environment option mimalloc_%s has an invalid value: %s\n", option->name,
-             reading.text);
+// What the environment says under the option's own name, else under the first old one that is there.
+static const char* text_of(mi_option_t option) {
+  const char* text = environment_of(table[option].name);
+  for (size_t i = 0; i < OLD_NAME_COUNT && text == NULL; i++) {
+    if (old_names[i].option == option) text = environment_of(old_names[i].name);
   }
-  if (reading.is_old_name) {
-    mii_warn("environment option mimalloc_%s is deprecated: use mimalloc_%s instead\n",
-             option->old_name, option->name);
+  return text;
+}
+
+static void read_option(mi_option_t option) {
+  const char* const text = text_of(option);
+  long value;
+  if (text == NULL || source_of(option) == FROM_PROGRAM) return;
+  if (mii_option_parse(text, table[option].kind, &value)) store(option, value, FROM_ENVIRONMENT);
+}
+
+static void warn_of_option(mi_option_t option) {
+  const option_description_t* const about = &table[option];
+  const char* const text = text_of(option);
+  long value;
+  if (text == NULL) return;
+  if (!mii_option_parse(text, about->kind, &value)) {
+    mii_warn("environment option mimalloc_%s has an invalid value: %s\n", about->name, text);
+  } else if (about->no_effect != NULL && environment_of(about->name) != NULL) {
+    mii_verbose("environment option mimalloc_%s has no effect: %s\n", about->name,
+                about->no_effect);
+  }
+}
+
+static void warn_of_old_name(const old_name_t* old) {
+  if (environment_of(old->name) == NULL) return;
+  const option_description_t* const now = is_option(old->option) ? &table[old->option] : NULL;
+  if (now == NULL || now->no_effect == unused_by_all) {
+    mii_warn("environment option mimalloc_%s has no effect any more\n", old->name);
+  } else if (environment_of(now->name) == NULL) {
+    mii_warn("environment option mimalloc_%s is deprecated: use mimalloc_%s instead\n", old->name,
+             now->name);
   }
 }
 
 // Does the entry set the variable MIMALLOC_<name>?
 static bool is_variable_of(const char* entry_name, const char* name) {
-  if (name == NULL) return false;
   while (*name != '\0' && upper(*entry_name) == upper(*name)) entry_name++, name++;
   return *name == '\0' && *entry_name == '=';
 }
 
 static bool is_known(const char* entry_name) {
   for (size_t i = 0; i < OPTION_COUNT; i++) {
-    if (is_variable_of(entry_name, table[i].name) || is_variable_of(entry_name, table[i].old_name))
-      return true;
+    if (is_variable_of(entry_name, table[i].name)) return true;
   }
-  return false;
+  for (size_t i = 0; i < OLD_NAME_COUNT; i++) {
+    if (is_variable_of(entry_name, old_names[i].name)) return true;
+  }
+  return is_variable_of(entry_name, "disable_redirect");  // for the redirection module of Windows
 }
 
 static void warn_of_unknown(const char* entry) {
@@ -191,12 +359,13 @@ static bool is_read;  // lock: the caller's, only start.c calls
 void mii_option_start(bool is_privileged) {
   if (is_privileged || is_read || !mii_platform_has_environment()) return;
   is_read = true;
-  for (size_t i = 0; i < OPTION_COUNT; i++) read_option(i);
+  for (size_t i = 0; i < OPTION_COUNT; i++) read_option((mi_option_t)i);
 }
 
 void mii_option_warn(void) {
   if (!is_read) return;
-  for (size_t i = 0; i < OPTION_COUNT; i++) warn_of_option(&table[i]);
+  for (size_t i = 0; i < OPTION_COUNT; i++) warn_of_option((mi_option_t)i);
+  for (size_t i = 0; i < OLD_NAME_COUNT; i++) warn_of_old_name(&old_names[i]);
   const char* entry;
   for (size_t i = 0; (entry = mii_platform_environment_entry(i)) != NULL; i++)
     warn_of_unknown(entry);

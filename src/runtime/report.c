@@ -110,14 +110,25 @@ static bool is_to_show(_Atomic(long)* shown, mi_option_t limit_option) {
   return atomic_fetch_add_explicit(shown, 1, memory_order_relaxed) < limit || limit < 0;
 }
 
+enum { MESSAGE_BYTES = 512 };
+
+// One message is one line of what can be read, also if it holds somebody else's text and was cut off.
+static void write_message(char* text, size_t length) {
+  for (size_t i = 0; i + 1 < length; i++) {
+    if ((unsigned char)text[i] < ' ' || text[i] == 0x7F) text[i] = '?';
+  }
+  if (length + 1 == MESSAGE_BYTES) text[length - 1] = '\n';
+  write_text(NULL, NULL, text);
+}
+
 static void show(const char* kind, const char* format, va_list args) {
-  char text[512];
+  char text[MESSAGE_BYTES];
   size_t prefix = mii_format(text, sizeof text, "mimalloc: %s: ", kind);
   const uintptr_t thread = mii_platform_thread_id();
   if (main_thread != 0 && thread != main_thread)
     prefix += mii_format(text + prefix, sizeof text - prefix, "thread 0x%zx: ", (size_t)thread);
-  mii_format_list(text + prefix, sizeof text - prefix, format, args);
-  write_text(NULL, NULL, text);
+  const size_t length = mii_format_list(text + prefix, sizeof text - prefix, format, args);
+  write_message(text, prefix + length);
 }
 
 void mii_warn(const char* format, ...) {
@@ -126,6 +137,17 @@ void mii_warn(const char* format, ...) {
   va_start(args, format);
   show("warning", format, args);
   va_end(args);
+}
+
+void mii_verbose(const char* format, ...) {
+  if (!mii_option_is_on(mi_option_verbose)) return;
+  char text[MESSAGE_BYTES];
+  const size_t prefix = mii_format(text, sizeof text, "mimalloc: ");
+  va_list args;
+  va_start(args, format);
+  const size_t length = mii_format_list(text + prefix, sizeof text - prefix, format, args);
+  va_end(args);
+  write_message(text, prefix + length);
 }
 
 // Returns whether the program handles errors itself.

@@ -23,6 +23,9 @@ void mii_misuse(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;
 
 void mii_warn(const char* format, ...) MI_PRINTF(1, 2) MI_COLD;
 
+// What is no error; shown with the option verbose only.
+void mii_verbose(const char* format, ...) MI_PRINTF(1, 2) MI_COLD;
+
 // Text for `out`, or for the registered output function if `out` is NULL.
 void mii_print(mi_output_fun* out, void* arg, const char* format, ...) MI_PRINTF(3, 4);
 

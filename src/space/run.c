@@ -511,12 +511,26 @@ MI_NO_TSAN run_count_t mii_run_count(uint32_t segment) {
   run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
   for (uint32_t i = 0; area != NULL && i < AREA_WORDS; i++) {
     uint64_t starts = atomic_load_explicit(&area->starts[i], memory_order_relaxed);
+    total.dirty_bytes += (size_t)mii_count_bits(area->dirty[i]) * UNIT_BYTES;
     for (; starts != 0; starts &= starts - 1) {
       total.count++;
       total.bytes += (size_t)area->length[i * 64 + mii_lowest_bit(starts)] * UNIT_BYTES;
     }
   }
   return total;
+}
+
+MI_NO_TSAN uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* count) {
+  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  for (; area != NULL && unit < AREA_UNITS; unit = (unit / 64 + 1) * 64) {
+    const uint64_t starts =
+        atomic_load_explicit(&area->starts[unit / 64], memory_order_relaxed) >> unit % 64;
+    if (starts == 0) continue;
+    unit += mii_lowest_bit(starts);
+    *count = area->length[unit];
+    return unit;
+  }
+  return NO_RUN;
 }
 
 // Purge --------------------------------------------------------------------------------------------

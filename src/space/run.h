@@ -33,12 +33,18 @@ bool mii_run_resize(void* p, uint32_t count);
 // busy with it.
 bool mii_run_purge(uint32_t segment);
 
-// Live runs of the segment, if it is a run area.
+// Live runs of the segment, if it is a run area, and how much of it may be resident.
 typedef struct run_count_s {
   size_t count;
   size_t bytes;
+  size_t dirty_bytes;
 } run_count_t;
 run_count_t mii_run_count(uint32_t segment);
+
+// The first live run of a run area that begins at `unit` or later; its units are in *count. Units are numbered
+// in the segment. NO_RUN if there is none.
+static const uint32_t NO_RUN = UINT32_MAX;
+uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* count);
 
 // Taken by fork, after mii_range_lock: every area there is.
 void mii_run_lock_all(void);

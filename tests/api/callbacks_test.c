@@ -334,6 +334,84 @@ static void deferred_free_is_called_in_the_thread_that_allocates(void** state) {
   assert_int_equal(seen.deepest, 1);
 }
 
+// --- how often the heart beats ---
+
+enum { BEAT_OF_ONE_SIZE = 8192 + 1, BEAT_OF_ALL_SIZES = 40 * 1000 + 1 };
+
+static int allocations;  // since the last beat
+static int longest;
+
+static void mi_cdecl note_beat(bool force, unsigned long long heartbeat, void* arg) {
+  (void)force;
+  (void)heartbeat;
+  (void)arg;
+  allocations = 0;
+}
+
+static void* allocate_for_beats(size_t size) {
+  if (++allocations > longest) longest = allocations;
+  return mi_malloc(size);
+}
+
+static void measure_beats(void) {
+  allocations = longest = 0;
+  mi_register_deferred_free(&note_beat, NULL);
+}
+
+static void blocks_that_are_kept_meet_a_beat(void** state) {
+  (void)state;
+  enum { COUNT = 10 * 1000 };
+  static void* blocks[COUNT];
+  for (size_t size = 8; size <= 40 * KiB; size += size / 3 + 5) {
+    const size_t count = size > KiB ? COUNT / 20 : COUNT;
+    measure_beats();
+    for (size_t i = 0; i < count; i++) blocks[i] = allocate_for_beats(size);
+    mi_register_deferred_free(NULL, NULL);
+    for (size_t i = 0; i < count; i++) mi_free(blocks[i]);
+    assert_true(longest <= BEAT_OF_ONE_SIZE);
+  }
+}
+
+static void blocks_that_are_freed_at_once_meet_a_beat(void** state) {
+  (void)state;
+  for (size_t size = 8; size <= 40 * KiB; size += size / 3 + 5) {
+    measure_beats();
+    for (int i = 0; i < 2 * BEAT_OF_ONE_SIZE; i++) mi_free(allocate_for_beats(size));
+    mi_register_deferred_free(NULL, NULL);
+    if (longest > BEAT_OF_ONE_SIZE) fail_msg("size %zu: %d allocations", size, longest);
+  }
+}
+
+static void blocks_of_all_sizes_meet_a_beat(void** state) {
+  (void)state;
+  enum { KEPT = 500 };
+  static void* blocks[KEPT];
+  for (size_t kept = 5; kept <= KEPT; kept *= 10) {
+    uint32_t random = 1;
+    measure_beats();
+    for (int i = 0; i < 2 * BEAT_OF_ALL_SIZES; i++) {
+      random = random * 1664525u + 1013904223u;
+      const size_t k = (random >> 8) % kept;
+      mi_free(blocks[k]);
+      blocks[k] = allocate_for_beats((size_t)8 << (random >> 20) % 12 << (random >> 30) % 2);
+    }
+    mi_register_deferred_free(NULL, NULL);
+    for (size_t i = 0; i < kept; i++) mi_free(blocks[i]), blocks[i] = NULL;
+    if (longest > BEAT_OF_ALL_SIZES) fail_msg("%zu blocks: %d allocations", kept, longest);
+  }
+}
+
+static void every_larger_block_is_a_beat(void** state) {
+  (void)state;
+  static const size_t sizes[] = {32 * KiB + 1, 100 * KiB, 2 * MiB};
+  for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+    measure_beats();
+    for (int n = 0; n < 100; n++) mi_free(allocate_for_beats(sizes[i]));
+    mi_register_deferred_free(NULL, NULL);
+    assert_int_equal(longest, 1);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(output_receives_the_text_of_statistics),
@@ -356,6 +434,10 @@ int main(void) {
       cmocka_unit_test(collect_calls_deferred_free_and_says_if_forced),
       cmocka_unit_test(deferred_free_may_collect),
       cmocka_unit_test(deferred_free_is_called_in_the_thread_that_allocates),
+      cmocka_unit_test(blocks_that_are_kept_meet_a_beat),
+      cmocka_unit_test(blocks_that_are_freed_at_once_meet_a_beat),
+      cmocka_unit_test(blocks_of_all_sizes_meet_a_beat),
+      cmocka_unit_test(every_larger_block_is_a_beat),
   };
   return cmocka_run_group_tests_name("api/callbacks", tests, be_silent, unregister_all);
 }

@@ -19,6 +19,8 @@ failures=0
 cat > "$work/api.c" <<'END'
 #include "mimalloc.h"
 #include "mimalloc.h"
+#include "mimalloc-stats.h"
+#include "mimalloc-stats.h"
 typedef struct point_s { int x, y; } point_t;
 int use_the_typed_macros(void);
 int use_the_typed_macros(void) {
@@ -46,8 +48,21 @@ void use_the_function_types(void) {
   mi_register_output(out, NULL); mi_register_error(error, NULL); mi_register_deferred_free(deferred, NULL);
   mi_stats_print_out(out, NULL); mi_options_print_out(out, NULL);
 }
+int64_t use_the_stats(void);
+int64_t use_the_stats(void) {
+  mi_stats_t_decl(stats);
+  int64_t sum = 0;
+  mi_stats_header_init(&stats);
+  if (!mi_stats_get(&stats)) return -1;
+#define MI_STAT_COUNT(name) sum += stats.name.current;
+#define MI_STAT_COUNTER(name) sum += stats.name.total;
+  MI_STAT_FIELDS()
+  mi_free(mi_stats_get_json(0, NULL)); mi_free(mi_heap_stats_get_json(NULL, 0, NULL));
+  return sum + stats.malloc_bins[MI_BIN_HUGE].peak + stats.chunk_bins[MI_CBIN_COUNT - 1].total;
+}
 END
 cp "$work/api.c" "$work/api.cpp"
+
 
 # The override macros, in front of and behind the system's headers, in C and C++.
 cat > "$work/override.c" <<'END'

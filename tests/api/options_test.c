@@ -7,6 +7,80 @@
 
 #include <ctype.h>
 
+// --- the table ---
+
+#define ON_32_BITS(a, b) (sizeof(void*) == 4 ? (a) : (b))
+
+static const struct option_row_s {
+  mi_option_t option;
+  int number;
+  const char* name;
+  long initial;
+} option_rows[] = {
+    {mi_option_show_errors, 0, "show_errors", MI_TEST_ASSERT_LEVEL > 0},
+    {mi_option_show_stats, 1, "show_stats", 0},
+    {mi_option_verbose, 2, "verbose", 0},
+    {mi_option_deprecated_eager_commit, 3, "deprecated_eager_commit", 1},
+    {mi_option_arena_eager_commit, 4, "arena_eager_commit", 2},
+    {mi_option_purge_decommits, 5, "purge_decommits", 1},
+    {mi_option_allow_large_os_pages, 6, "allow_large_os_pages", 0},
+    {mi_option_reserve_huge_os_pages, 7, "reserve_huge_os_pages", 0},
+    {mi_option_reserve_huge_os_pages_at, 8, "reserve_huge_os_pages_at", -1},
+    {mi_option_reserve_os_memory, 9, "reserve_os_memory", 0},
+    {mi_option_deprecated_segment_cache, 10, "deprecated_segment_cache", 0},
+    {mi_option_deprecated_page_reset, 11, "deprecated_page_reset", 0},
+    {mi_option_deprecated_abandoned_page_purge, 12, "deprecated_abandoned_page_purge", 0},
+    {mi_option_deprecated_segment_reset, 13, "deprecated_segment_reset", 0},
+    {mi_option_deprecated_eager_commit_delay, 14, "deprecated_eager_commit_delay", 1},
+    {mi_option_purge_delay, 15, "purge_delay", 1000},
+    {mi_option_use_numa_nodes, 16, "use_numa_nodes", 0},
+    {mi_option_disallow_os_alloc, 17, "disallow_os_alloc", 0},
+    {mi_option_os_tag, 18, "os_tag", 100},
+    {mi_option_max_errors, 19, "max_errors", 32},
+    {mi_option_max_warnings, 20, "max_warnings", 32},
+    {mi_option_deprecated_max_segment_reclaim, 21, "deprecated_max_segment_reclaim", 10},
+    {mi_option_destroy_on_exit, 22, "destroy_on_exit", 0},
+    {mi_option_arena_reserve, 23, "arena_reserve", ON_32_BITS(128, 1024) * 1024L},
+    {mi_option_arena_purge_mult, 24, "arena_purge_mult", 1},
+    {mi_option_deprecated_purge_extend_delay, 25, "deprecated_purge_extend_delay", 1},
+    {mi_option_disallow_arena_alloc, 26, "disallow_arena_alloc", 0},
+    {mi_option_retry_on_oom, 27, "retry_on_oom", 400},
+    {mi_option_visit_abandoned, 28, "visit_abandoned", 0},
+    {mi_option_guarded_min, 29, "guarded_min", 0},
+    {mi_option_guarded_max, 30, "guarded_max", 1024L * 1024 * 1024},
+    {mi_option_guarded_precise, 31, "guarded_precise", 0},
+    {mi_option_guarded_sample_rate, 32, "guarded_sample_rate", 0},
+    {mi_option_guarded_sample_seed, 33, "guarded_sample_seed", 0},
+    {mi_option_generic_collect, 34, "generic_collect", 10000},
+    {mi_option_page_reclaim_on_free, 35, "page_reclaim_on_free", 0},
+    {mi_option_page_full_retain, 36, "page_full_retain", 2},
+    {mi_option_page_max_candidates, 37, "page_max_candidates", 4},
+    {mi_option_max_vabits, 38, "max_vabits", 0},
+    {mi_option_pagemap_commit, 39, "pagemap_commit", 0},
+    {mi_option_page_commit_on_demand, 40, "page_commit_on_demand", 0},
+    {mi_option_page_max_reclaim, 41, "page_max_reclaim", -1},
+    {mi_option_page_cross_thread_max_reclaim, 42, "page_cross_thread_max_reclaim", 32},
+    {mi_option_allow_thp, 43, "allow_thp", 1},
+    {mi_option_minimal_purge_size, 44, "minimal_purge_size", 0},
+    {mi_option_arena_max_object_size, 45, "arena_max_object_size", ON_32_BITS(256, 2048) * 1024L},
+    {mi_option_arena_is_numa_local, 46, "arena_is_numa_local", 0},
+};
+
+// Can it be set when the process runs?
+static bool may_be_set(mi_option_t option) {
+  const mi_option_t fixed[] = {mi_option_reserve_huge_os_pages,
+                               mi_option_reserve_huge_os_pages_at,
+                               mi_option_reserve_os_memory,
+                               mi_option_use_numa_nodes,
+                               mi_option_max_vabits,
+                               mi_option_pagemap_commit,
+                               mi_option_allow_thp};
+  for (size_t i = 0; i < COUNT_OF(fixed); i++) {
+    if (fixed[i] == option) return false;
+  }
+  return true;
+}
+
 // --- in the child ---
 
 static int print_options(void) {
@@ -16,6 +90,27 @@ static int print_options(void) {
       mi_option_get(mi_option_verbose), mi_option_get(mi_option_purge_delay),
       mi_option_get(mi_option_max_errors), mi_option_get(mi_option_max_warnings));
   return 0;
+}
+
+static int print_all_options(void) {
+  for (size_t i = 0; i < COUNT_OF(option_rows); i++)
+    printf("%s=%ld \n", option_rows[i].name, mi_option_get(option_rows[i].option));
+  return 0;
+}
+
+static int print_sizes(void) {
+  printf("reserve_os_memory=%ld arena_reserve=%ld minimal_purge_size=%ld bytes=%zu\n",
+         mi_option_get(mi_option_reserve_os_memory), mi_option_get(mi_option_arena_reserve),
+         mi_option_get(mi_option_minimal_purge_size),
+         mi_option_get_size(mi_option_minimal_purge_size));
+  return 0;
+}
+
+static int set_some(void) {
+  mi_option_set(mi_option_os_tag, 102);
+  mi_option_set(mi_option_allow_thp, 0);
+  mi_option_set(mi_option_purge_delay, 5);
+  return mi_option_get(mi_option_os_tag) != 102 || mi_option_get(mi_option_allow_thp) != 1;
 }
 
 static int make_errors(void) {
@@ -39,6 +134,9 @@ static int allocate_a_little(void) {
 
 static int child_main(const char* what) {
   if (strcmp(what, "print") == 0) return print_options();
+  if (strcmp(what, "print all") == 0) return print_all_options();
+  if (strcmp(what, "print sizes") == 0) return print_sizes();
+  if (strcmp(what, "set some") == 0) return set_some();
   if (strcmp(what, "errors") == 0) return make_errors();
   if (strcmp(what, "set") == 0) return set_against_the_environment();
   if (strcmp(what, "allocate") == 0) return allocate_a_little();
@@ -110,24 +208,123 @@ static char text[64 * 1024];
 
 static void option_numbers_are_those_of_mimalloc(void** state) {
   (void)state;
-  assert_int_equal(mi_option_show_errors, 0);
-  assert_int_equal(mi_option_show_stats, 1);
-  assert_int_equal(mi_option_verbose, 2);
-  assert_int_equal(mi_option_purge_delay, 15);
+  assert_int_equal(COUNT_OF(option_rows), _mi_option_last);
+  for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
+    assert_int_equal(option_rows[i].option, i);
+    assert_int_equal(option_rows[i].number, i);
+  }
+  assert_int_equal(mi_option_large_os_pages, 6);
+  assert_int_equal(mi_option_eager_region_commit, 4);
+  assert_int_equal(mi_option_reset_decommits, 5);
   assert_int_equal(mi_option_reset_delay, 15);
-  assert_int_equal(mi_option_max_errors, 19);
-  assert_int_equal(mi_option_max_warnings, 20);
+  assert_int_equal(mi_option_limit_os_alloc, 17);
   assert_int_equal(_mi_option_last, 47);
 }
 
 static void options_have_their_defaults(void** state) {
   (void)state;
-  RUN_CHILD("print", text, NULL);
-  assert_child_option(text, "show_stats", 0);
-  assert_child_option(text, "verbose", 0);
-  assert_child_option(text, "purge_delay", 1000);
-  assert_child_option(text, "max_errors", 32);
-  assert_child_option(text, "max_warnings", 32);
+  RUN_CHILD("print all", text, NULL);
+  for (size_t i = 0; i < COUNT_OF(option_rows); i++)
+    assert_child_option(text, option_rows[i].name, option_rows[i].initial);
+}
+
+static void every_option_can_be_set_by_its_environment_variable(void** state) {
+  (void)state;
+  for (size_t i = 3; i < COUNT_OF(option_rows); i++) {
+    char variable[80];
+    snprintf(variable, sizeof(variable), "MIMALLOC_%s=2", option_rows[i].name);
+    RUN_CHILD("print all", text, variable, "MIMALLOC_SHOW_ERRORS=1", NULL);
+    const mi_option_t option = option_rows[i].option;
+    const bool is_size = option == mi_option_reserve_os_memory || option == mi_option_arena_reserve
+                         || option == mi_option_minimal_purge_size
+                         || option == mi_option_arena_max_object_size;
+    assert_child_option(text, option_rows[i].name, is_size ? 1 : 2);
+    assert_int_equal(count_lines_with(text, "mimalloc: warning:"), 0);
+  }
+}
+
+static int set_every_option(void) {
+  for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
+    const mi_option_t option = option_rows[i].option;
+    const long before = mi_option_get(option);
+    mi_option_set(option, before + 3);
+    if (mi_option_get(option) != (may_be_set(option) ? before + 3 : before)) return (int)i + 1;
+    mi_option_set(option, before);
+  }
+  return 0;
+}
+
+static void every_option_but_those_of_the_start_can_be_set(void** state) {
+  (void)state;
+  assert_int_equal(status_of_child(&set_every_option), 0);
+}
+
+static void sizes_have_units(void** state) {
+  (void)state;
+  RUN_CHILD("print sizes", text, "MIMALLOC_RESERVE_OS_MEMORY=3GiB", "mimalloc_arena_reserve=64m",
+            "MIMALLOC_MINIMAL_PURGE_SIZE=5000", NULL);
+  assert_child_option(text, "reserve_os_memory", 3 * 1024 * 1024);
+  assert_child_option(text, "arena_reserve", 64 * 1024);
+  assert_child_option(text, "minimal_purge_size", 5);
+  assert_child_option(text, "bytes", 5 * 1024);
+  RUN_CHILD("print sizes", text, "MIMALLOC_MINIMAL_PURGE_SIZE=5P", "MIMALLOC_SHOW_ERRORS=1", NULL);
+  assert_child_option(text, "minimal_purge_size", 0);
+  assert_int_equal(count_lines_with(text, "has an invalid value: 5p"), 1);
+}
+
+static void an_option_without_effect_is_told_under_verbose(void** state) {
+  (void)state;
+  RUN_CHILD("set some", text, "MIMALLOC_OS_TAG=101", "MIMALLOC_SHOW_ERRORS=0", NULL);
+  assert_string_equal(text, "");
+  RUN_CHILD("set some", text, "MIMALLOC_OS_TAG=101", "MIMALLOC_VERBOSE=1", NULL);
+  assert_int_equal(
+      count_lines_with(text, "mimalloc: environment option mimalloc_os_tag has no effect"), 1);
+  assert_int_equal(count_lines_with(text, "mimalloc: option os_tag has no effect: of macos"), 1);
+  assert_int_equal(count_lines_with(text, "option 'os_tag': 101 (no effect: of macos only)"), 1);
+  assert_int_equal(count_lines_with(text, "option purge_delay has no effect"), 0);
+}
+
+static void setting_an_option_of_the_start_too_late_gives_one_warning(void** state) {
+  (void)state;
+  RUN_CHILD("set some", text, "MIMALLOC_SHOW_ERRORS=1", NULL);
+  assert_int_equal(
+      count_lines_with(text, "mimalloc: warning: option allow_thp is used at the start"), 1);
+  assert_int_equal(count_lines_with(text, "mimalloc: warning:"), 1);
+}
+
+static void old_names_work_with_one_warning_each(void** state) {
+  (void)state;
+  static const struct {
+    const char* old;
+    const char* now;
+  } cases[] = {
+      {"eager_region_commit", "arena_eager_commit"},
+      {"reset_decommits", "purge_decommits"},
+      {"large_os_pages", "allow_large_os_pages"},
+      {"reset_delay", "purge_delay"},
+      {"decommit_delay", "purge_delay"},
+      {"limit_os_alloc", "disallow_os_alloc"},
+      {"abandoned_reclaim_on_free", "page_reclaim_on_free"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char variable[80];
+    char warning[80];
+    snprintf(variable, sizeof(variable), "MIMALLOC_%s=7", cases[i].old);
+    snprintf(warning, sizeof(warning), "mimalloc_%s is deprecated: use", cases[i].old);
+    RUN_CHILD("print all", text, variable, "MIMALLOC_SHOW_ERRORS=1", NULL);
+    assert_child_option(text, cases[i].now, 7);
+    assert_int_equal(count_lines_with(text, "mimalloc: warning:"), 1);
+    assert_int_equal(count_lines_with(text, warning), 1);
+  }
+  static const char* const gone[] = {"page_reset", "segment_cache", "cache_reset", "eager_commit",
+                                     "target_segments_per_thread"};
+  for (size_t i = 0; i < COUNT_OF(gone); i++) {
+    char variable[80];
+    snprintf(variable, sizeof(variable), "MIMALLOC_%s=1", gone[i]);
+    RUN_CHILD("allocate", text, variable, "MIMALLOC_SHOW_ERRORS=1", NULL);
+    assert_int_equal(count_lines_with(text, "mimalloc: warning:"), 1);
+    assert_int_equal(count_lines_with(text, "has no effect any more"), 1);
+  }
 }
 
 static void set_is_what_get_returns(void** state) {
@@ -350,8 +547,10 @@ static void show_stats_prints_statistics_at_the_end(void** state) {
 static void verbose_prints_the_options_and_statistics(void** state) {
   (void)state;
   RUN_CHILD("allocate", text, "MIMALLOC_VERBOSE=1", "MIMALLOC_PURGE_DELAY=4321", NULL);
-  assert_non_null(strstr(text, "purge_delay"));
-  assert_non_null(strstr(text, "4321"));
+  assert_int_equal(count_lines_with(text, "mimalloc: process init: 0x"), 1);
+  assert_int_equal(count_lines_with(text, "option 'purge_delay': 4321"), 1);
+  assert_int_equal(count_lines_with(text, "subproc 0"), 1);
+  assert_int_equal(count_lines_with(text, "mimalloc: process done: 0x"), 1);
 }
 
 // --- printing ---
@@ -361,10 +560,10 @@ static void options_print_names_every_option_and_its_value(void** state) {
   mi_option_set(mi_option_purge_delay, 98765);
   output_begin();
   mi_options_print();
-  const char* const names[] = {"show_errors", "show_stats", "verbose",
-                               "purge_delay", "max_errors", "max_warnings"};
-  for (size_t i = 0; i < COUNT_OF(names); i++) {
-    if (strstr(output.text, names[i]) == NULL) fail_msg("no %s in: %s", names[i], output.text);
+  for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
+    char line[80];
+    snprintf(line, sizeof(line), "option '%s': ", option_rows[i].name);
+    if (count_lines_with(output.text, line) != 1) fail_msg("no %s in: %s", line, output.text);
   }
   assert_non_null(strstr(output.text, "98765"));
   assert_int_equal(output.text[output.length - 1], '\n');
@@ -389,6 +588,12 @@ int main(int argc, char** argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(option_numbers_are_those_of_mimalloc),
       cmocka_unit_test(options_have_their_defaults),
+      cmocka_unit_test(every_option_can_be_set_by_its_environment_variable),
+      cmocka_unit_test(every_option_but_those_of_the_start_can_be_set),
+      cmocka_unit_test(sizes_have_units),
+      cmocka_unit_test(an_option_without_effect_is_told_under_verbose),
+      cmocka_unit_test(setting_an_option_of_the_start_too_late_gives_one_warning),
+      cmocka_unit_test(old_names_work_with_one_warning_each),
       cmocka_unit_test(set_is_what_get_returns),
       cmocka_unit_test(enable_and_disable_set_one_and_zero),
       cmocka_unit_test(set_default_yields_to_set),

@@ -569,7 +569,7 @@ static void check_nothing_is_left(void) {
   mii_purge_all();
   validate(NULL);
   static stats_t stats;
-  mii_stats_collect(&stats);
+  mii_stats_collect(&stats, (stats_scope_t){0});
   if (stats.live_in_pages.count + stats.runs.count + stats.huge.count != 0)
     model_fail("%zu blocks of pages, %zu runs and %zu huge blocks are left",
                stats.live_in_pages.count, stats.runs.count, stats.huge.count);

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mimalloc.h"
+#include "mimalloc-stats.h"
 #include "walk.h"
 
 static const size_t KIB = 1024;
@@ -219,46 +219,21 @@ static inline bool place_fetch(place_t* place, held_t* held) {
 
 typedef struct account_s {
   size_t in_pages;
-  size_t runs;
-  size_t huge;
+  size_t larger;
   size_t threads_started;
   size_t threads_ended;
 } account_t;
 
-typedef struct account_text_s {
-  char text[32 * 1024];
-  size_t length;
-} account_text_t;
-
-static inline void note_account(const char* message, void* arg) {
-  account_text_t* const text = arg;
-  const size_t room = sizeof text->text - 1 - text->length;
-  const size_t add = strnlen(message, room);
-  memcpy(text->text + text->length, message, add);
-  text->length += add;
-  text->text[text->length] = '\0';
-}
-
-// The number that follows `word` in the line of `label`.
-static inline size_t account_number(const account_text_t* text, const char* label,
-                                    const char* word) {
-  const char* const line = strstr(text->text, label);
-  const char* const at = line != NULL ? strstr(line, word) : NULL;
-  if (at == NULL) fail("the statistics have no line '%s ... %s'", label, word);
-  return (size_t)strtoull(at + strlen(word), NULL, 10);
-}
-
 static inline account_t account_now(void) {
-  static account_text_t text;
-  text = (account_text_t){0};
-  mi_stats_print_out(note_account, &text);
+  mi_stats_t_decl(stats);
+  if (!mi_stats_get(&stats)) fail("no statistics");
   account_t account = {
-      .in_pages = account_number(&text, "blocks in pages, live", " in "),
-      .runs = account_number(&text, "runs, live", " in "),
-      .huge = account_number(&text, "huge blocks, live", " in "),
-      .threads_started = account_number(&text, "threads ", "threads "),
-      .threads_ended = account_number(&text, " started,", " started,"),
+      .larger = (size_t)stats.malloc_bins[MI_BIN_HUGE].current,
+      .threads_started = (size_t)stats.threads.total,
+      .threads_ended = (size_t)(stats.threads.total - stats.threads.current),
   };
+  for (size_t bin = 0; bin < MI_BIN_HUGE; bin++)
+    account.in_pages += (size_t)stats.malloc_bins[bin].current;
   return account;
 }
 
@@ -280,11 +255,11 @@ static inline void check_nothing_lives(account_t before) {
   const bool counted = malloc_is_counted();
   // libc keeps a few blocks for each stack that it may use again, and lists are counted whole.
   const size_t pages_slack = counted ? 8192 : 0;
-  const size_t runs_slack = counted ? 2 : 0;
-  if (after.in_pages > before.in_pages + pages_slack || after.runs > before.runs + runs_slack
-      || after.huge > before.huge + runs_slack) {
-    fail("still live: %zu blocks in pages, %zu runs, %zu huge blocks (before: %zu, %zu, %zu)",
-         after.in_pages, after.runs, after.huge, before.in_pages, before.runs, before.huge);
+  const size_t larger_slack = counted ? 4 : 0;
+  if (after.in_pages > before.in_pages + pages_slack
+      || after.larger > before.larger + larger_slack) {
+    fail("still live: %zu blocks in pages, %zu larger ones (before: %zu, %zu)", after.in_pages,
+         after.larger, before.in_pages, before.larger);
   }
   if (after.threads_started != after.threads_ended + 1) {
     fail("%zu threads started, %zu ended", after.threads_started, after.threads_ended);

@@ -31,10 +31,10 @@ static size_t live_bytes(const stats_t* stats) {
 // blocks; ordblks: threaded free blocks. The rest has no meaning here and is 0.
 struct mallinfo2 mallinfo2(void) {
   stats_t stats;
-  mii_stats_collect(&stats);
+  mii_stats_collect(&stats, (stats_scope_t){0});
   struct mallinfo2 info = {0};
   info.uordblks = live_bytes(&stats);
-  info.arena = mii_max(stats.dirty_slices.bytes, info.uordblks);
+  info.arena = mii_max(mii_stats_committed(&stats), info.uordblks);
   info.fordblks = info.arena - info.uordblks;
   info.ordblks = stats.threaded.count - stats.live_in_pages.count;
   info.hblks = stats.huge.count;

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
-#include "mimalloc.h"
+#include "mimalloc-stats.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // mallinfo
 
@@ -119,9 +119,15 @@ static char* word;
 static size_t size;
 static void* to_free;
 static int calls;
+static mi_stats_t stats = {.size = sizeof(mi_stats_t), .version = MI_STAT_VERSION};
 static char buffer[PATH_MAX];
 
 #define DONE(call) ((call), true)
+
+static bool freed(void* p) {
+  free(p);
+  return p != none;
+}
 
 static bool wrong(const char* words) {
   say(STDERR_FILENO, words);
@@ -224,6 +230,12 @@ static bool counts_up(size_t (*live_bytes)(void)) {
   const size_t with = live_bytes();
   free(p);
   return with >= before + (3 << 20);
+}
+
+static bool on_block(const mi_heap_t* heap, const mi_heap_area_t* area, void* block, size_t bytes,
+                     void* arg) {
+  (void)block, (void)arg;
+  return heap != NULL && area != NULL && bytes > 0;
 }
 
 static void on_text(const char* message, void* arg) {

@@ -16,13 +16,13 @@ static void start_with_warnings(void) {
 
 static void check_parse(const char* text, long expected) {
   long value = 4711;
-  if (!mii_option_parse(text, &value)) unit_test_fail(__FILE__, __LINE__, text);
+  if (!mii_option_parse(text, OPTION_NUMBER, &value)) unit_test_fail(__FILE__, __LINE__, text);
   CHECK_EQ(value, expected);
 }
 
 static void check_refused(const char* text) {
   long value = 4711;
-  if (mii_option_parse(text, &value)) unit_test_fail(__FILE__, __LINE__, text);
+  if (mii_option_parse(text, OPTION_NUMBER, &value)) unit_test_fail(__FILE__, __LINE__, text);
   CHECK_EQ(value, 4711);
 }
 
@@ -52,7 +52,7 @@ TEST(numbers_that_are_too_large_are_the_largest) {
   snprintf(text, sizeof text, "%ld", -LONG_MAX);
   check_parse(text, -LONG_MAX);
   long value = 0;
-  CHECK(mii_option_parse("-9999999999999999999999999999", &value));
+  CHECK(mii_option_parse("-9999999999999999999999999999", OPTION_NUMBER, &value));
   CHECK(value <= -LONG_MAX);
 }
 
@@ -62,19 +62,66 @@ TEST(other_texts_are_refused_and_change_nothing) {
   for (size_t i = 0; i < COUNT_OF(texts); i++) check_refused(texts[i]);
 }
 
+static void check_size(const char* text, long kib) {
+  long value = 4711;
+  if (!mii_option_parse(text, OPTION_SIZE, &value)) unit_test_fail(__FILE__, __LINE__, text);
+  if (value != kib) unit_test_fail(__FILE__, __LINE__, text);
+}
+
+TEST(a_size_is_in_bytes_rounded_up_to_kib_or_has_a_unit) {
+  check_size("0", 0);
+  check_size("1", 1);
+  check_size("on", 1);
+  check_size("off", 0);
+  check_size("1024", 1);
+  check_size("1025", 2);
+  check_size("64K", 64);
+  check_size("64k", 64);
+  check_size("64KB", 64);
+  check_size(" 64kib", 64);
+  check_size("3M", 3 * 1024);
+  check_size("3MiB", 3 * 1024);
+  check_size("1G", 1024 * 1024);
+  check_size("1gb", 1024 * 1024);
+  check_size("0T", 0);
+  check_size("-5G", 0);
+  check_size("-5", 0);
+}
+
+TEST(a_size_that_is_too_large_is_the_largest) {
+  const long most = (long)(PTRDIFF_MAX / 1024);
+  check_size("99999999999999999999999", LONG_MAX / 1024 + 1 < most ? LONG_MAX / 1024 + 1 : most);
+  check_size("99999999999999999999999K", most);
+  check_size("99999999999999999999999T", most);
+  check_size("9000000000G", most);
+}
+
+TEST(other_units_are_refused) {
+  static const char* const texts[] = {"K",  "1P",    "1 K",  "1KK",  "1iB",
+                                      "1B", "1Kb/s", "1.5G", "0x1K", "1kbi"};
+  for (size_t i = 0; i < COUNT_OF(texts); i++) {
+    long value = 4711;
+    if (mii_option_parse(texts[i], OPTION_SIZE, &value))
+      unit_test_fail(__FILE__, __LINE__, texts[i]);
+    CHECK_EQ(value, 4711);
+  }
+  check_refused("64K");
+}
+
 // The table --------------------------------------------------------------------------------------
 
 TEST(the_options_are_listed_in_the_order_of_their_numbers) {
   size_t count = 0;
   for (; mii_option_describe(count) != NULL; count++) {
     const option_description_t* const option = mii_option_describe(count);
-    CHECK(option->option < _mi_option_last);
+    CHECK_EQ(option->option, count);
+    CHECK(option->name != NULL);
     CHECK_EQ(mii_option_get(option->option), option->initial);
     if (count > 0) CHECK(mii_option_describe(count - 1)->option < option->option);
     for (const char* c = option->name; *c != '\0'; c++)
       CHECK(*c == '_' || (*c >= 'a' && *c <= 'z'));
   }
-  CHECK(count > 0);
+  CHECK_EQ(count, 47);
   CHECK(mii_option_describe(count + 1) == NULL);
   CHECK(mii_option_describe(SIZE_MAX) == NULL);
 }
@@ -89,12 +136,13 @@ TEST(the_documented_initial_values) {
 }
 
 TEST(numbers_that_are_no_option_are_0_and_stay_so) {
-  static const int numbers[] = {-1, 3, _mi_option_last, NO_SUCH_OPTION};  // 3: not ours yet
+  static const int numbers[] = {-1, _mi_option_last, NO_SUCH_OPTION};
   for (size_t i = 0; i < COUNT_OF(numbers); i++) {
     const mi_option_t option = (mi_option_t)numbers[i];
-    mii_option_set(option, 5);
-    mii_option_set_default(option, 6);
+    CHECK(!mii_option_set(option, 5));
+    CHECK(!mii_option_set_default(option, 6));
     CHECK_EQ(mii_option_get(option), 0);
+    CHECK_EQ(mii_option_get_size(option), 0);
     CHECK(!mii_option_is_on(option));
   }
   mii_option_start(false);
@@ -108,6 +156,38 @@ TEST(an_option_is_on_if_it_is_not_0) {
   CHECK(mii_option_is_on(mi_option_verbose));
   mii_option_set(mi_option_verbose, -1);
   CHECK(mii_option_is_on(mi_option_verbose));
+}
+
+TEST(a_size_option_counts_in_kib_and_is_asked_for_in_bytes) {
+  CHECK_EQ(mii_option_get_size(mi_option_arena_reserve),
+           (size_t)1024 * (size_t)mii_option_get(mi_option_arena_reserve));
+  mii_option_set(mi_option_arena_reserve, 3);
+  CHECK_EQ(mii_option_get_size(mi_option_arena_reserve), 3 * 1024);
+  mii_option_set(mi_option_arena_reserve, -3);
+  CHECK_EQ(mii_option_get_size(mi_option_arena_reserve), 0);
+  mii_option_set(mi_option_arena_reserve, LONG_MAX);
+  CHECK_EQ(mii_option_get_size(mi_option_arena_reserve), PTRDIFF_MAX);
+  mii_option_set(mi_option_purge_delay, 3);
+  CHECK_EQ(mii_option_get_size(mi_option_purge_delay), 3);
+}
+
+TEST(the_bounds_of_what_is_guarded_stay_in_order) {
+  mii_option_set(mi_option_guarded_max, 100);
+  CHECK_EQ(mii_option_get(mi_option_guarded_min), 0);
+  mii_option_set(mi_option_guarded_min, 200);
+  CHECK_EQ(mii_option_get(mi_option_guarded_max), 200);
+  mii_option_set(mi_option_guarded_max, 50);
+  CHECK_EQ(mii_option_get(mi_option_guarded_min), 50);
+}
+
+TEST(an_option_of_the_start_is_fixed_from_then_on) {
+  CHECK(mii_option_set(mi_option_reserve_os_memory, 64));
+  mii_option_fix();
+  CHECK(!mii_option_set(mi_option_reserve_os_memory, 65));
+  CHECK(!mii_option_set_default(mi_option_allow_thp, 0));
+  CHECK_EQ(mii_option_get(mi_option_reserve_os_memory), 64);
+  CHECK_EQ(mii_option_get(mi_option_allow_thp), 1);
+  CHECK(mii_option_set(mi_option_purge_delay, 65));
 }
 
 // Who wins ---------------------------------------------------------------------------------------
@@ -255,6 +335,34 @@ TEST(names_that_are_an_option_are_not_reported) {
   start_with_warnings();
   CHECK(strstr(fake_output(), "not known") == NULL);
   CHECK_EQ(mii_option_get(mi_option_show_stats), 1);
+}
+
+TEST(of_several_old_names_the_first_in_the_table_wins) {
+  fake_set_environment("MIMALLOC_DECOMMIT_DELAY", "2");
+  mii_option_start(false);
+  CHECK_EQ(mii_option_get(mi_option_purge_delay), 2);
+}
+
+TEST(an_old_name_of_what_does_not_exist_any_more_is_told_so_once) {
+  fake_set_environment("MIMALLOC_PAGE_RESET", "1");
+  fake_set_environment("MIMALLOC_CACHE_RESET", "1");
+  start_with_warnings();
+  CHECK_HAS_TEXT(fake_output(), "mimalloc_page_reset has no effect any more\n");
+  CHECK_HAS_TEXT(fake_output(), "mimalloc_cache_reset has no effect any more\n");
+  size_t lines = 0;
+  for (const char* c = fake_output(); *c != '\0'; c++) lines += *c == '\n';
+  CHECK_EQ(lines, 2);
+}
+
+TEST(an_option_without_effect_says_so_only_if_verbose) {
+  fake_set_environment("MIMALLOC_OS_TAG", "101");
+  start_with_warnings();
+  CHECK_TEXT(fake_output(), "");
+  CHECK_EQ(mii_option_get(mi_option_os_tag), 101);
+  mii_option_set(mi_option_verbose, 1);
+  mii_option_warn();
+  CHECK_TEXT(fake_output(),
+             "mimalloc: environment option mimalloc_os_tag has no effect: of macOS only\n");
 }
 
 UNIT_TEST_MAIN

@@ -48,6 +48,33 @@ TEST(errors_and_warnings_are_written_to_the_standard_error) {
   CHECK_TEXT(fake_output(), "mimalloc: warning: odd 8\n");
 }
 
+TEST(a_message_is_one_line_whatever_text_it_holds) {
+  char text[2000];
+  memset(text, 'x', sizeof text);
+  text[sizeof text - 1] = '\0';
+  start(1);
+  mii_warn("odd %s\n", text);
+  const size_t length = strlen(fake_output());
+  CHECK_EQ(length, 511);
+  CHECK_EQ(fake_output()[length - 1], '\n');
+  fake_output_clear();
+  mii_error(EINVAL, "bad %s\n", "a\nb\x1b[0m\tc\x7f");
+  CHECK_TEXT(fake_output(), "mimalloc: error: bad a?b?[0m?c?\n");
+  fake_output_clear();
+  mii_option_set(mi_option_verbose, 1);
+  mii_verbose("note %s\n", text);
+  CHECK_EQ(fake_output()[strlen(fake_output()) - 1], '\n');
+}
+
+TEST(what_is_no_error_is_shown_if_verbose) {
+  start(1);
+  mii_verbose("note %d\n", 1);
+  CHECK_TEXT(fake_output(), "");
+  mii_option_set(mi_option_verbose, 1);
+  mii_verbose("note %d\n", 2);
+  CHECK_TEXT(fake_output(), "mimalloc: note 2\n");
+}
+
 TEST(nothing_is_written_when_show_errors_is_off) {
   start(0);
   mii_error(EINVAL, "bad\n");

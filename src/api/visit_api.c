@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// visit_api.c - look at blocks: which there are, and how well the memory around one is used
+//
+// Tests: tests/api/visit_test.c
+#include "api/start.h"
+#include "heap/theap.h"
+#include "heap/visit.h"
+#include "heap/block.h"
+#include "mimalloc.h"
+#include "page/page_remote.h"
+
+static const heap_t* heap_of(const mi_heap_t* heap) {
+  return heap != NULL ? (const heap_t*)heap : &mii_heap_main;
+}
+
+static bool visit_heap(mi_heap_t* heap, bool abandoned_only, bool visit_blocks,
+                       mi_block_visit_fun* visitor, void* arg) {
+  if (visitor == NULL || !mii_start()) return false;
+  const visit_t visit = {.heap = heap_of(heap),
+                         .abandoned_only = abandoned_only,
+                         .blocks = visit_blocks,
+                         .visitor = visitor,
+                         .arg = arg};
+  return mii_visit(&visit);
+}
+
+bool mi_heap_visit_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
+                          void* arg) {
+  return visit_heap(heap, false, visit_blocks, visitor, arg);
+}
+
+bool mi_heap_visit_abandoned_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
+                                    void* arg) {
+  return visit_heap(heap, true, visit_blocks, visitor, arg);
+}
+
+// How well a page is used ------------------------------------------------------------------------------
+
+static double utilization(const page_t* page) {
+  return (double)mii_page_live_count(page) / mii_class_blocks(page->size_class);
+}
+
+double mi_block_utilization(const void* p) {
+  const page_t* const page = mii_page_around(p);
+  if (page != NULL) return utilization(page);
+  return mii_block_bytes(p) > 0 ? 1.0 : 0.0;
+}
+
+// The pages that the running thread takes blocks from now and next: moving a block from there to there would
+// gain nothing.
+static bool is_being_filled(const page_t* page) {
+  const theap_t* const mine = mii_theap_mine;
+  const uint32_t size_class = page->size_class;
+  return mii_page_around(mine->list[size_class]) == page
+         || mine->pages[size_class].growing == mii_page_slice(page);
+}
+
+bool mi_should_move(const void* p, double ratio) {
+  const page_t* const page = mii_page_around(p);
+  return page != NULL && utilization(page) < ratio && !is_being_filled(page);
+}
+
+bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* p, size_t perc_threshold) {
+  page_t* const page = mii_page_around(p);
+  if (page == NULL || mii_page_owner(page) != mii_theap_tag(mii_theap_mine)) return false;
+  const heap_t* const of_page = mii_slice_cold(mii_page_slice(page))->heap;
+  if (heap != NULL && (const heap_t*)heap != of_page) return false;
+  const uint32_t live = mii_page_live_count(page);
+  const uint32_t count = mii_class_blocks(page->size_class);
+  return mii_page_is_complete(page) && !is_being_filled(page) && live < count
+         && (uint64_t)live * 100 <= (uint64_t)perc_threshold * count;
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+// visit.c - walk the pages and blocks of a heap
+//
+// A block is live if it is on no list: neither its page's own, nor that of blocks freed by others, nor a
+// theap's list or outbox. Those are marked first, one bit per 8 bytes, in memory of its own that the system
+// gives and takes back. So whatever the visitor frees changes nothing for the blocks to come.
+//
+// Tests: tests/api/visit_test.c
+#include "heap/visit.h"
+#include "heap/thread.h"
+#include "page/page_remote.h"
+#include "space/huge.h"
+#include "space/run.h"
+
+enum { MARK_BYTES = 8 };  // the smallest block
+
+typedef struct marks_s {
+  uint64_t* bits;
+  size_t slices;  // of the range that they speak of
+} marks_t;
+
+static size_t marks_size(const marks_t* marks) {
+  return mii_align_up(marks->slices * (SLICE_BYTES / MARK_BYTES / 8), mii_range.os_page_size);
+}
+
+static bool begin_marks(marks_t* marks) {
+  void* memory = NULL;
+  marks->slices = mii_slice_count();
+  if (marks->slices == 0) return false;
+  if (mii_platform_reserve(marks_size(marks), &memory) != 0) return false;
+  if (mii_platform_open(memory, marks_size(marks)) != 0) {
+    mii_platform_release(memory, marks_size(marks));
+    return false;
+  }
+  marks->bits = memory;
+  return true;
+}
+
+static void end_marks(const marks_t* marks) {
+  mii_platform_release(marks->bits, marks_size(marks));
+}
+
+static size_t mark_of(const void* block) {
+  return ((uintptr_t)block - mii_range.base) / MARK_BYTES;
+}
+
+static bool is_marked(const marks_t* marks, const void* block) {
+  const size_t i = mark_of(block);
+  return (marks->bits[i / 64] >> i % 64 & 1) != 0;
+}
+
+page_t* mii_page_around(const void* p) {
+  if (!mii_range_has(p)) return NULL;
+  const size_t slice = mii_slice_of(p);
+  const slice_kind_t kind = mii_slice_kind(slice);
+  if (kind == SLICE_PAGE) return mii_page_record(slice);
+  return kind == SLICE_FOLLOW ? mii_page_record(slice - 1) : NULL;
+}
+
+// Follows a list as long as it leads to blocks of pages that are not marked yet.
+MI_NO_TSAN static void mark_list(const marks_t* marks, const block_t* block) {
+  for (; block != NULL; block = block->next) {
+    const page_t* const page = mii_page_around(block);
+    if (page == NULL || mii_slice_of(block) >= marks->slices) return;
+    if (!mii_page_has_block(page, block) || is_marked(marks, block)) return;
+    const size_t i = mark_of(block);
+    marks->bits[i / 64] |= UINT64_C(1) << i % 64;
+  }
+}
+
+MI_NO_TSAN static void mark_theap(const marks_t* marks, const theap_t* theap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) mark_list(marks, theap->list[c]);
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
+    const parcel_t* const parcel = &theap->outbox[i];
+    if (parcel->page != NULL && (uint16_t)mii_page_epoch(parcel->page) == parcel->epoch)
+      mark_list(marks, parcel->first);
+  }
+}
+
+MI_NO_TSAN static void mark_page(const marks_t* marks, const page_t* page) {
+  mark_list(marks, page->local_free);
+  mark_list(marks, mii_page_peek_remote(page));
+}
+
+static void mark_all(const marks_t* marks) {
+  for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
+    mark_theap(marks, theap);
+  for (size_t slice = 1; slice < marks->slices; slice++) {
+    if (mii_slice_kind(slice) == SLICE_PAGE) mark_page(marks, mii_page_record(slice));
+  }
+}
+
+// Visiting ---------------------------------------------------------------------------------------------
+
+static bool show_area(const visit_t* visit, const mi_heap_area_t* area, void* block) {
+  return visit->visitor((const mi_heap_t*)visit->heap, area, block, area->block_size, visit->arg);
+}
+
+static bool show_blocks(const visit_t* visit, const marks_t* marks, const page_t* page,
+                        const mi_heap_area_t* area) {
+  const uint32_t count = mii_class_blocks(page->size_class);
+  for (uint32_t i = 0; i < count; i++) {
+    void* const block = (uint8_t*)area->blocks + i * area->block_size;
+    if (!mii_page_has_block(page, block) || is_marked(marks, block)) continue;
+    if (!show_area(visit, area, block)) return false;
+    if (mii_page_around(block) != page) return true;  // the visitor has freed the last one
+  }
+  return true;
+}
+
+MI_NO_TSAN static bool is_wanted(const visit_t* visit, page_t* page) {
+  const uintptr_t owner = mii_page_owner(page);
+  return mii_slice_cold(mii_page_slice(page))->heap == visit->heap
+         && (visit->owner == 0 || visit->owner == owner) && (!visit->abandoned_only || owner == 0);
+}
+
+static bool visit_page(const visit_t* visit, const marks_t* marks, page_t* page) {
+  if (!is_wanted(visit, page)) return true;
+  const size_t bytes = mii_page_block_bytes(page);
+  const mi_heap_area_t area = {
+      .blocks = mii_page_start(page),
+      .reserved = (size_t)mii_class_slices(page->size_class) * SLICE_BYTES,
+      .committed = mii_page_capacity(page) * bytes,
+      .used = mii_page_live_count(page),
+      .block_size = bytes,
+      .full_block_size = bytes,
+      .reserved1 = NULL,
+  };
+  return show_area(visit, &area, NULL)
+         && (!visit->blocks || show_blocks(visit, marks, page, &area));
+}
+
+// A block that is its own area.
+static bool visit_large(const visit_t* visit, uint8_t* start, size_t bytes) {
+  const mi_heap_area_t area = {start, bytes, bytes, 1, bytes, bytes, NULL};
+  return show_area(visit, &area, NULL) && (!visit->blocks || show_area(visit, &area, start));
+}
+
+static bool visit_runs(const visit_t* visit, uint32_t segment) {
+  uint8_t* const start = mii_slice_start(segment * SEGMENT_SLICES);
+  uint32_t count;
+  for (uint32_t unit = 0; (unit = mii_run_next(segment, unit, &count)) != NO_RUN; unit += count) {
+    if (!visit_large(visit, start + (size_t)unit * UNIT_BYTES, (size_t)count * UNIT_BYTES))
+      return false;
+  }
+  return true;
+}
+
+static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slices) {
+  // Larger blocks are the main heap's, and no thread owns them.
+  const bool larger = visit->heap == &mii_heap_main && visit->owner == 0 && !visit->abandoned_only;
+  for (size_t slice = 1; slice < slices; slice++) {
+    page_t* const page = mii_page_record(slice);
+    const slice_kind_t kind = mii_record_kind(page);
+    if (kind == SLICE_PAGE && !visit_page(visit, marks, page)) return false;
+    if (!larger) continue;
+    uint8_t* const start = mii_slice_start((slice_t)slice);
+    if (kind == SLICE_HUGE && !visit_large(visit, start, mii_huge_bytes(start))) return false;
+    const bool first_of_runs = kind == SLICE_RUN && slice % SEGMENT_SLICES == 0;
+    if (first_of_runs && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES))) return false;
+  }
+  return true;
+}
+
+bool mii_visit(const visit_t* visit) {
+  if (!visit->blocks) return visit_slices(visit, NULL, mii_slice_count());
+  marks_t marks = {0};
+  if (mii_slice_count() == 0) return true;
+  if (!begin_marks(&marks)) return false;
+  mark_all(&marks);
+  const bool all = visit_slices(visit, &marks, marks.slices);
+  end_marks(&marks);
+  return all;
+}
