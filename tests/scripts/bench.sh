@@ -8,17 +8,20 @@ strict="-Wpedantic -Wshadow -Wconversion -Werror"
 # small ROW...: a program and arguments that take a few hundredths of a second.
 small=(
   "cfrac 17976931348623157 60" "tree 20 8 1000 500 2" "replace small 50000 1000" "replace middle 50000 1000"
-  "replace skewed 50000 1000" "threads 3 3 5000"
+  "replace skewed 50000 1000" "threads 3 3 5000" "hello" "glibc simple 20000" "large 30 4" "compiler 4"
 )
 small_threads=(
   "larson 4 100000 2000 5000" "larson 5 3" "xmalloc 2 100000" "xmalloc 5 100000" "mstress 4 60000 6"
   "rptest 4 40000 1000" "rptest 1 10000" "sh8 4 100000" "sh8 5 3" "cache thrash 4 400 20"
-  "cache scratch 4 400 20" "visitors 8 100000" "visitors 7 10 3"
+  "cache scratch 4 400 20" "visitors 8 100000" "visitors 7 10 3" "larson_sized 4 100000 2000 5000"
+  "alloctest 1 50000 1000" "alloctest 4 50000 1000" "sh6 4 100000" "sh6 5 3" "glibc thread 4 50000" "leak 4 50000 5"
+  "crowd 50 50000 5"
 )
 
+libraries() { case $1 in *_sized*) echo -lstdc++ ;; esac; }
 for source in "$root"/bench/workloads/*.c; do
-  # shellcheck disable=SC2086  # several words
-  compile "$(basename "$source" .c)" "$source" $strict
+  # shellcheck disable=SC2086,SC2046  # several words
+  compile "$(basename "$source" .c)" "$source" $strict $(libraries "$source")
 done
 # shellcheck disable=SC2086
 compile libnolock.so "$root/bench/nolock.c" $strict -shared -fPIC
@@ -33,11 +36,11 @@ for row in "${small[@]}" "${small_threads[@]}"; do
   cmp -s plain nolock || complain nolock "$row prints something else on nolock"
 done
 
-# shellcheck disable=SC2086
+# shellcheck disable=SC2086,SC2046
 if [ "$variant" = release ] && [ "${MI_BITS:-64}" = 64 ]; then
   for row in "${small_threads[@]}"; do
     read -r program arguments <<<"$row"
-    [ -f $program.tsan ] || compile $program.tsan "$root/bench/workloads/$program.c" -fsanitize=thread
+    [ -f $program.tsan ] || compile $program.tsan "$root/bench/workloads/$program.c" -fsanitize=thread $(libraries "$program")
     TSAN_OPTIONS=halt_on_error=1 timeout 60 ./$program.tsan $arguments >tsan 2>&1 || complain tsan "$row: status $? under TSan"
   done
 fi
