@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The workloads of bench/ lose nothing: each, in small, prints the same on the C library's allocator and
-# on ours, and those with threads under TSan as well. And race.py judges as its README says.
+# on ours, and those with threads under TSan as well. And the race judges as its README says.
 . "$(dirname "$0")/support/common.bash"
 
 strict="-Wpedantic -Wshadow -Wconversion -Werror"
@@ -45,21 +45,26 @@ if [ "$variant" = release ] && [ "${MI_BITS:-64}" = 64 ]; then
   done
 fi
 
-PYTHONPATH=$root/bench python3 -B - <<'EOF' || fail "race.py judges wrongly"
-import race
+PYTHONPATH=$root/bench python3 -B - <<'EOF' || fail "the race judges wrongly"
+from harness import judging, rows
+from harness.judging import Result, interval
+from harness.running import Run
+from harness.watching import Watched
 
-def result(group, ours, peer, ours_kib, peer_kib, glibc_kib=1):
-    """Rounds in which ours takes these seconds, a peer one each; the C library is slow and small."""
-    seconds = {"ours": ours, "peer": peer, "glibc": [9.0] * len(ours)}
+ROWS = {group: next(row for row in rows.ROWS if row.group == group) for group in rows.GROUPS}
+one = [1.0] * 7
+
+def result(group, ours, peer, ours_kib, peer_kib, glibc_kib=1, glibc=9.0):
+    """Rounds in which ours takes these seconds, a peer these; the C library is slow and small."""
+    seconds = {"ours": ours, "peer": peer, "glibc": [glibc] * len(ours)}
     kib = {"ours": ours_kib, "peer": peer_kib, "glibc": glibc_kib}
-    runs = {a: [race.Run(s, s, 0.0, kib[a], 0) for s in seconds[a]] for a in seconds}
-    return race.Result(race.GROUPS[group], runs, "", {})
+    runs = {a: [Run(s, s, 0.0, kib[a], 0) for s in seconds[a]] for a in seconds}
+    return Result(ROWS[group], runs)
 
 def expect(verdict, *measured):
     got = result(*measured).verdict()
     assert got == verdict, f"{measured}: {got}, not {verdict}"
 
-one = [1.0] * 7
 expect("ok", "threads", [1.05] * 7, one, 110, 100)
 expect("BEHIND in time", "threads", [1.06] * 7, one, 110, 100)
 expect("BEHIND in rss", "threads", one, one, 111, 100)
@@ -67,7 +72,35 @@ expect("BEHIND in rss", "core", one, one, 100, 100)  # the C library's counts th
 expect("unclear in time", "threads", [1.02, 1.03, 1.04, 1.04, 1.06, 1.07, 1.08], one, 100, 100)
 expect("ok, noisy in time", "threads", [0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0], one, 100, 100)
 expect("BEHIND in time and rss, noisy in time", "threads", [1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7], one, 120, 100)
-low, high = race.interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
+low, high = interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
 assert (low, high) == (2.0, 6.0), (low, high)  # 95 % of the medians of seven draws, by the binomial
+
+def answers(*results):
+    """micro, real, no row behind; peak, no row above; quiet; plane"""
+    return [question.kept for question in judging.questions(list(results))][:7]
+
+def check(kept, *results):
+    got = answers(*results)
+    assert got == kept, f"{got}, not {kept}"
+
+fast, real = result("core", [0.9] * 7, one, 90, 100, 95), result("real", one, one, 100, 100, 100)
+check([True, True, True, True, True, False, True], fast, real)
+check([True, False, True, True, True, False, True], fast)  # no real row shows nothing
+check([False, True, True, True, True, False, True], result("core", [0.96] * 7, one, 90, 100, 95), real)
+check([True, False, True, True, True, False, True], fast, result("real", [1.04] * 7, one, 100, 100, 100))
+slow = result("core", [1.06] * 7, one, 100, 100, 116)
+assert answers(slow, fast)[2] is False and answers(fast)[2] is True
+assert answers(result("core", one, one, 116, 100, 100))[3:5] == [False, False]
+assert answers(result("core", one, one, 95, 100, 100), result("core", one, one, 104, 100, 100))[3:5] == [True, True]
+assert answers(slow)[6] is False  # the peer is better in time
+assert result("core", one, one, 100, 100, 100, 1.015).insensitive
+assert not result("core", one, one, 100, 100, 100, 1.03).insensitive
+assert answers(result("core", [1.5] * 7, one, 1, 1, 1, 1.01))[:3] == [False, False, True]  # insensitive rows are apart
+
+quiet = {"ours": Watched(quiet_kib=10), "peer": Watched(quiet_kib=10), "scudo": Watched(quiet_kib=5)}
+fast.watched = quiet
+assert answers(fast)[5] is True  # scudo does not count
+fast.watched = {**quiet, "peer": Watched(quiet_kib=9)}
+assert answers(fast)[5] is False
 EOF
 [ $bad -eq 0 ]
