@@ -103,4 +103,22 @@ assert answers(fast)[5] is True  # scudo does not count
 fast.watched = {**quiet, "peer": Watched(quiet_kib=9)}
 assert answers(fast)[5] is False
 EOF
+
+PYTHONPATH=$root/bench:$root/tools python3 -B - <<'EOF' || fail "the check of costs or the tail judges wrongly"
+import check_costs, tail
+
+known, costs = check_costs.read_costs()
+assert known.startswith("cc") and len(costs) > 10 and all(number > 0 for _, _, number in costs)
+assert check_costs.verdict("instructions", 47.0, 47.5) == "GREW" and check_costs.verdict("instructions", 47.0, 47.4) == "ok"
+assert check_costs.verdict("instructions", 47.0, 46.0) == "less"
+assert check_costs.verdict("peak_kib", 10000.0, 10400.0) == "GREW" and check_costs.verdict("peak_kib", 10000.0, 10300.0) == "ok"
+
+def measured(**ns):
+    return {a: {f"{kind} all": {"p50": n, "p99": n, "p99.99": n} for kind in tail.KINDS} for a, n in ns.items()}
+
+assert tail.judge(measured(ours=20, peer=20)) == []
+assert tail.judge(measured(ours=24, peer=20)) == []  # that is the clock's
+assert len(tail.judge(measured(ours=26, peer=20))) == 6
+assert tail.judge(measured(ours=1020, peer=1000)) == [] and len(tail.judge(measured(ours=1040, peer=1000))) == 6
+EOF
 [ $bad -eq 0 ]
