@@ -43,7 +43,10 @@ static inline pthread_t start_thread(void* (*run)(void*), void* argument_of_thre
 }
 
 // How blocks come and go: by malloc and free, or with SIZED as C++ does it, where `delete` says the size.
-#ifdef SIZED
+#if defined(SIZED) && SIZE_MAX == UINT32_MAX
+void* operator_new(size_t size) __asm__("_Znwj");
+void operator_delete(void* block, size_t size) __asm__("_ZdlPvj");
+#elif defined(SIZED)
 void* operator_new(size_t size) __asm__("_Znwm");
 void operator_delete(void* block, size_t size) __asm__("_ZdlPvm");
 #else

@@ -25,6 +25,14 @@ for source in "$root"/bench/workloads/*.c; do
 done
 # shellcheck disable=SC2086
 compile libnolock.so "$root/bench/nolock.c" $strict -shared -fPIC
+preloads=nolock
+if [ "$bits" = 64 ]; then
+  preloads="nolock bump live"
+  for preload in bump live; do
+    # shellcheck disable=SC2086
+    compile lib$preload.so "$root/bench/$preload.c" $strict -shared -fPIC
+  done
+fi
 
 # shellcheck disable=SC2086  # several arguments
 for row in "${small[@]}" "${small_threads[@]}"; do
@@ -32,8 +40,10 @@ for row in "${small[@]}" "${small_threads[@]}"; do
   timeout 60 ./$program $arguments >plain 2>&1 || complain plain "$row: status $?"
   timeout 60 env LD_PRELOAD="$lib" ./$program $arguments >ours 2>&1 || complain ours "$row: status $? on ours"
   cmp -s plain ours || complain ours "$row prints something else on ours"
-  timeout 60 env LD_PRELOAD="$PWD/libnolock.so" ./$program $arguments >nolock 2>&1
-  cmp -s plain nolock || complain nolock "$row prints something else on nolock"
+  for preload in $preloads; do
+    timeout 60 env LD_PRELOAD="$PWD/lib$preload.so" ./$program $arguments >other 2>&1
+    cmp -s plain other || complain other "$row prints something else on $preload"
+  done
 done
 
 # shellcheck disable=SC2086,SC2046
@@ -43,6 +53,14 @@ if [ "$variant" = release ] && [ "${MI_BITS:-64}" = 64 ]; then
     [ -f $program.tsan ] || compile $program.tsan "$root/bench/workloads/$program.c" -fsanitize=thread $(libraries "$program")
     TSAN_OPTIONS=halt_on_error=1 timeout 60 ./$program.tsan $arguments >tsan 2>&1 || complain tsan "$row: status $? under TSan"
   done
+fi
+
+# What `live` counts: large has 4 blocks of up to 25 MiB, and never more.
+if [ "$bits" = 64 ]; then
+  mkdir live
+  LIVE_DIRECTORY=live LD_PRELOAD=$PWD/liblive.so ./large 30 4 >other 2>&1 || complain other "large on live"
+  mib=$(($(od -An -t u8 live/* | tr -d ' ') >> 20))
+  [ $mib -ge 40 ] && [ $mib -le 100 ] || complain other "live counts $mib MiB"
 fi
 
 PYTHONPATH=$root/bench python3 -B - <<'EOF' || fail "the race judges wrongly"
