@@ -69,11 +69,9 @@ configs:                ## compile with each build switch flipped, gcc and clang
 	$(setup) build test
 	@tools/test.sh configs
 
-bench: release          ## time and memory beside other allocators, slowest calls; writes docs/benchmarks.md
+bench: release          ## time, memory and slowest calls beside other allocators; writes docs/benchmarks.md (hours)
 	$(setup) bench
-	python3 bench/race.py
-	python3 bench/tail.py
-	python3 bench/document.py
+	bench/all.sh
 
 bench-quick: release    ## a part of that in five minutes
 	$(setup) bench

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/benchmarks.md and its pictures from what race.py and tail.py have left.
+"""Write docs/benchmarks.md and its pictures from what the others have left (bench/all.sh runs them all).
 
 usage: bench/document.py [RESULTS_FOLDER [DOCUMENT]]       out/bench/results, docs/benchmarks.md
 
@@ -15,6 +15,8 @@ from harness.judging import NOISY
 
 OURS = "ours"
 PYTHONS = [sys.executable, "/usr/bin/python3"]
+INSTRUCTIONS_ASKED = {"lifo1 64": 46, "batch 16": 45, "batch 64": 45, "batch 512": 63, "random 64": 65, "mixed 1024": 68,
+                      "mixed 8000": 100, "mixed 60000": 150}
 PICTURES = {
     "time": "Time of each row, as a multiple of ours",
     "rss": "Peak RSS of each row, as a multiple of ours",
@@ -123,6 +125,35 @@ def tail_lines(path):
     yield f"\nA peer is shorter in: {'; '.join(tail['lost']) or 'none'}."
 
 
+def scaling_lines(path):
+    if not path.exists():
+        return
+    scaling = json.loads(path.read_text())
+    yield "\n## Scaling\n"
+    yield "Millions of blocks per second with 1 to 8 threads per core, the same work (`bench/scaling.py`).\n"
+    yield "| | 1x | 2x | 4x | 8x |\n|---|---:|---:|---:|---:|"
+    for program, speeds in scaling["millions_per_second"].items():
+        for allocator, its in speeds.items():
+            yield f"| {program}, {allocator} | {' | '.join(f'{speed:.1f}' for speed in its.values())} |"
+    yield f"\nOurs falls or sleeps in: {', '.join(scaling['broken']) or 'none'}."
+
+
+def instruction_lines(path):
+    """From lines like `batch 64     ours:45.0 glibc:60.1`."""
+    if not path.exists() or not path.read_text().strip():
+        return
+    rows = []
+    for line in path.read_text().splitlines():
+        words = line.split()
+        cells = dict(word.split(":") for word in words if ":" in word)
+        rows.append((" ".join(word for word in words if ":" not in word), cells))
+    yield "\n## Instructions per pair of malloc and free\n"
+    yield "By callgrind, the loop and the calls included (`bench/icount.sh`).\n"
+    yield f"| | asked | {' | '.join(rows[0][1])} |\n|---|---:|{'---:|' * len(rows[0][1])}"
+    for pattern, cells in rows:
+        yield f"| {pattern} | {INSTRUCTIONS_ASKED.get(pattern, '')} | {' | '.join(cells.values())} |"
+
+
 def lines_of(document, results, pictures, folder_name):
     rows = document["workloads"]
     yield "# Benchmarks\n"
@@ -148,6 +179,8 @@ def lines_of(document, results, pictures, folder_name):
         yield "\n## Insensitive rows\n\nAll peers take the same time within 2 %; not in the means of time.\n"
         yield from table(apart)
     yield from tail_lines(results / "tail.json")
+    yield from scaling_lines(results / "scaling.json")
+    yield from instruction_lines(results / "icount.txt")
     if lines := list(failures(rows)):
         yield "\n## Failures\n"
         yield from lines

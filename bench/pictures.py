@@ -50,6 +50,9 @@ def draw_rows(document, column, title, folder, name):
                          **style_of(allocator))
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
+    for formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        formatter(lambda value, _: f"{value:g}")
+    axes.tick_params(axis="x", which="both", labelsize=7)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
     axes.grid(alpha=0.3)
     axes.set_xlabel(f"{title}, as a multiple of ours (left of 1: better than ours)")

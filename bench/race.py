@@ -2,7 +2,7 @@
 """Race allocators over workloads and real programs, preloaded into the same binaries, interleaved in one run.
 
 usage: bench/race.py [--group core|threads|more|real|all] [--quick] [--rounds N] [--only WORD] [--peers NAME,...]
-                     [--ours PATH] [--base PATH] [--no-watch] [--out FOLDER] [--json FILE] [--list]
+                     [--ours PATH] [--base PATH] [--no-watch] [--out FOLDER] [--json FILE] [--list] [--libraries]
 
 Every round runs each allocator once, in another order each time, so that a slow minute of the
 machine hits all of them. The tables show medians; `spread` is (max - min) / median. The best peer
@@ -17,6 +17,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -89,7 +90,8 @@ def race_rows(rows, allocators, options, environment):
     budget = Budget(options.rounds, QUICK_SECONDS if options.quick else 0, len(rows))
     results = []
     for row in rows:
-        runs = running.race(row, allocators, environment, budget.row(), progress, peers.bump_library())
+        bump = peers.bump_library() if options.watch else None
+        runs = running.race(row, allocators, environment, budget.row(), progress, bump)
         result = judging.Result(row, runs.of, runs.output, runs.failures, runs.bump, runs.no_bump)
         if options.watch:
             watch_row(result, allocators, environment, progress)
@@ -136,10 +138,11 @@ def parse_arguments():
                         default=ROOT / "out" / "release" / "libmimalloc.so")
     parser.add_argument("--base", type=pathlib.Path, metavar="PATH", help="one more peer: another build of ours")
     parser.add_argument("--no-watch", dest="watch", action="store_false",
-                        help="no runs for RSS over time and after quiet, mappings, live bytes")
+                        help="no RSS over time and after quiet, no mappings, no limits (bump, live bytes)")
     parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER", default=ROOT / "out" / "bench" / "results")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="results.json once more, as FILE")
     parser.add_argument("--list", action="store_true", help="the rows and what they ask")
+    parser.add_argument("--libraries", action="store_true", help="NAME=LIBRARY of all that take part")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
@@ -150,10 +153,15 @@ def parse_arguments():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what runs is stopped, too
     options = parse_arguments()
     if options.list:
         for row in ROWS:
             print(f"{row.group:<9}{row.name:<17}{' '.join(row.command):<24}{row.asks}")
+        return 0
+    if options.libraries:
+        for name, library in peers.find_allocators(options.ours, options.wanted, options.base).items():
+            print(f"{name}={library or ''}")
         return 0
     if not (rows := select_rows(options)):
         fail(f"no such row; there are {', '.join(row.name for row in ROWS)}")

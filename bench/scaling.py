@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does throughput fall when there are more threads than cores, and does the allocator sleep?
 
-usage: bench/scaling.py [--rounds N] [--only WORD] [--peers NAME,...|all] [--ours PATH]
+usage: bench/scaling.py [--rounds N] [--only WORD] [--peers NAME,...|all] [--ours PATH] [--json FILE]
 
 Runs larson, xmalloc, mstress and visitors (100 new threads that allocate and leave) with 1, 2, 4
 and 8 times as many threads as there are cores; the work is the same for all. A table for each
@@ -13,6 +13,7 @@ with an allocator that never waits (nolock.c) are subtracted; the rest, per mill
 below 10. This is promise 15 (P15); the exit status is 1 where ours does not keep it.
 """
 import argparse
+import json
 import os
 import pathlib
 import random
@@ -117,6 +118,7 @@ def parse_arguments():
     parser.add_argument("--peers", default="glibc", metavar="NAME,...", help="or `all`")
     parser.add_argument("--ours", type=pathlib.Path, metavar="PATH",
                         default=ROOT / "out" / "release" / "libmimalloc.so")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     options = parser.parse_args()
     options.programs = [program for program in PROGRAMS if options.only in program]
     if not options.programs or options.rounds < 1:
@@ -136,7 +138,7 @@ def main():
     environment = peers.clean_environment()
     report.print_conditions(options.rounds)
 
-    broken = []
+    broken, medians = [], {}
     for program in options.programs:
         try:
             speeds = measure(program, allocators, options.rounds, environment)
@@ -144,8 +146,12 @@ def main():
             unavoidable = futex_calls(program, nolock, environment)
         except (Failure, subprocess.TimeoutExpired) as failure:
             fail(f"{program}: {failure}")
+        medians[program] = {a: {f"{factor}x": statistics.median(its) for factor, its in by_factor.items()}
+                            for a, by_factor in speeds.items()}
         if not print_speeds(program, speeds, futexes, unavoidable):
             broken.append(program)
+    if options.json:
+        options.json.write_text(json.dumps({"broken": broken, "millions_per_second": medians}) + "\n")
     print(f"\nP15 {'does not hold: ' + ', '.join(broken) if broken else 'holds'}")
     return 1 if broken else 0
 
