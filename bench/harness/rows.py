@@ -61,6 +61,7 @@ ROWS = [
     micro("cache-thrash-1", "threads", "cache thrash 1", "no active false sharing; one thread, for comparison"),
     micro("cache-thrash-n", "threads", "cache thrash", "no active false sharing"),
     micro("hello", "more", "hello", "what the allocator itself costs: its start and its memory", quick=True, small=True),
+    micro("logic", "more", "logic", "logic minimisation: deep recursion over arrays of small blocks, soon freed"),
     micro("larson-sized", "more", "larson_sized", "larson by operator new and the delete that is told the size"),
     micro("alloc-test-1", "more", "alloctest 1", "random blocks that are all written and read: few cache lines of our own"),
     micro("alloc-test-n", "more", "alloctest", "the same with several threads"),

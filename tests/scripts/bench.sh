@@ -9,6 +9,7 @@ strict="-Wpedantic -Wshadow -Wconversion -Werror"
 small=(
   "cfrac 17976931348623157 60" "tree 20 8 1000 500 2" "replace small 50000 1000" "replace middle 50000 1000"
   "replace skewed 50000 1000" "threads 3 3 5000" "hello" "glibc simple 20000" "large 30 4" "compiler 4"
+  "logic 8 20 5"
 )
 small_threads=(
   "larson 4 100000 2000 5000" "larson 5 3" "xmalloc 2 100000" "xmalloc 5 100000" "mstress 4 60000 6"
