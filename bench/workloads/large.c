@@ -8,7 +8,7 @@
 enum { MIB = 1 << 20, SIZE_MIN = 5 * MIB, SIZE_SPAN = 20 * MIB };
 
 int main(int argc, char** argv) {
-  const size_t operations = argument(argc, argv, 1, 1000);
+  const size_t operations = argument(argc, argv, 1, 300);
   const size_t live = argument(argc, argv, 2, 20);
   block_t** const blocks = must_malloc(live * sizeof(block_t*));
   for (size_t i = 0; i < live; i++) blocks[i] = NULL;
