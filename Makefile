@@ -1,7 +1,7 @@
 # One word per habit. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := all
-.PHONY: all release debug secure run test check check-programs sanitize m32 proof fuzz soak coverage docs bench format lint configs clean install help
+.PHONY: all release debug secure run test check check-programs sanitize m32 proof fuzz soak coverage docs bench bench-quick bench-compare costs format lint configs clean install help
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
@@ -73,9 +73,21 @@ configs:                ## compile with each build switch flipped, gcc and clang
 	$(setup) build test
 	@tools/test.sh configs
 
-bench: release          ## time and peak RSS beside other allocators
+bench: release          ## time, memory and slowest calls beside other allocators; writes docs/benchmarks.md (hours)
 	$(setup) bench
-	python3 bench/race.py
+	bench/all.sh
+
+bench-quick: release    ## a part of that in five minutes
+	$(setup) bench
+	python3 bench/race.py --quick --out out/bench/quick
+
+bench-compare: release  ## what is here against another commit: BASE=<git rev>; ROWS="--only replace"
+	$(setup) bench
+	bench/compare.sh $(BASE) $(ROWS)
+
+costs: release          ## instructions and peak RSS must not grow: tools/costs.txt
+	$(setup) bench
+	tools/check_costs.py
 
 format:                 ## format the sources in place
 	$(setup) test

@@ -45,7 +45,10 @@ needs() {
         imagemagick=/usr/bin/convert-im6.q16 openjdk-17-jdk-headless=javac gap-core=gap \
         pari-gp=gp swi-prolog-nox=swipl stress-ng=stress-ng php-cli=php ;;
     bench)
-      echo python3=python3 strace=strace 'libjemalloc2=/usr/lib/*/libjemalloc.so.2' \
+      needs programs-all  # rows of the race
+      echo python3=python3 strace=strace valgrind=valgrind g++=g++ python3-matplotlib=/usr/share/doc/python3-matplotlib \
+        'libclang-rt-14-dev=/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.scudo_standalone-*.so' \
+        'libjemalloc2=/usr/lib/*/libjemalloc.so.2' \
         'libtcmalloc-minimal4=/usr/lib/*/libtcmalloc_minimal.so.4' \
         'libmimalloc2.0=/usr/lib/*/libmimalloc.so.2*' \
         'libtbbmalloc2=/usr/lib/*/libtbbmalloc.so.2' ;;

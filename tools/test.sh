@@ -123,6 +123,7 @@ for group in "$@"; do
       proof
       step "fuzz, 10 minutes" tests/fuzz/run.sh 600
       step "soak, short" tools/soak.sh 100
+      step "costs" or_skip tools/check_costs.py
       step "programs, all" tests/programs/run.sh all
       step "guests" or_skip tests/guest/run.sh ;;
     *)

@@ -79,5 +79,5 @@ int main(int argc, char** argv) {
   free(workers);
   printf("cache %s %zu threads, %zu x %zu: %016llx\n", name, threads, objects, writes,
          (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

@@ -227,5 +227,5 @@ int main(int argc, char** argv) {
   }
   for (size_t i = 0; i < count; i++) free(relations[i]->root), free(relations[i]);
   free(relations), free(factor), free(base.prime), free(n);
-  return 0;
+  return rest();
 }

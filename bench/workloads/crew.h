@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <unistd.h>
 
 #include "workload.h"
 
@@ -43,9 +42,24 @@ static inline pthread_t start_thread(void* (*run)(void*), void* argument_of_thre
   return thread;
 }
 
+// How blocks come and go: by malloc and free, or with SIZED as C++ does it, where `delete` says the size.
+#if defined(SIZED) && SIZE_MAX == UINT32_MAX
+void* operator_new(size_t size) __asm__("_Znwj");
+void operator_delete(void* block, size_t size) __asm__("_ZdlPvj");
+#elif defined(SIZED)
+void* operator_new(size_t size) __asm__("_Znwm");
+void operator_delete(void* block, size_t size) __asm__("_ZdlPvm");
+#else
+static inline void* operator_new(size_t size) { return must_malloc(size); }
+static inline void operator_delete(void* block, size_t size) {
+  (void)size;
+  free(block);
+}
+#endif
+
 // Of `size` bytes, at least sizeof(block_t). It is written to at both ends and in each 4 KiB.
 static inline block_t* block_make(rng_t* rng, size_t size) {
-  block_t* const block = must_malloc(size);
+  block_t* const block = operator_new(size);
   unsigned char* const bytes = (unsigned char*)block;
   *block = (block_t){.stamp = (uint32_t)(rng_next(rng) >> 32), .size = (uint32_t)size};
   for (size_t at = TOUCH_STEP; at < size; at += TOUCH_STEP) bytes[at] = 1;
@@ -62,7 +76,7 @@ static inline uint64_t block_end(block_t* block) {
     fprintf(stderr, "a block of %u bytes is damaged\n", size);
     exit(1);
   }
-  free(block);
+  operator_delete(block, size);
   return (uint64_t)stamp * size;
 }
 

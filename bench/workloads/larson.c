@@ -91,5 +91,5 @@ int main(int argc, char** argv) {
   free(lines);
   printf("larson %zu threads, %zu in %zu, life %zu: %016llx\n", threads, operations, blocks, life,
          (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

@@ -83,5 +83,5 @@ int main(int argc, char** argv) {
   free(workers);
   printf("mstress %zu threads, %zu in %zu rounds: %016llx\n", threads, operations, rounds,
          (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

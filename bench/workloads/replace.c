@@ -99,7 +99,7 @@ int main(int argc, char** argv) {
     const uint64_t checksum = replace(mix, operations, live);
     printf("replace %s %zu of %zu: %016llx\n", name, operations, live,
            (unsigned long long)checksum);
-    return 0;
+    return rest();
   }
   fprintf(stderr, "usage: replace [small|middle|skewed [OPERATIONS [LIVE]]]\n");
   return 2;

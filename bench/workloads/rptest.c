@@ -86,5 +86,5 @@ int main(int argc, char** argv) {
   free(workers);
   printf("rptest %zu threads, %zu in %zu: %016llx\n", threads, operations, blocks,
          (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

@@ -77,5 +77,5 @@ int main(int argc, char** argv) {
   free(workers);
   printf("sh8 %zu threads, %zu batches of %d: %016llx\n", threads, batches, BATCH,
          (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

@@ -113,5 +113,5 @@ int main(int argc, char** argv) {
   free(dynasties);
   printf("threads %zu x %zu x %zu, %zu %% shared: %016llx\n", threads, generations, operations,
          share_percent, (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

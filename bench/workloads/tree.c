@@ -195,5 +195,5 @@ int main(int argc, char** argv) {
   printf("forest %zu of %zu: %016llx\n", rounds, trees,
          (unsigned long long)forest(rounds, trees, nodes_max));
   printf("gravity %zu x %zu: %016llx\n", bodies, steps, (unsigned long long)gravity(bodies, steps));
-  return 0;
+  return rest();
 }

@@ -61,5 +61,5 @@ int main(int argc, char** argv) {
   free(guests);
   printf("visitors %zu of %zu at a time, %zu: %016llx\n", threads, visitors, operations,
          (unsigned long long)checksum);
-  return 0;
+  return rest();
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 // xorshift64*: a few instructions per draw, so that the allocator is what is timed.
 typedef struct rng {
@@ -35,6 +36,16 @@ static inline void* must_malloc(size_t size) {
     exit(2);
   }
   return block;
+}
+
+// The last thing that `main` calls: the work is done and its memory is free. With BENCH_QUIET=SECONDS
+// the program stays for that long and does nothing, so that one can see what its allocator keeps.
+// Returns the exit status.
+static inline int rest(void) {
+  const char* const quiet = getenv("BENCH_QUIET");
+  fflush(stdout);
+  if (quiet != NULL) sleep((unsigned)strtoul(quiet, NULL, 10));
+  return 0;
 }
 
 // The number in `argv[index]`, at least 1, or `fallback` when it is not given.

@@ -101,5 +101,5 @@ int main(int argc, char** argv) {
   free(workers);
   printf("xmalloc %zu -> %zu threads, %zu batches of %d: %016llx\n", producers, consumers, batches,
          BATCH, (unsigned long long)checksum);
-  return 0;
+  return rest();
 }
