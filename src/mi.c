@@ -18,6 +18,7 @@
 #include "runtime/option.c"
 #include "runtime/report.c"
 
+#include "space/arena.c"
 #include "space/hint.c"
 #include "space/huge.c"
 #include "space/purge.c"
@@ -30,6 +31,7 @@
 #include "page/page_thaw.c"
 #include "page/page_verify.c"
 
+#include "heap/apart.c"
 #include "heap/block.c"
 #include "heap/fork.c"
 #include "heap/heap.c"
@@ -39,9 +41,12 @@
 #include "heap/thread.c"
 
 #include "api/aligned.c"
+#include "api/arena_api.c"
 #include "api/cxx.c"
 #include "api/foreign.c"
 #include "api/free.c"
+#include "api/heap_alloc.c"
+#include "api/heap_api.c"
 #include "api/malloc.c"
 #include "api/option_api.c"
 #include "api/posix.c"
@@ -49,6 +54,7 @@
 #include "api/start.c"
 #include "api/stats.c"
 #include "api/string.c"
+#include "api/subproc_api.c"
 
 #include "api/override/elf.c"
 #include "api/override/glibc.c"
