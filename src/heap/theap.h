@@ -66,7 +66,7 @@ struct theap_s {
   subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
 };
 // The sweet spot of one theap per thread and heap.
-static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2304,
+static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
               "a theap costs little more than 2 KiB");
 
 // What every thread begins with: no list, so that the first call of each kind takes the slow path.

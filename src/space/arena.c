@@ -33,13 +33,14 @@ arena_t* mii_arena_new(arena_request_t want) {
       .numa_node = want.numa_node,
       .deadline_ms = want.deadline_ms,
   };
+  const uint32_t seen = mii_segment_count();
   const uint32_t first = mii_range_grow_arena(&growth);
+  mii_segments_refresh(seen, mii_segment_count());
   if (first == NO_ARENA_SEGMENT) return NULL;
   arena->bounds = (segment_bounds_t){first, first + growth.count};
   arena->is_exclusive = want.is_exclusive;
   arena->huge_bytes = growth.huge_bytes;
   arena->numa_node = want.numa_node;
-  mii_segments_refresh(first, first + growth.count);
   add_arena(arena);
   return arena;
 }
