@@ -36,6 +36,7 @@ for preset in release debug; do
     part "$program, $preset" out/$preset/tests/stress-$program $share $RANDOM
   done
 done
+part "promise 17, release" out/release/tests/stress-promise_17 $((seconds < 100 ? seconds : 60)) $RANDOM
 if [ "$seconds" -ge 300 ]; then
   for promise in 03 10 12; do
     part "promise_$promise" out/release/tests/stress-promise_$promise long $RANDOM
