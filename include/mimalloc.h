@@ -534,7 +534,7 @@ mi_decl_nodiscard mi_decl_export bool mi_is_redirected(void) mi_attr_noexcept;
 // Text goes to `out`, or if that is NULL to the registered output; a call of `out` gets one line.
 // ---------------------------------------------------------------------------------------------
 
-// A set of blocks that belong together, whatever threads allocate them.
+// A set of blocks that belong together, whatever threads allocate them: see the section about heaps.
 typedef struct mi_heap_s mi_heap_t;
 
 // Print the statistics of the process, or of one heap (NULL: the main one).
@@ -761,6 +761,209 @@ mi_decl_export void mi_option_set_enabled_default(mi_option_t option, bool enabl
 mi_decl_export void mi_options_print(void)                              mi_attr_noexcept;
 mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
 
+// ---------------------------------------------------------------------------------------------
+// Heaps: docs/heaps.md is the contract in one page
+// ---------------------------------------------------------------------------------------------
+
+// A heap holds blocks that can be ended together. Any thread may allocate in any heap, and free any block
+// (`mi_free`); behind a heap each thread that uses it has its own part, a theap. What a heap argument of NULL
+// means: the main heap. While a heap is deleted or destroyed nobody else may use it, except that blocks of a heap
+// that is deleted may be freed at any time. A heap is in use while it is the default of a thread.
+typedef struct mi_theap_s mi_theap_t;
+
+// A new heap, in the sub-process of the thread. NULL when out of memory.
+mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_new(void) mi_attr_noexcept;
+
+// End the heap. Its blocks live on in the main heap. NULL does nothing; the main heap is refused with a warning.
+mi_decl_export void mi_heap_delete(mi_heap_t* heap) mi_attr_noexcept;
+
+// End the heap with all its blocks at once. NULL does nothing; the main heap is refused with a warning.
+mi_decl_export void mi_heap_destroy(mi_heap_t* heap) mi_attr_noexcept;
+
+// A hint: memory for the heap should come from this NUMA node, modulo their number. Negative: from any.
+mi_decl_export void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) mi_attr_noexcept;
+
+// Give back what is free in the running thread's part of the heap; `force`: also of threads that ended.
+mi_decl_export void mi_heap_collect(mi_heap_t* heap, bool force) mi_attr_noexcept;
+
+// The main heap of the thread's sub-process.
+mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_main(void) mi_attr_noexcept;
+
+// The heap of the block that `p` points into; NULL if it is not ours. Of a block of more than 64 KiB, only
+// pointers into its first 64 KiB are known.
+mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_of(const void* p) mi_attr_noexcept;
+
+// Is that heap this one? Is there any?
+mi_decl_nodiscard mi_decl_export bool mi_heap_contains(const mi_heap_t* heap, const void* p)
+    mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export bool mi_any_heap_contains(const void* p) mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export bool mi_is_in_heap_region(const void* p) mi_attr_noexcept;
+mi_decl_export bool mi_check_owned(const void* p)                         mi_attr_noexcept;
+
+// As the functions without `heap_`, in this heap. Resizing moves a block of another heap into this one.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_malloc(mi_heap_t* heap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_zalloc(mi_heap_t* heap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_calloc(mi_heap_t* heap, size_t count, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(2, 3);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_mallocn(mi_heap_t* heap, size_t count, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(2, 3);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_malloc_small(mi_heap_t* heap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_zalloc_small(mi_heap_t* heap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export void* mi_heap_realloc(mi_heap_t* heap, void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(3);
+mi_decl_nodiscard mi_decl_export void* mi_heap_reallocn(mi_heap_t* heap, void* p, size_t count, size_t size)
+    mi_attr_noexcept mi_attr_alloc_size2(3, 4);
+mi_decl_nodiscard mi_decl_export void* mi_heap_reallocf(mi_heap_t* heap, void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(3);
+mi_decl_nodiscard mi_decl_export void* mi_heap_rezalloc(mi_heap_t* heap, void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(3);
+mi_decl_nodiscard mi_decl_export void* mi_heap_recalloc(mi_heap_t* heap, void* p, size_t newcount, size_t size)
+    mi_attr_noexcept mi_attr_alloc_size2(3, 4);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict char* mi_heap_strdup(mi_heap_t* heap, const char* s)
+    mi_attr_noexcept mi_attr_malloc;
+mi_decl_nodiscard mi_decl_export mi_decl_restrict char* mi_heap_strndup(mi_heap_t* heap, const char* s, size_t n)
+    mi_attr_noexcept mi_attr_malloc;
+mi_decl_nodiscard mi_decl_export char* mi_heap_realpath(mi_heap_t* heap, const char* fname, char* resolved_name)
+    mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_malloc_aligned(mi_heap_t* heap, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2) mi_attr_alloc_align(3);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_malloc_aligned_at(mi_heap_t* heap, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_zalloc_aligned(mi_heap_t* heap, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2) mi_attr_alloc_align(3);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_zalloc_aligned_at(mi_heap_t* heap, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_calloc_aligned(mi_heap_t* heap, size_t count, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(2, 3) mi_attr_alloc_align(4);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_calloc_aligned_at(mi_heap_t* heap, size_t count, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(2, 3);
+mi_decl_nodiscard mi_decl_export void* mi_heap_realloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size(3) mi_attr_alloc_align(4);
+mi_decl_nodiscard mi_decl_export void* mi_heap_realloc_aligned_at(mi_heap_t* heap, void* p, size_t newsize, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size(3);
+mi_decl_nodiscard mi_decl_export void* mi_heap_rezalloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size(3) mi_attr_alloc_align(4);
+mi_decl_nodiscard mi_decl_export void* mi_heap_rezalloc_aligned_at(mi_heap_t* heap, void* p, size_t newsize, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size(3);
+mi_decl_nodiscard mi_decl_export void* mi_heap_recalloc_aligned(mi_heap_t* heap, void* p, size_t newcount, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_alloc_size2(3, 4) mi_attr_alloc_align(5);
+mi_decl_nodiscard mi_decl_export void* mi_heap_recalloc_aligned_at(mi_heap_t* heap, void* p, size_t newcount, size_t size, size_t alignment, size_t offset)
+    mi_attr_noexcept mi_attr_alloc_size2(3, 4);
+
+// `mi_new` and `mi_new_n` in this heap: they may throw.
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_alloc_new(mi_heap_t* heap, size_t size)
+    mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_heap_alloc_new_n(mi_heap_t* heap, size_t count, size_t size)
+    mi_attr_malloc mi_attr_alloc_size2(2, 3);
+
+// The running thread's part of a heap, for this thread only: one look-up less per call. NULL when out of memory.
+mi_decl_export mi_theap_t* mi_heap_theap(mi_heap_t* heap) mi_attr_noexcept;
+
+// The theap that `mi_malloc` and its relatives use in this thread; a thread begins with that of the main heap.
+// Setting returns the one before; NULL, or one of another thread, changes nothing.
+mi_decl_export mi_theap_t* mi_theap_get_default(void)              mi_attr_noexcept;
+mi_decl_export mi_theap_t* mi_theap_set_default(mi_theap_t* theap) mi_attr_noexcept;
+
+// As the functions without `theap_`; NULL is the default one.
+mi_decl_export void mi_theap_collect(mi_theap_t* theap, bool force) mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc(mi_theap_t* theap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_zalloc(mi_theap_t* theap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_calloc(mi_theap_t* theap, size_t count, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size2(2, 3);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc_small(mi_theap_t* theap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_zalloc_small(mi_theap_t* theap, size_t size)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
+mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc_aligned(mi_theap_t* theap, size_t size, size_t alignment)
+    mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2) mi_attr_alloc_align(3);
+mi_decl_nodiscard mi_decl_export void* mi_theap_realloc(mi_theap_t* theap, void* p, size_t newsize)
+    mi_attr_noexcept mi_attr_alloc_size(3);
+
+// As in version 2: the thread's default heap, its first one, and whether a block is in a heap.
+mi_decl_export mi_heap_t* mi_heap_set_default(mi_heap_t* heap)                mi_attr_noexcept;
+mi_decl_export mi_heap_t* mi_heap_get_default(void)                           mi_attr_noexcept;
+mi_decl_export mi_heap_t* mi_heap_get_backing(void)                           mi_attr_noexcept;
+mi_decl_export bool mi_heap_contains_block(mi_heap_t* heap, const void* p)    mi_attr_noexcept;
+mi_decl_export bool mi_heap_check_owned(mi_heap_t* heap, const void* p)       mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
+// Arenas: memory that the program sets apart
+// ---------------------------------------------------------------------------------------------
+
+// An arena has at least `mi_arena_min_size` bytes and whole 4 MiB; all of it is for blocks, our records lie elsewhere.
+// An exclusive one serves only the heaps that are bound to it. NULL is none.
+typedef void* mi_arena_id_t;
+
+// Set `size` bytes apart. 0, or ENOMEM, also if `size` is too small. `commit` changes nothing: memory is there once it
+// is touched. `allow_large`: large OS pages are welcome.
+mi_decl_export int mi_reserve_os_memory(size_t size, bool commit, bool allow_large) mi_attr_noexcept;
+mi_decl_export int mi_reserve_os_memory_ex(size_t size, bool commit, bool allow_large, bool exclusive, mi_arena_id_t* arena_id)
+    mi_attr_noexcept;
+
+// The same in huge OS pages, `pages` of 1 GiB each (of 2 MiB pages where there are no larger ones), as many as are
+// to be had: `mi_arena_area` says how many. 0 if there are any, or `pages` is 0; ENOMEM; ETIMEDOUT if the time was over
+// before the first. A time-out of 0 is none. `numa_node` -1 is any; `numa_nodes` 0 is all.
+mi_decl_export int mi_reserve_huge_os_pages_at(size_t pages, int numa_node, size_t timeout_msecs) mi_attr_noexcept;
+mi_decl_export int mi_reserve_huge_os_pages_at_ex(size_t pages, int numa_node, size_t timeout_msecs, bool exclusive, mi_arena_id_t* arena_id)
+    mi_attr_noexcept;
+mi_decl_export int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes, size_t timeout_msecs)
+    mi_attr_noexcept;
+
+// As in version 1: a time in seconds; `*pages_reserved`, unless that is NULL, is how many there were.
+mi_decl_export int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserved) mi_attr_noexcept;
+
+// Give an arena back. 0, or EBUSY if a heap is bound to it or a block lives in it. Our own addition.
+mi_decl_export int mi_arena_release(mi_arena_id_t arena_id) mi_attr_noexcept;
+
+// A heap all of whose memory lies in the arena: NULL when that is full. NULL: as `mi_heap_new`.
+mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) mi_attr_noexcept;
+
+// As in version 2: the tag is ignored, and every heap may be destroyed.
+mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id)
+    mi_attr_noexcept;
+
+// Where the arena begins, and its size; NULL and 0 for none.
+mi_decl_export void* mi_arena_area(mi_arena_id_t arena_id, size_t* size)         mi_attr_noexcept;
+mi_decl_export bool mi_arena_contains(mi_arena_id_t arena_id, const void* p)     mi_attr_noexcept;
+mi_decl_export size_t mi_arena_min_alignment(void)                               mi_attr_noexcept;
+mi_decl_export size_t mi_arena_min_size(void)                                    mi_attr_noexcept;
+
+// Print a map of all memory, a letter per 64 KiB.
+mi_decl_export void mi_arenas_print(void)      mi_attr_noexcept;
+mi_decl_export void mi_debug_show_arenas(void) mi_attr_noexcept;
+
+// ---------------------------------------------------------------------------------------------
+// Sub-processes: heaps that have nothing in common with those of others
+// ---------------------------------------------------------------------------------------------
+
+// A thread allocates in the main heap of its sub-process, and makes heaps there. All begin in the main one.
+typedef struct mi_subproc_id_s { void* subproc; } mi_subproc_id_t;
+typedef bool(mi_cdecl mi_heap_visit_fun)(mi_heap_t* heap, void* arg);
+
+mi_decl_export mi_subproc_id_t mi_subproc_main(void)    mi_attr_noexcept;
+mi_decl_export mi_subproc_id_t mi_subproc_current(void) mi_attr_noexcept;
+
+// A new one; its pointer is NULL when out of memory.
+mi_decl_export mi_subproc_id_t mi_subproc_new(void) mi_attr_noexcept;
+
+// End it with all its heaps and their blocks. The threads that were added to it have ended, otherwise it is refused
+// with a warning. The main one, and NULL, do nothing.
+mi_decl_export void mi_subproc_destroy(mi_subproc_id_t subproc) mi_attr_noexcept;
+mi_decl_export void mi_subproc_delete(mi_subproc_id_t subproc)  mi_attr_noexcept;
+
+// The running thread is in it from now on, until it ends. Refused with a warning if it was added elsewhere.
+mi_decl_export void mi_subproc_add_current_thread(mi_subproc_id_t subproc) mi_attr_noexcept;
+
+// Call `visitor` for each heap, while nobody makes or ends one. False if it returned false, which is the last call.
+mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
 // clang-format on
 
 #ifdef __cplusplus
@@ -779,8 +982,8 @@ mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_
 #define mi_reallocn_tp(tp, p, n) ((tp*)mi_reallocn(p, n, sizeof(tp)))
 #define mi_recalloc_tp(tp, p, n) ((tp*)mi_recalloc(p, n, sizeof(tp)))
 
-// Who declares the functions of heaps also defines MI_HAS_HEAP_STL_ALLOCATOR.
-#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
+#define MI_HAS_HEAP_STL_ALLOCATOR 1  // heaps are declared, so what builds on them is, too
+
 // The same in a heap.
 #define mi_heap_malloc_tp(tp, hp)         ((tp*)mi_heap_malloc(hp, sizeof(tp)))
 #define mi_heap_zalloc_tp(tp, hp)         ((tp*)mi_heap_zalloc(hp, sizeof(tp)))
@@ -788,7 +991,6 @@ mi_decl_export void mi_options_print_out(mi_output_fun* out, void* arg) mi_attr_
 #define mi_heap_mallocn_tp(tp, hp, n)     ((tp*)mi_heap_mallocn(hp, n, sizeof(tp)))
 #define mi_heap_reallocn_tp(tp, hp, p, n) ((tp*)mi_heap_reallocn(hp, p, n, sizeof(tp)))
 #define mi_heap_recalloc_tp(tp, hp, p, n) ((tp*)mi_heap_recalloc(hp, p, n, sizeof(tp)))
-#endif
 
 // ---------------------------------------------------------------------------------------------
 // C++ (11 and up): `std::vector<int, mi_stl_allocator<int>>`, and the same in a heap. For

@@ -18,6 +18,7 @@
 #include "runtime/option.c"
 #include "runtime/report.c"
 
+#include "space/arena.c"
 #include "space/hint.c"
 #include "space/huge.c"
 #include "space/purge.c"
@@ -30,6 +31,7 @@
 #include "page/page_thaw.c"
 #include "page/page_verify.c"
 
+#include "heap/apart.c"
 #include "heap/block.c"
 #include "heap/fork.c"
 #include "heap/heap.c"
@@ -40,9 +42,12 @@
 #include "heap/visit.c"
 
 #include "api/aligned.c"
+#include "api/arena_api.c"
 #include "api/cxx.c"
 #include "api/foreign.c"
 #include "api/free.c"
+#include "api/heap_alloc.c"
+#include "api/heap_api.c"
 #include "api/malloc.c"
 #include "api/option_api.c"
 #include "api/posix.c"
@@ -52,6 +57,7 @@
 #include "api/stats_json.c"
 #include "api/stats_text.c"
 #include "api/string.c"
+#include "api/subproc_api.c"
 #include "api/visit_api.c"
 
 #include "api/override/elf.c"

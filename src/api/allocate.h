@@ -30,6 +30,10 @@ MI_INLINE void* mii_malloc(size_t size) {
 
 void* mii_zalloc(size_t size);
 
+// The same in a heap, in any thread. Any size and alignment: the bad ones are reported.
+void* mii_heap_allocate(heap_t* heap, block_request_t want, bool clear);
+void* mii_heap_try_allocate(heap_t* heap, block_request_t want, bool clear);
+
 // count * size; reports an overflow.
 bool mii_total_size(size_t count, size_t size, size_t* total);
 
@@ -38,7 +42,8 @@ typedef struct reallocate_s {
   size_t size;
   size_t alignment;  // 0 or 1: none
   size_t offset;
-  bool clear;  // what the block grows by reads as zero
+  bool clear;    // what the block grows by reads as zero
+  heap_t* heap;  // where the block has to be then; NULL: the heap that malloc uses
 } reallocate_t;
 void* mii_reallocate(void* p, reallocate_t want);
 

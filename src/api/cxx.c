@@ -9,6 +9,7 @@
 //
 // Tests: tests/api/cxx_test.cpp, tests/scripts/new_handler.sh
 #include "api/allocate.h"
+#include "heap/apart.h"
 #include "mimalloc.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
@@ -64,20 +65,27 @@ static void* throw_bad_alloc(size_t size) {
   abort();
 }
 
+// NULL: in the heap that malloc uses.
+static void* try_new(heap_t* heap, block_request_t want) {
+  return heap != NULL ? mii_heap_try_allocate(heap, want, false) : mii_try_allocate(want, false);
+}
+
 // One report, then the handler for as long as it makes room. NULL when nothing helps.
-static void* new_slow(size_t size, size_t alignment) {
+static void* new_slow_in(heap_t* heap, size_t size, size_t alignment) {
   if (size > BLOCK_BYTES_MAX) {
     mii_fail_too_large(size);
     call_new_handler();  // it cannot help, but may throw something better
     return NULL;
   }
   const block_request_t want = {.size = size, .alignment = alignment};
-  void* p = mii_try_allocate(want, false);
+  void* p = try_new(heap, want);
   if (p != NULL) return p;
   mii_fail_no_memory(size);
-  while (p == NULL && call_new_handler()) p = mii_try_allocate(want, false);
+  while (p == NULL && call_new_handler()) p = try_new(heap, want);
   return p;
 }
+
+static void* new_slow(size_t size, size_t alignment) { return new_slow_in(NULL, size, alignment); }
 
 static void* new_aligned(size_t size, size_t alignment) {
   if (!mii_is_power_of_two(alignment))
@@ -122,6 +130,17 @@ static void* fail_overflow(void) {
 void* mi_new_n(size_t count, size_t size) {
   size_t total;
   return mii_total_size(count, size, &total) ? mi_new(total) : fail_overflow();
+}
+
+void* mi_heap_alloc_new(mi_heap_t* heap, size_t size) {
+  heap_t* const in = heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
+  void* const p = new_slow_in(in, size, 0);
+  return p != NULL ? p : throw_bad_alloc(size);
+}
+
+void* mi_heap_alloc_new_n(mi_heap_t* heap, size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mi_heap_alloc_new(heap, total) : fail_overflow();
 }
 
 // The report of the failure is that of the first attempt; the others are made silently, by allocating.

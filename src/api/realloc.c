@@ -6,6 +6,7 @@
 //
 // Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/aligned_test.c
 #include "api/allocate.h"
+#include "heap/apart.h"
 #include "mimalloc.h"
 #include <errno.h>
 #include <string.h>
@@ -19,7 +20,16 @@ static void clear_tail(void* p, size_t from) {
   if (bytes > from) memset((uint8_t*)p + from, 0, bytes - from);
 }
 
+static bool is_in_its_heap(const void* p, reallocate_t want) {
+  return mii_heap_of(p) == (want.heap != NULL ? want.heap : mii_theap_mine->heap);
+}
+
 static void* allocate_for(reallocate_t want) {
+  if (want.heap != NULL) {
+    const size_t alignment = want.alignment != 0 ? want.alignment : 1;
+    return mii_heap_allocate(want.heap, (block_request_t){want.size, alignment, want.offset},
+                             want.clear);
+  }
   if (want.alignment <= 1) return want.clear ? mii_zalloc(want.size) : mii_malloc(want.size);
   return mii_allocate_aligned(want.size, want.alignment, want.offset, want.clear);
 }
@@ -44,7 +54,8 @@ void* mii_reallocate(void* p, reallocate_t want) {
     errno = EINVAL;
     return NULL;
   }
-  if (mii_block_is_ours(p) && is_aligned_at(p, want) && mii_block_resize(p, want.size)) {
+  if (mii_block_is_ours(p) && is_in_its_heap(p, want) && is_aligned_at(p, want)
+      && mii_block_resize(p, want.size)) {
     if (want.clear) clear_tail(p, bytes);
     return p;
   }

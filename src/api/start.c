@@ -13,6 +13,7 @@
 #include "api/stats.h"
 #include "base/compiler.h"
 #include "base/track.h"
+#include "heap/apart.h"
 #include "heap/fork.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
@@ -58,6 +59,7 @@ static void start_options(void) {
 static void before_fork(void) {
   mii_lock_enter(&start_lock);
   mii_lock_enter(&mii_report_lock);
+  mii_apart_lock();
   mii_range_lock();
   mii_run_lock_all();
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
@@ -71,6 +73,7 @@ static void after_fork(void) {
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
   mii_run_unlock_all();
   mii_range_unlock();
+  mii_apart_unlock();
   mii_lock_leave(&mii_report_lock);
   mii_lock_leave(&start_lock);
 }
@@ -194,6 +197,7 @@ static void collect(bool force) {
   mii_thread_leave(theap);
   if (!force) return;
   mii_thread_pool_dissolve_all();
+  mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
 }

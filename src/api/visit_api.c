@@ -13,8 +13,8 @@ static const heap_t* heap_of(const mi_heap_t* heap) {
   return heap != NULL ? (const heap_t*)heap : &mii_heap_main;
 }
 
-static bool visit_heap(mi_heap_t* heap, bool abandoned_only, bool visit_blocks,
-                       mi_block_visit_fun* visitor, void* arg) {
+static bool visit_blocks_of(mi_heap_t* heap, bool abandoned_only, bool visit_blocks,
+                            mi_block_visit_fun* visitor, void* arg) {
   if (visitor == NULL || !mii_start()) return false;
   const visit_t visit = {.heap = heap_of(heap),
                          .abandoned_only = abandoned_only,
@@ -26,12 +26,12 @@ static bool visit_heap(mi_heap_t* heap, bool abandoned_only, bool visit_blocks,
 
 bool mi_heap_visit_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
                           void* arg) {
-  return visit_heap(heap, false, visit_blocks, visitor, arg);
+  return visit_blocks_of(heap, false, visit_blocks, visitor, arg);
 }
 
 bool mi_heap_visit_abandoned_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
                                     void* arg) {
-  return visit_heap(heap, true, visit_blocks, visitor, arg);
+  return visit_blocks_of(heap, true, visit_blocks, visitor, arg);
 }
 
 // How well a page is used ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 //
 // Tests: tests/unit/heap/block_test.c
 #include "heap/block.h"
+#include "heap/apart.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
 #include "base/assert.h"
@@ -62,33 +63,42 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
-static void* take_huge(block_request_t want, bool* zero) {
+static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
   mii_purge_tick(mii_platform_clock_ms());
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
   const slice_request_t huge = {
-      .count = (uint32_t)slices, .align = place.align, .phase = place.phase};
+      .count = (uint32_t)slices,
+      .align = place.align,
+      .phase = place.phase,
+      .bounds = theap->heap->bounds,
+  };
   uint8_t* const start = mii_huge_take(huge, zero);
-  return start != NULL ? start + place.shift : NULL;
+  if (start == NULL) return NULL;
+  mii_heap_add_huge(theap->heap, (slice_t)mii_slice_of(start));
+  return start + place.shift;
 }
 
-// Blocks that no page holds.
+// Blocks that no page holds. Runs share their segments: they are of the main heap.
 static void* take_unpaged(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, UNIT_BYTES);
   const bool fits_run = want.size + place.shift <= RUN_BYTES_MAX && want.alignment <= RUN_BYTES_MAX;
-  return fits_run ? take_run(theap, want, place, zero) : take_huge(want, zero);
+  return fits_run && !theap->is_apart ? take_run(theap, want, place, zero)
+                                      : take_huge(theap, want, zero);
 }
 
 // Memory is short: what waits for somebody to look at it is given back first. A run begins with a whole
 // segment for its area; where there is none left, there may still be slices.
 static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, bool* zero) {
   mii_theap_collect(theap);
+  mii_apart_collect_waiting();
+  if (theap->heap->bounds.end != 0) return take_unpaged(theap, want, zero);  // its arena is full
   mii_thread_pool_dissolve_all();
-  mii_heap_trim(theap->heap);
+  mii_heap_trim(&mii_heap_main);
   mii_purge_all();
   void* const p = take_unpaged(theap, want, zero);
-  return p != NULL ? p : take_huge(want, zero);
+  return p != NULL ? p : take_huge(theap, want, zero);
 }
 
 MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
@@ -210,7 +220,11 @@ void mii_block_give_to(page_t* page, void* block) {
     if (mii_page_push_local(page, block)) mii_theap_wake(mine, page);
     return;
   }
-  if (!mii_theap_keep_loose(mine, page->size_class, block)) mii_outbox_add(mine, page, block);
+  if (mii_page_is_apart(page)) {
+    mii_outbox_push(page, block);
+  } else if (!mii_theap_keep_loose(mine, page->size_class, block)) {
+    mii_outbox_add(mine, page, block);
+  }
 }
 
 MI_INLINE give_result_t give_any(void* p) {
@@ -221,7 +235,10 @@ MI_INLINE give_result_t give_any(void* p) {
     case SLICE_PAGE:
     case SLICE_FOLLOW: mii_block_give_to(page_at(slice, kind), p); return GIVE_DONE;
     case SLICE_RUN: return mii_run_give(p) ? GIVE_DONE : GIVE_INVALID;
-    case SLICE_HUGE: mii_huge_give(p); return GIVE_DONE;
+    case SLICE_HUGE:
+      mii_heap_remove_huge((slice_t)slice);
+      mii_huge_give(p);
+      return GIVE_DONE;
     case SLICE_FREE: break;
   }
   return GIVE_INVALID;
@@ -264,6 +281,9 @@ static bool resize_huge(void* p, size_t size) {
   const size_t slices = mii_divide_up(size + ((uintptr_t)p & (SLICE_BYTES - 1)), SLICE_BYTES);
   if (size <= RUN_BYTES_MAX && wastes_half(size, mii_block_bytes(p))) return false;
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return false;
+  // A heap within bounds takes what is behind the block as a new one.
+  const heap_t* const heap = mii_heap_of(p);
+  if (heap->bounds.end != 0 && slices * SLICE_BYTES > mii_huge_bytes(p)) return false;
   return mii_huge_resize(p, (uint32_t)slices);
 }
 

@@ -6,6 +6,7 @@
 //
 //   their theaps       are emptied, and wait in the pool for the threads of the child
 //   their pages        are nobody's, and frozen: who claims one counts its blocks (page_thaw.c)
+//   of another heap    the same, but they are counted at once, and stay with its theap
 //   pages of nobody    the same: somebody may have been about to take one, or to publish it
 //   our own pages      are on no wake list: who queued one may not have come to link it
 //   slices             are in use if their kind says what for, and no others: they were taken and not made
@@ -16,16 +17,29 @@
 // Tests: tests/unit/heap/fork_test.c, tests/scripts/fork.sh
 #include "heap/fork.h"
 #include "base/assert.h"
+#include "heap/apart.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/purge.h"
 #include "space/segment.h"
 
 static void recover_page(page_t* page) {
-  if (mii_page_owner(page) == mii_theap_tag(mii_theap_mine)) {
+  theap_t* const owner = (theap_t*)mii_page_owner(page);
+  if (mii_theap_is_mine(owner)) {
     mii_page_forget_queued(page);
-  } else if (mii_page_freeze(page)) {
-    mii_heap_publish(page);
+  } else if (owner != NULL && owner->is_apart) {
+    mii_page_recover(page, mii_theap_tag(owner));
+    mii_theap_adopt(owner, page);
+  } else {
+    mii_page_set_heap(page, &mii_heap_main, false);  // its heap was about to end
+    if (mii_page_freeze(page)) mii_heap_publish(page);
+  }
+}
+
+// Nobody is about to wake us.
+static void forget_wakes(void) {
+  for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
+    if (mii_theap_is_mine(theap)) atomic_store_explicit(&theap->woken, 0, memory_order_relaxed);
   }
 }
 
@@ -63,8 +77,7 @@ static slice_t recover_segment(uint32_t index, slice_t end) {
 
 void mii_fork_recover(void) {
   if (!mii_thread_forget_others()) return;
-  if (mii_theap_mine->is_live)
-    atomic_store_explicit(&mii_theap_mine->woken, 0, memory_order_relaxed);
+  forget_wakes();
   mii_heap_forget_claimable(&mii_heap_main);
   slice_t end = 1;  // slice 0 is nobody's
   for (uint32_t i = 0; i < mii_segment_count(); i++) {

@@ -20,7 +20,7 @@ static handle_link_t* page_link(uint32_t slice) { return &mii_slice_cold(slice)-
 
 void mii_heap_publish(page_t* page) {
   const slice_t slice = mii_page_slice(page);
-  mii_stack_push(&mii_slice_cold(slice)->heap->claimable[page->size_class], slice, page_link);
+  mii_stack_push(&mii_page_heap(page)->claimable[page->size_class], slice, page_link);
 }
 
 static slice_t pop(handle_stack_t* stack) {
@@ -73,7 +73,7 @@ void mii_heap_forget_claimable(heap_t* heap) {
 
 static void look_again(page_t* page) {
   const slice_t slice = mii_page_slice(page);
-  mii_stack_push(&mii_slice_cold(slice)->heap->looked_at[page->size_class], slice, page_link);
+  mii_stack_push(&mii_page_heap(page)->looked_at[page->size_class], slice, page_link);
 }
 
 // Take all first, so that every page is looked at; who wants one meanwhile makes a new page.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // heap.h - a heap: where its theaps' pages go when nobody owns them
 //
-// There is one heap today, the main one; first-class heaps come with the rest of the API.
+// Pages of the main heap only are ever disowned; the other heaps, which are "apart", are in apart.h.
 #ifndef MI_HEAP_H
 #define MI_HEAP_H
 
@@ -14,6 +14,18 @@ struct heap_s {
   handle_stack_t claimable[CLASS_COUNT];  // atomic: handle_stack.h
   handle_stack_t looked_at[CLASS_COUNT];  // atomic: handle_stack.h
   _Atomic(uint32_t) trim_class;           // atomic: relaxed; where the next trim begins
+  // Of heaps that are apart.
+  bool is_apart;            // const
+  uint32_t slot;            // const: index into theap_t.others
+  subproc_t* subproc;       // const while the heap lives
+  heap_t* next;             // lock(apart): of the sub-process, or of those not in use
+  heap_t* prev;             // lock(apart)
+  theap_t* theaps;          // lock(apart): linked by next_of_heap
+  theap_t* waiting;         // lock(apart): those without a thread, linked by next_waiting
+  slice_t huge;             // lock(apart): circle of its blocks of whole slices, by next and prev
+  arena_t* arena;           // const while the heap lives: NULL: none
+  segment_bounds_t bounds;  // const while the heap lives: those of its arena
+  _Atomic(int32_t) numa_node;  // atomic: relaxed; -1: any
 };
 
 extern heap_t mii_heap_main;

@@ -54,13 +54,14 @@ static void begin(theap_t* theap, parcel_t* parcel, page_t* page, block_t* block
 }
 
 // A thread that only frees has an outbox, too, so it begins here. One that can only borrow a theap goes
-// without, and so does everyone when there is no memory for one.
+// without, and so does everyone when there is no memory for one. Only theaps of the main heap use theirs.
 static theap_t* theap_with_outbox(theap_t* theap) {
   if (theap == &mii_theap_empty) {
     theap_t* const entered = mii_thread_enter();
     if (entered != NULL) mii_thread_leave(entered);
   }
-  return mii_theap_mine->is_live ? mii_theap_mine : NULL;
+  theap_t* const home = mii_theap_mine->home;
+  return home->is_live ? home : NULL;
 }
 
 MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block) {
@@ -70,6 +71,10 @@ MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* bloc
     return;
   }
   parcel_t* const parcel = mii_outbox_parcel(theap, page);
+  if (parcel->page == page && parcel->room > 0) {  // malloc uses the theap of another heap
+    mii_outbox_add(theap, page, block);
+    return;
+  }
   if (parcel->page != NULL) send(theap, parcel);
   begin(theap, parcel, page, block);
 }

@@ -7,6 +7,7 @@
 //
 // Tests: tests/unit/heap/refill_test.c
 #include "base/assert.h"
+#include "heap/apart.h"
 #include "heap/outbox.h"
 #include "heap/theap.h"
 #include "heap/thread.h"
@@ -41,10 +42,10 @@ void mii_deferred_free_set(mi_deferred_free_fun* fun, void* arg) {
 void mii_deferred_free_call(theap_t* theap, bool force) {
   mi_deferred_free_fun* const fun = atomic_load_explicit(&deferred_fun, memory_order_acquire);
   // A borrowed theap (thread.h) cannot tell whether its borrower is in the function already.
-  if (fun == NULL || theap->in_deferred_free || theap != mii_theap_mine) return;
-  theap->in_deferred_free = true;
+  if (fun == NULL || !mii_theap_is_mine(theap) || theap->home->in_deferred_free) return;
+  theap->home->in_deferred_free = true;
   fun(force, theap->heartbeat, atomic_load_explicit(&deferred_arg, memory_order_relaxed));
-  theap->in_deferred_free = false;
+  mii_theap_mine->home->in_deferred_free = false;
 }
 
 // Housekeeping -------------------------------------------------------------------------------------
@@ -77,13 +78,13 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
     mii_thread_pool_tick(now, (uint64_t)delay);
   }
   mii_thread_pool_dissolve_some();
-  mii_heap_trim_some(theap->heap);
+  mii_heap_trim_some(&mii_heap_main);
   mii_purge_tick(now);
 }
 
 static inline void beat(theap_t* theap) {
   theap->heartbeat++;
-  mii_outbox_send(theap);
+  mii_outbox_send(theap->home);
   if (MI_UNLIKELY(atomic_load_explicit(&deferred_fun, memory_order_relaxed) != NULL)) {
     mii_deferred_free_call(theap, false);
   }
@@ -115,7 +116,7 @@ static page_t* best_awake(theap_t* theap, uint32_t size_class) {
 // because a thread that only fills memory and goes to sleep has no second chance; some wakes by frees of
 // its own convince us of the contrary. But a thread that is alone would only make its own frees slower.
 static bool is_to_share(const theap_t* theap, const page_t* page) {
-  if (mii_thread_is_alone()) return false;
+  if (theap->is_apart || mii_thread_is_alone()) return false;
   const bool others_free = theap->remote_wakes > UINT8_MAX / 2 && theap->page_count > PAGES_KEPT;
   return others_free || mii_theap_page_age(theap, page) >= SLEEPERS_KEPT;
 }
@@ -142,15 +143,20 @@ static bool fill_list(theap_t* theap, uint32_t size_class) {
   if (activate(theap, best_awake(theap, size_class))) return true;
   if (mii_theap_extend(theap, size_class)) return true;
   if (activate(theap, usable_sleeper(theap, size_class))) return true;
-  if (activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap)))) return true;
-  return activate(theap, mii_page_make(size_class, theap->heap, mii_theap_tag(theap)));
+  if (!theap->is_apart
+      && activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap))))
+    return true;
+  const page_home_t home = {theap->heap, theap->is_apart, theap->heap->bounds};
+  return activate(theap, mii_page_make_in(size_class, &home, mii_theap_tag(theap)));
 }
 
 // Memory is short: any free block will do, and what waits to be purged can be used otherwise.
 static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
   mii_theap_collect(theap);
+  mii_apart_collect_waiting();
+  if (theap->heap->bounds.end != 0) return fill_list(theap, size_class);  // its arena is full
   mii_thread_pool_dissolve_all();
-  mii_heap_trim(theap->heap);
+  mii_heap_trim(&mii_heap_main);
   mii_purge_all();
   return fill_list(theap, size_class);
 }

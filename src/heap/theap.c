@@ -19,7 +19,7 @@
 
 enum { BLOCKS_PER_PAGE = 16 };  // of lists that are given back, where pages are counted
 
-const theap_t mii_theap_empty = {.heap = &mii_heap_main};
+const theap_t mii_theap_empty = {.heap = &mii_heap_main, .home = (theap_t*)&mii_theap_empty};
 MI_TLS theap_t* mii_theap_mine = (theap_t*)&mii_theap_empty;
 
 // Where a page is ----------------------------------------------------------------------------------
@@ -138,12 +138,15 @@ static void note_wake(theap_t* theap, bool by_others) {
 
 // The list -----------------------------------------------------------------------------------------
 
-static uint32_t loose_max(const page_t* page) { return mii_class_loose_count(page->size_class); }
+// A theap that is apart takes in no blocks of others: their heaps may live longer.
+static uint8_t loose_room(const theap_t* theap, uint32_t size_class) {
+  return (uint8_t)(theap->keeps_nothing || theap->is_apart ? 0 : mii_class_loose_count(size_class));
+}
 
 static void hand_out(theap_t* theap, page_t* page, block_t* first, uint32_t count) {
   MI_ASSERT(theap->list[page->size_class] == NULL);  // T2
   theap->list[page->size_class] = first;
-  theap->room[page->size_class] = (uint8_t)(theap->keeps_nothing ? 0 : loose_max(page));
+  theap->room[page->size_class] = loose_room(theap, page->size_class);
   theap->blocks_handed += count;
   theap->bytes_handed += (uint64_t)count * mii_page_block_bytes(page);
 }
@@ -262,7 +265,7 @@ static void give_loose_of(theap_t* theap, uint32_t size_class) {
   const uint32_t taken = most - theap->room[size_class];
   const bool has_own = mii_class_wake_count(size_class) == 1;
   return_blocks(theap, size_class, has_own ? most : taken);
-  theap->room[size_class] = (uint8_t)(theap->keeps_nothing ? 0 : most);
+  theap->room[size_class] = loose_room(theap, size_class);
 }
 
 void mii_theap_give_loose(theap_t* theap, uint32_t class_max) {
@@ -341,23 +344,50 @@ void mii_theap_give_kept(theap_t* theap) {
 
 void mii_theap_collect(theap_t* theap) {
   mii_theap_give_loose(theap, CLASS_COUNT);
-  mii_outbox_send(theap);
+  mii_outbox_send(theap->home);
   mii_theap_drain(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, collect_page, UINT32_MAX);
   mii_theap_give_kept(theap);
   MI_ASSERT_VALID(mii_theap_is_valid(theap));
 }
 
-void mii_theap_release(theap_t* theap, page_t* page) {
-  count_frees(page);
-  let_go(theap, page);
-  if (mii_heap_try_release(page)) return;
+void mii_theap_adopt(theap_t* theap, page_t* page) {
   fall_asleep(theap, page);
   if (mii_page_free_count(page) > 0) {
     hold_ready(theap, page);
   } else {
     arm_for(page, mii_class_wake_count(page->size_class));
   }
+}
+
+void mii_theap_release(theap_t* theap, page_t* page) {
+  count_frees(page);
+  let_go(theap, page);
+  if (!mii_heap_try_release(page)) mii_theap_adopt(theap, page);
+}
+
+static void discard_page(theap_t* theap, page_t* page) {
+  let_go(theap, page);
+  mii_page_discard(page);
+}
+
+void mii_theap_discard(theap_t* theap) {
+  mii_theap_drain(theap);
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    theap->list[c] = NULL;
+    visit_pages(theap, c, discard_page, UINT32_MAX);
+  }
+  MI_ASSERT(theap->page_count == 0);
+}
+
+static void move_page(theap_t* theap, page_t* page) {
+  mii_page_set_heap(page, theap->heap, theap->is_apart);
+}
+
+void mii_theap_move(theap_t* theap, heap_t* to) {
+  theap->heap = to;
+  theap->is_apart = to->is_apart;
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, move_page, UINT32_MAX);
 }
 
 // A page that is queued stays, and one whose blocks are in the list.
@@ -397,7 +427,7 @@ static bool list_is_good(const block_t* block, uint32_t size_class) {
 
 // The blocks from `first` to `last` lie in the page, unless it is ours: nobody thaws it, so they stay in use.
 static void salvage(page_t* page, block_t* first, block_t* last, uint32_t count) {
-  if (mii_page_owner(page) == mii_theap_tag(mii_theap_mine)) return;
+  if (mii_theap_is_mine((theap_t*)mii_page_owner(page))) return;
   last->next = page->local_free;
   page->local_free = first;
   page->out = (uint16_t)(page->out - count);  // whether the page is published depends on it

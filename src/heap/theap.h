@@ -33,16 +33,21 @@ enum { OUTBOX_PARCELS = 16 };
 struct theap_s {
   block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
   class_pages_t pages[CLASS_COUNT];  // owner
-  _Atomic(uint32_t) woken;  // atomic: queued pages, linked by stack_link; pushes and take-alls
-  slice_t draining;         // owner: those taken from there and not looked at yet
-  uint32_t run_segment;     // owner: where the last run was found
-  heap_t* heap;             // const
-  uint64_t heartbeat;       // owner: refills so far
-  uint64_t next_sweep_ms;   // owner
-  uint64_t blocks_handed;   // owner, read racily for statistics: blocks put into list[]
-  uint64_t bytes_handed;    // owner, read racily for statistics
-  uint64_t large_handed;    // owner, read racily for statistics: runs and huge blocks
-  uint64_t large_bytes;     // owner, read racily for statistics
+  _Atomic(uint32_t) woken;    // atomic: queued pages, linked by stack_link; pushes and take-alls
+  slice_t draining;           // owner: those taken from there and not looked at yet
+  uint32_t run_segment;       // owner: where the last run was found
+  heap_t* heap;               // owner: changes only where no thread uses the theap
+  theap_t* home;              // owner: the thread's theap of the main heap, perhaps this one; or
+                              // lock(apart), and NULL while no thread uses it
+  _Atomic(theap_t*)* others;  // owner, of a home: theaps of other heaps by their slot
+  uint32_t other_count;       // owner, of a home: entries of others
+  bool is_apart;              // owner: the heap is not the main one
+  uint64_t heartbeat;         // owner: refills so far
+  uint64_t next_sweep_ms;     // owner
+  uint64_t blocks_handed;     // owner, read racily for statistics: blocks put into list[]
+  uint64_t bytes_handed;      // owner, read racily for statistics
+  uint64_t large_handed;      // owner, read racily for statistics: runs and huge blocks
+  uint64_t large_bytes;       // owner, read racily for statistics
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
   uint8_t room[CLASS_COUNT];        // owner: blocks that may still go straight onto the list
@@ -59,6 +64,9 @@ struct theap_s {
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
   _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
   theap_t* next_made;            // const: the list of all theaps
+  theap_t* next_of_heap;         // lock(apart)
+  theap_t* next_waiting;         // lock(apart)
+  subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
 };
 // The sweet spot of one theap per thread and heap.
 static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
@@ -67,8 +75,13 @@ static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
 // What every thread begins with: no list, so that the first call of each kind takes the slow path.
 extern const theap_t mii_theap_empty;
 
-// The running thread's theap, never NULL.
+// The running thread's theap, never NULL: the one that malloc uses. Its home is that of the main heap.
 extern MI_TLS theap_t* mii_theap_mine;
+
+// Does the running thread use the theap, for malloc or for another heap?
+static inline bool mii_theap_is_mine(const theap_t* theap) {
+  return theap != NULL && theap->home == mii_theap_mine->home;
+}
 
 MI_INLINE uintptr_t mii_theap_tag(const theap_t* theap) { return (uintptr_t)theap; }
 
@@ -118,6 +131,14 @@ void mii_theap_collect(theap_t* theap);
 // end. False if there are more, or one is held by a free that is under way: then call again later.
 bool mii_theap_dissolve(theap_t* theap);
 bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max);
+
+// The theap's heap ends: all its blocks at once, or they go on in another heap. No thread uses it, nor frees
+// a block of it if they end.
+void mii_theap_discard(theap_t* theap);
+void mii_theap_move(theap_t* theap, heap_t* to);
+
+// Take in a page that the caller owns for the theap, in state PAGE_NONE and counted.
+void mii_theap_adopt(theap_t* theap, page_t* page);
 
 // In the child of a fork: the theap's thread does not exist here. Nothing is left in it; what is good of
 // its lists goes back to their pages, which other functions freeze.

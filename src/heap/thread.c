@@ -19,10 +19,11 @@
 #include "heap/thread.h"
 #include "base/assert.h"
 #include "base/track.h"
+#include "heap/apart.h"
 #include "heap/outbox.h"
 #include "platform/platform.h"
 
-const theap_t mii_theap_done = {.heap = &mii_heap_main};
+const theap_t mii_theap_done = {.heap = &mii_heap_main, .home = (theap_t*)&mii_theap_done};
 
 static handle_stack_t pool;          // atomic: handle_stack.h; theaps with pages, the last on top
 static handle_stack_t next_in_pool;  // atomic: handle_stack.h; the same, the longest waiting on top
@@ -77,6 +78,7 @@ static theap_t* make_theap(void) {
   theap_t* const theap = mii_meta_take(sizeof *theap);
   if (theap == NULL) return NULL;
   theap->heap = &mii_heap_main;
+  theap->home = theap;
   theap->is_live = true;
   theap->remote_wakes = UINT8_MAX;  // until its own frees tell otherwise
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
@@ -87,8 +89,23 @@ static theap_t* make_theap(void) {
   return theap;
 }
 
+// Its lists may hold blocks of others.
+theap_t* mii_thread_take_bare(void) {
+  const uint32_t handle = mii_stack_pop(&bare_pool, theap_link);
+  theap_t* const theap = handle != 0 ? mii_meta_pointer(handle) : make_theap();
+  if (theap != NULL) mii_theap_dissolve(theap);
+  return theap;
+}
+
+void mii_thread_give_theap(theap_t* theap) {
+  theap->keeps_nothing = false;
+  theap->pooled_at_ms = mii_platform_clock_ms();
+  pool_push(theap);
+}
+
 // The thread has ended, or has said so: its theap waits for another one.
 static void retire(theap_t* theap) {
+  mii_apart_leave(theap);
   mii_outbox_send(theap);
   theap->keeps_nothing = false;
   theap->in_deferred_free = false;
@@ -162,13 +179,13 @@ theap_t* mii_thread_enter(void) {
 }
 
 void mii_thread_leave(theap_t* theap) {
-  if (theap == mii_theap_mine) return;
+  if (mii_theap_is_mine(theap)) return;
   pool_push(theap);
 }
 
 void mii_thread_end(bool for_good) {
-  theap_t* const theap = mii_theap_mine;
-  if (theap != &mii_theap_empty && theap != &mii_theap_done) {
+  theap_t* const theap = mii_theap_mine->home;
+  if (theap->is_live) {
     mii_track_enter();
     mii_theap_collect(theap);
     mii_track_leave();
@@ -181,8 +198,9 @@ void mii_thread_end(bool for_good) {
 }
 
 void mii_thread_set_in_pool(void) {
-  if (mii_theap_mine != &mii_theap_empty && mii_theap_mine != &mii_theap_done)
-    mii_theap_mine->keeps_nothing = true;
+  theap_t* const home = mii_theap_mine->home;
+  if (!home->is_live) return;
+  home->keeps_nothing = mii_theap_mine->keeps_nothing = true;
 }
 
 static void at_exit(void* value) {
@@ -204,16 +222,21 @@ bool mii_thread_forget_others(void) {
   mii_stack_clear(&bare_pool);
   bool any = false;
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
-    if (theap == mii_theap_mine) continue;
+    if (mii_theap_is_mine(theap)) continue;
     any = true;
     mii_theap_forget(theap);
+    if (theap->is_apart) continue;
+    for (uint32_t i = 0; i < theap->other_count; i++)
+      atomic_store_explicit(&theap->others[i], i == 0 ? theap : NULL, memory_order_relaxed);
+    theap->home = theap;
     if (atomic_exchange_explicit(&theap->user, 0, memory_order_relaxed) != 0)
       atomic_fetch_add_explicit(&ended, 1, memory_order_relaxed);
     pool_push(theap);
   }
+  mii_apart_forget_others();
   // The running thread is the main one here, and has another number.
-  if (mii_theap_mine->is_live)
-    atomic_store_explicit(&mii_theap_mine->user, SOME_USER, memory_order_relaxed);
+  theap_t* const home = mii_theap_mine->home;
+  if (home->is_live) atomic_store_explicit(&home->user, SOME_USER, memory_order_relaxed);
   return any;
 }
 

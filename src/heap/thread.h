@@ -36,6 +36,11 @@ void mii_thread_pool_dissolve_all(void);
 // In the child of a fork: no other thread uses a theap, all are bare and in the pool. True if there was any.
 bool mii_thread_forget_others(void);
 
+// For heaps that are apart: a theap of the main heap that nobody uses and that has no pages and no lists; NULL
+// when out of memory. And back, without pages of theirs.
+theap_t* mii_thread_take_bare(void);
+void mii_thread_give_theap(theap_t* theap);
+
 // All theaps ever made, newest first; for statistics and tests.
 theap_t* mii_thread_first_theap(void);
 

@@ -26,6 +26,7 @@
 
 #include "base/size_class.h"
 #include "space/range.h"
+#include "space/segment.h"
 
 typedef enum page_state_e {
   PAGE_NONE,  // not a page
@@ -35,12 +36,24 @@ typedef enum page_state_e {
   PAGE_FROZEN,
 } page_state_t;
 
+// Where a page is to belong, and where its memory may lie.
+typedef struct page_home_s {
+  heap_t* heap;
+  bool is_apart;            // the heap is not the main one
+  segment_bounds_t bounds;  // zero: anywhere
+} page_home_t;
+
 // A new page of the class, owned by `owner` (a theap's address), without a block yet. NULL when out of
-// memory.
+// memory. The first form is for the main heap.
 page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner);
+page_t* mii_page_make_in(uint32_t size_class, const page_home_t* home, uintptr_t owner);
 
 // Give the page's slices back. The caller owns it, no block is out, and it is not queued.
 void mii_page_unmake(page_t* page);
+
+// The page's heap ends with all its blocks: the same, whatever is out. The caller owns it, it is not queued,
+// and no free of one of its blocks is under way.
+void mii_page_discard(page_t* page);
 
 // Thread the next blocks: up to the end of the next 4 KiB, at least one. Returns their list in *first,
 // and their number: 0 if the page is complete. They count as out.
@@ -99,6 +112,18 @@ static inline uint32_t mii_page_index(const page_t* page, uint32_t order) {
 
 // Is p the address of a threaded block of the page?
 bool mii_page_has_block(const page_t* page, const void* p);
+
+// The page moves to another heap. Any thread may ask; the owner sets it.
+static inline bool mii_page_is_apart(const page_t* page) {
+  return atomic_load_explicit(&page->is_apart, memory_order_relaxed);
+}
+static inline heap_t* mii_page_heap(const page_t* page) {
+  return atomic_load_explicit(&mii_slice_cold(mii_page_slice(page))->heap, memory_order_relaxed);
+}
+static inline void mii_page_set_heap(page_t* page, heap_t* heap, bool is_apart) {
+  atomic_store_explicit(&mii_slice_cold(mii_page_slice(page))->heap, heap, memory_order_relaxed);
+  atomic_store_explicit(&page->is_apart, is_apart, memory_order_relaxed);
+}
 
 static inline uintptr_t mii_page_owner(page_t* page) {
   return atomic_load_explicit(&page->owner, memory_order_relaxed);

@@ -14,10 +14,11 @@ static size_t threaded_bytes(const page_t* page) {
   return (size_t)mii_page_capacity(page) * mii_page_block_bytes(page);
 }
 
-page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
+page_t* mii_page_make_in(uint32_t size_class, const page_home_t* home, uintptr_t owner) {
   const uint32_t slices = mii_class_slices(size_class);
   bool zero;
-  const slice_t slice = mii_segment_take((slice_request_t){.count = slices}, &zero);
+  const slice_t slice =
+      mii_segment_take((slice_request_t){.count = slices, .bounds = home->bounds}, &zero);
   if (slice == 0) return NULL;
 
   page_t* const page = mii_page_record(slice);
@@ -27,13 +28,17 @@ page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
   page->size_class = (uint8_t)size_class;
   page->state = PAGE_NONE;
   mii_page_arm(page, 1);
-  mii_slice_cold(slice)->heap = heap;
+  mii_page_set_heap(page, home->heap, home->is_apart);
   if (zero) mii_slice_cold(slice)->touched = 0;
   mii_page_own_new(page);
   atomic_store_explicit(&page->owner, owner, memory_order_relaxed);
   mii_slice_set_kind(slice, SLICE_PAGE);
   if (slices > 1) mii_slice_set_kind(slice + 1, SLICE_FOLLOW);
   return page;
+}
+
+page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
+  return mii_page_make_in(size_class, &(page_home_t){.heap = heap}, owner);
 }
 
 void mii_page_unmake(page_t* page) {
@@ -50,7 +55,15 @@ void mii_page_unmake(page_t* page) {
   mii_segment_give(slice, slices);
 }
 
+void mii_page_discard(page_t* page) {
+  mii_page_detach_remote(page);
+  page->out = 0;
+  mii_page_unmake(page);
+}
+
+// Many heaps are small, and end soon: their pages begin with a little.
 static size_t next_step(const page_t* page) {
+  if (mii_page_is_apart(page) && threaded_bytes(page) < STEP_TOUCHED) return STEP_FRESH;
   const size_t touched = (size_t)mii_slice_cold(mii_page_slice(page))->touched * UNIT_BYTES;
   return threaded_bytes(page) + STEP_TOUCHED <= touched ? STEP_TOUCHED : STEP_FRESH;
 }

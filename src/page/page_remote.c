@@ -212,6 +212,14 @@ bool mii_page_freeze(page_t* page) {
   return publish;
 }
 
+void mii_page_recover(page_t* page, uintptr_t owner) {
+  mii_page_freeze(page);
+  atomic_fetch_or_explicit(remote_of(page), QUEUED, memory_order_relaxed);
+  mii_page_thaw(page);
+  mii_page_claim(page, owner);
+  page->state = PAGE_NONE;
+}
+
 void mii_page_own_new(page_t* page) {
   const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_relaxed);
   MI_ASSERT((word & (LIST_MASK | OWNED | QUEUED)) == 0);

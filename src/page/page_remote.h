@@ -79,6 +79,9 @@ void mii_page_forget_queued(page_t* page);
 // can be claimed.
 bool mii_page_freeze(page_t* page);
 
+// The same for a page that is not to be claimed: it is counted, and owned by `owner`, in state PAGE_NONE.
+void mii_page_recover(page_t* page, uintptr_t owner);
+
 // The thread that took a page from where it was published, before anything else: if it is frozen, count its
 // blocks. O(capacity).
 void mii_page_thaw(page_t* page);

@@ -44,6 +44,13 @@ int mii_platform_reserve_at(void* address, size_t size);
 // Reserved -> open. Opening what is open already is allowed and changes nothing.
 int mii_platform_open(void* address, size_t size);
 
+// Reserved -> open, in huge OS pages of this size, which size and address are multiples of, and which are ours for
+// certain. On the NUMA node unless that is negative, if the system can do that. If it fails nothing has changed.
+int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node);
+
+// Open memory: large OS pages are welcome.
+void mii_platform_prefer_large(void* address, size_t size);
+
 // Reserved -> reserved, but it can be read, as zero. Costs nothing. It may be opened later.
 int mii_platform_show(void* address, size_t size);
 

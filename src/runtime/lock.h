@@ -16,8 +16,9 @@
 typedef enum lock_rank_e {
   LOCK_START = 1,
   LOCK_REPORT = 2,
-  LOCK_GROWTH = 4,
-  LOCK_AREA = 8,  // of which a thread may hold several: fork does
+  LOCK_APART = 4,
+  LOCK_GROWTH = 8,
+  LOCK_AREA = 16,  // of which a thread may hold several: fork does
 } lock_rank_t;
 
 typedef struct lock_s {

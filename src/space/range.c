@@ -342,6 +342,80 @@ static bool grow_from(uint32_t open, uint32_t wanted) {
   return result == CLAIM_DONE;
 }
 
+// For arenas ---------------------------------------------------------------------------------------
+
+enum { SEGMENTS_PER_HUGE = 256 };  // 1 GiB
+
+static const size_t LARGE_PAGE = (size_t)1 << 21;
+static const size_t HUGE_PAGE = (size_t)1 << 30;
+
+// 1 GiB from the segment on; in one piece where the system has that and the address allows it.
+static bool open_huge_page(uint32_t segment, int numa_node) {
+  const size_t size = (size_t)SEGMENTS_PER_HUGE * SEGMENT_BYTES;
+  void* const at = segment_memory(segment);
+  if (!open_records((size_t)segment + SEGMENTS_PER_HUGE)) return false;
+  return mii_platform_open_huge(at, size, HUGE_PAGE, numa_node) == 0
+         || mii_platform_open_huge(at, size, LARGE_PAGE, numa_node) == 0;
+}
+
+// Lock held. As many as there are until the time is over.
+static bool open_huge_pages(uint32_t first, arena_growth_t* arena) {
+  uint32_t pages = 0;
+  while (pages < arena->huge_pages
+         && (arena->deadline_ms == 0 || mii_platform_clock_ms() < arena->deadline_ms)
+         && open_huge_page(first + pages * SEGMENTS_PER_HUGE, arena->numa_node)) {
+    pages++;
+  }
+  arena->count = pages * SEGMENTS_PER_HUGE;
+  arena->huge_bytes = (size_t)arena->count * SEGMENT_BYTES;
+  return pages > 0;
+}
+
+static bool open_arena(uint32_t first, arena_growth_t* arena) {
+  if (arena->huge_pages > 0) return open_huge_pages(first, arena);
+  if (!open_segments(first, arena->count)) return false;
+  if (arena->may_be_large)
+    mii_platform_prefer_large(segment_memory(first), (size_t)arena->count * SEGMENT_BYTES);
+  return true;
+}
+
+// Huge OS pages begin at multiples of their size. What lies before is everyone's.
+static uint32_t segments_before_huge(uint32_t open) {
+  const uintptr_t at = (uintptr_t)segment_memory(open);
+  return (uint32_t)((mii_align_up(at, HUGE_PAGE) - at) / SEGMENT_BYTES);
+}
+
+// Lock held. Not the first segment: it has a slice less.
+static bool make_place(const arena_growth_t* arena) {
+  const uint32_t open = mii_segment_count();
+  const uint32_t gap = arena->huge_pages > 0 ? segments_before_huge(open) : open == 0;
+  const size_t count =
+      arena->huge_pages > 0 ? (size_t)arena->huge_pages * SEGMENTS_PER_HUGE : arena->count;
+  if (count == 0 || open + gap + count > reserved_count()) return false;
+  if (gap == 0) return true;
+  if (!open_segments(open, gap)) return false;
+  publish_segments(open, gap);
+  return true;
+}
+
+// Lock held. Closed to others before its slices are free.
+static uint32_t grow_arena(arena_growth_t* arena) {
+  if (!make_place(arena)) return NO_ARENA_SEGMENT;
+  const uint32_t first = mii_segment_count();
+  if (!open_arena(first, arena)) return NO_ARENA_SEGMENT;
+  for (uint32_t i = first; i < first + arena->count; i++)
+    atomic_store_explicit(&mii_segment(i)->is_exclusive, arena->is_exclusive, memory_order_relaxed);
+  publish_segments(first, arena->count);
+  return first;
+}
+
+uint32_t mii_range_grow_arena(arena_growth_t* arena) {
+  mii_lock_enter(&growth);
+  const uint32_t first = grow_arena(arena);
+  mii_lock_leave(&growth);
+  return first;
+}
+
 bool mii_range_grow(uint32_t segment_count) {
   const uint32_t seen = mii_segment_count();
   mii_lock_enter(&growth);

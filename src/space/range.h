@@ -49,6 +49,20 @@ void mii_range_stop(void);
 // where addresses are scarce, foreign segments may have become ours.
 bool mii_range_grow(uint32_t segment_count);
 
+// Open exactly `count` segments, in a row, for an arena (arena.h); or as many GiB in huge OS pages as are to be
+// had: then `count` and `huge_bytes` say how many. The first one's number, or NO_ARENA_SEGMENT.
+#define NO_ARENA_SEGMENT UINT32_MAX
+typedef struct arena_growth_s {
+  uint32_t count;
+  bool is_exclusive;
+  bool may_be_large;
+  uint32_t huge_pages;
+  int numa_node;
+  uint64_t deadline_ms;
+  size_t huge_bytes;
+} arena_growth_t;
+uint32_t mii_range_grow_arena(arena_growth_t* growth);
+
 // Memory for our own structures: zeroed, 64-byte aligned, never freed. NULL when out of memory.
 void* mii_meta_take(size_t size);
 
@@ -106,6 +120,10 @@ static inline slice_t mii_page_slice(const page_t* page) {
 }
 
 static inline segment_t* mii_segment(uint32_t index) { return &mii_range.segments[index]; }
+
+static inline bool mii_segment_is_exclusive(uint32_t index) {
+  return atomic_load_explicit(&mii_segment(index)->is_exclusive, memory_order_relaxed);
+}
 
 static inline bool mii_segment_is_foreign(uint32_t index) {
   return atomic_load_explicit(&mii_segment(index)->is_foreign, memory_order_relaxed);

@@ -34,6 +34,7 @@ struct page_s {
   uint8_t size_class;          // const
   uint8_t state;               // owner: a page_state_t
   _Atomic(uint8_t) kind;       // atomic: relaxed, a slice_kind_t
+  _Atomic(bool) is_apart;      // atomic: relaxed; its heap is not the main one (heap/apart.h)
 };
 static_assert(sizeof(page_t) == 32, "two records to a cache line; mii_page_record() counts on it");
 
@@ -46,9 +47,9 @@ struct page_cold_s {
   slice_t awake_next;             // owner: in the stack of those that are awake
   slice_t awake_prev;             // owner: the same
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
-  heap_t* heap;                   // const while the page lives
-  uint8_t arrival;                // owner: the theap's count of arrivals when the page came
-  uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
+  _Atomic(heap_t*) heap;  // atomic: relaxed; of a page or huge block. Changes when it is deleted
+  uint8_t arrival;        // owner: the theap's count of arrivals when the page came
+  uint8_t touched;        // owner: OS pages from its begin on that an earlier page has threaded
   uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 2];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
@@ -61,7 +62,8 @@ struct segment_s {
   _Atomic(uint64_t) purge_at;   // atomic: relaxed; in ms, when the oldest of them is due
   _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
   _Atomic(bool) is_foreign;     // atomic: range.c; 1 = not our memory, all other fields are 0
-  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 1];
+  _Atomic(bool) is_exclusive;  // atomic: relaxed; before its slices are free: for who names it only
+  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 2];
   page_cold_t cold[SEGMENT_SLICES];
 };
 static_assert(sizeof(segment_t) == 65 * sizeof(page_cold_t), "mii_slice_cold() counts on it");

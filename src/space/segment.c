@@ -69,7 +69,7 @@ static void refresh_hints(uint32_t index) {
   segment_t* const segment = mii_segment(index);
   uint64_t seen = atomic_load_explicit(&segment->free, memory_order_seq_cst);
   for (;;) {
-    write_hints(index, hint_level(seen));
+    write_hints(index, mii_segment_is_exclusive(index) ? 0 : hint_level(seen));
     const uint64_t now = atomic_load_explicit(&segment->free, memory_order_seq_cst);
     if (now == seen) return;
     seen = now;
@@ -122,8 +122,16 @@ static void release_unowned(slice_t first, uint32_t count) {
   }
 }
 
-bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero) {
-  if ((size_t)first + count > mii_slice_count()) return false;
+// A block does not grow out of what is set apart, nor into it.
+static bool are_alike(slice_t first, uint32_t count) {
+  const uint32_t last = (first + count - 1) / SEGMENT_SLICES;
+  bool alike = true;
+  for (uint32_t i = (first - 1) / SEGMENT_SLICES; i < last; i++)
+    alike = alike && mii_segment_is_exclusive(i) == mii_segment_is_exclusive(i + 1);
+  return alike;
+}
+
+bool mii_segment_claim_all(slice_t first, uint32_t count, bool* zero) {
   for (uint32_t done = 0; done < count;) {
     const part_of_run_t part = first_part(first + done, count - done);
     if (!claim_bits(part)) {
@@ -139,6 +147,11 @@ bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero) {
     done += part.count;
   }
   return true;
+}
+
+bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero) {
+  if ((size_t)first + count > mii_slice_count()) return false;
+  return are_alike(first, count) && mii_segment_claim_all(first, count, zero);
 }
 
 // Search -----------------------------------------------------------------------------------------
@@ -212,17 +225,20 @@ static slice_t take_small(slice_request_t want, bool* zero) {
 // A run over several segments: first fit over the free words, which is a walk over the heap, but the
 // blocks that need it have more than 4 MiB.
 static slice_t take_large(slice_request_t want, bool* zero) {
-  const uint32_t segments = mii_segment_count();
+  const bool bound = want.bounds.end != 0;
+  const uint32_t segments = bound ? want.bounds.end : mii_segment_count();
   slice_t run = 0;  // where the free slices before the current ones begin
   uint32_t length = 0;
-  for (uint32_t index = 0; index < segments; index++) {
-    const uint64_t free = atomic_load_explicit(&mii_segment(index)->free, memory_order_relaxed);
+  for (uint32_t index = want.bounds.from; index < segments; index++) {
+    const bool is_open = bound || !mii_segment_is_exclusive(index);
+    const uint64_t free =
+        is_open ? atomic_load_explicit(&mii_segment(index)->free, memory_order_relaxed) : 0;
     const slice_t begin = index * SEGMENT_SLICES;
     const uint32_t leading = free == ~UINT64_C(0) ? SEGMENT_SLICES : mii_lowest_bit(~free);
     if (length == 0) run = begin;
     length += leading;
     const slice_t first = first_allowed(want, run);
-    if (first + want.count <= run + length && mii_segment_try_claim(first, want.count, zero))
+    if (first + want.count <= run + length && mii_segment_claim_all(first, want.count, zero))
       return first;
     if (leading < SEGMENT_SLICES) {
       length = 63u - mii_highest_bit(~free);
@@ -249,6 +265,15 @@ static size_t slices_for(slice_request_t want) {
 // The range is full: look everywhere.
 static slice_t take_anywhere(slice_request_t want, bool* zero) {
   for (uint32_t i = 0; want.count <= SEGMENT_SLICES && i < mii_segment_count(); i++) {
+    if (mii_segment_is_exclusive(i)) continue;
+    const slice_t slice = take_in_segment(i, want, zero);
+    if (slice != 0) return slice;
+  }
+  return take_large(want, zero);
+}
+
+static slice_t take_within_bounds(slice_request_t want, bool* zero) {
+  for (uint32_t i = want.bounds.from; want.count <= SEGMENT_SLICES && i < want.bounds.end; i++) {
     const slice_t slice = take_in_segment(i, want, zero);
     if (slice != 0) return slice;
   }
@@ -260,6 +285,7 @@ static size_t free_at_end(void) {
   size_t count = 0;
   for (uint32_t i = mii_segment_count(); i > 0; i--) {
     const uint64_t free = atomic_load_explicit(&mii_segment(i - 1)->free, memory_order_relaxed);
+    if (mii_segment_is_exclusive(i - 1)) return count;
     if (free != ~UINT64_C(0)) return count + 63 - mii_highest_bit(~free);
     count += SEGMENT_SLICES;
   }
@@ -274,7 +300,12 @@ static bool grow_for(slice_request_t want) {
          && mii_range_grow((uint32_t)mii_divide_up(slices - have, SEGMENT_SLICES));
 }
 
+void mii_segments_refresh(uint32_t from, uint32_t end) {
+  for (uint32_t i = from; i < end; i++) refresh_hints(i);
+}
+
 static slice_t take_or_grow(slice_request_t want, bool* zero) {
+  if (want.bounds.end != 0) return take_within_bounds(want, zero);
   for (;;) {
     const uint32_t segments = mii_segment_count();
     const slice_t slice = take_once(want, zero);
@@ -282,7 +313,7 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
     if (!grow_for(want)) return take_anywhere(want, zero);
     const uint32_t now = mii_segment_count();
     // No more than before: one that was foreign has become ours.
-    for (uint32_t i = segments < now ? segments : 0; i < now; i++) refresh_hints(i);
+    mii_segments_refresh(segments < now ? segments : 0, now);
   }
 }
 
@@ -396,7 +427,9 @@ bool mii_segment_is_valid(uint32_t index) {
   bool hints = true;
   for (uint32_t k = 0; k < SLICE_HINTS; k++) {
     const bool has = mii_bit_runs(free, 1u << k) != 0;
-    hints = hints && mii_hint_is_on((hint_t)(HINT_SLICES + k), index) == has;
+    hints = hints
+            && mii_hint_is_on((hint_t)(HINT_SLICES + k), index)
+                   == (has && !mii_segment_is_exclusive(index));
   }
   return MI_HOLDS((purgeable & ~free) == 0)      // S1
          && MI_HOLDS(kinds)                      // S2

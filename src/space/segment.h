@@ -5,12 +5,19 @@
 
 #include "space/record.h"
 
+// Segments from..end-1. An end of 0: anywhere, but not where memory is set apart for others.
+typedef struct segment_bounds_s {
+  uint32_t from;
+  uint32_t end;
+} segment_bounds_t;
+
 // A request for `count` slices in a row. The address of the first is `phase` slices past a multiple of
 // `align` slices (a power of two; phase < align). Zero-filled fields mean: no wish.
 typedef struct slice_request_s {
   uint32_t count;
   uint32_t align;
   uint32_t phase;
+  segment_bounds_t bounds;
 } slice_request_t;
 
 // Claim slices; opens more of the range when needed. *zero tells whether the memory is known to be
@@ -19,6 +26,12 @@ slice_t mii_segment_take(slice_request_t want, bool* zero);
 
 // Claim exactly these slices if all are free. Any thread.
 bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero);
+
+// The same, wherever they lie: what is set apart is not respected.
+bool mii_segment_claim_all(slice_t first, uint32_t count, bool* zero);
+
+// Segments from..end-1 have been opened.
+void mii_segments_refresh(uint32_t from, uint32_t end);
 
 // Release claimed slices; their memory is purged when it has been free for a while. Any thread.
 void mii_segment_give(slice_t first, uint32_t count);

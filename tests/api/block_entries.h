@@ -50,6 +50,39 @@ typedef struct block_entry_s {
 #define OVERRIDE_ENTRY(name, deed, shape) \
   { #name, NULL, deed, shape }
 
+#define HEAP_ENTRY(name, in_main_heap, deed, shape) \
+  { #name, (any_fun_t*)&in_main_heap, deed, shape }
+
+// In the main heap.
+static void* main_heap_realloc(void* p, size_t n) { return mi_heap_realloc(NULL, p, n); }
+static void* main_heap_reallocf(void* p, size_t n) { return mi_heap_reallocf(NULL, p, n); }
+static void* main_heap_rezalloc(void* p, size_t n) { return mi_heap_rezalloc(NULL, p, n); }
+static void* main_theap_realloc(void* p, size_t n) { return mi_theap_realloc(NULL, p, n); }
+static void* main_heap_reallocn(void* p, size_t c, size_t n) {
+  return mi_heap_reallocn(NULL, p, c, n);
+}
+static void* main_heap_recalloc(void* p, size_t c, size_t n) {
+  return mi_heap_recalloc(NULL, p, c, n);
+}
+static void* main_heap_realloc_aligned(void* p, size_t n, size_t a) {
+  return mi_heap_realloc_aligned(NULL, p, n, a);
+}
+static void* main_heap_rezalloc_aligned(void* p, size_t n, size_t a) {
+  return mi_heap_rezalloc_aligned(NULL, p, n, a);
+}
+static void* main_heap_realloc_aligned_at(void* p, size_t n, size_t a, size_t o) {
+  return mi_heap_realloc_aligned_at(NULL, p, n, a, o);
+}
+static void* main_heap_rezalloc_aligned_at(void* p, size_t n, size_t a, size_t o) {
+  return mi_heap_rezalloc_aligned_at(NULL, p, n, a, o);
+}
+static void* main_heap_recalloc_aligned(void* p, size_t c, size_t n, size_t a) {
+  return mi_heap_recalloc_aligned(NULL, p, c, n, a);
+}
+static void* main_heap_recalloc_aligned_at(void* p, size_t c, size_t n, size_t a, size_t o) {
+  return mi_heap_recalloc_aligned_at(NULL, p, c, n, a, o);
+}
+
 static const block_entry_t block_entries[] = {
     MI_ENTRY(mi_free, FREES, POINTER),
     MI_ENTRY(mi_free_small, FREES, POINTER),
@@ -81,6 +114,21 @@ static const block_entry_t block_entries[] = {
     MI_ENTRY(mi_aligned_offset_recalloc, RESIZES, POINTER_COUNT_OFFSET),
     MI_ENTRY(mi_new_realloc, RESIZES_NEW, POINTER_SIZE),
     MI_ENTRY(mi_new_reallocn, RESIZES_NEW, POINTER_COUNT_SIZE),
+    HEAP_ENTRY(mi_heap_realloc, main_heap_realloc, RESIZES, POINTER_SIZE),
+    HEAP_ENTRY(mi_heap_reallocf, main_heap_reallocf, RESIZES, POINTER_SIZE),
+    HEAP_ENTRY(mi_heap_rezalloc, main_heap_rezalloc, RESIZES, POINTER_SIZE),
+    HEAP_ENTRY(mi_theap_realloc, main_theap_realloc, RESIZES, POINTER_SIZE),
+    HEAP_ENTRY(mi_heap_reallocn, main_heap_reallocn, RESIZES, POINTER_COUNT_SIZE),
+    HEAP_ENTRY(mi_heap_recalloc, main_heap_recalloc, RESIZES, POINTER_COUNT_SIZE),
+    HEAP_ENTRY(mi_heap_realloc_aligned, main_heap_realloc_aligned, RESIZES, POINTER_SIZE_ALIGN),
+    HEAP_ENTRY(mi_heap_rezalloc_aligned, main_heap_rezalloc_aligned, RESIZES, POINTER_SIZE_ALIGN),
+    HEAP_ENTRY(mi_heap_realloc_aligned_at, main_heap_realloc_aligned_at, RESIZES,
+               POINTER_SIZE_OFFSET),
+    HEAP_ENTRY(mi_heap_rezalloc_aligned_at, main_heap_rezalloc_aligned_at, RESIZES,
+               POINTER_SIZE_OFFSET),
+    HEAP_ENTRY(mi_heap_recalloc_aligned, main_heap_recalloc_aligned, RESIZES, POINTER_COUNT_ALIGN),
+    HEAP_ENTRY(mi_heap_recalloc_aligned_at, main_heap_recalloc_aligned_at, RESIZES,
+               POINTER_COUNT_OFFSET),
     OVERRIDE_ENTRY(free, FREES, POINTER),
     OVERRIDE_ENTRY(cfree, FREES, POINTER),
     OVERRIDE_ENTRY(vfree, FREES, POINTER),

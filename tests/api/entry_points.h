@@ -145,6 +145,22 @@ ALIGNED_ENTRY(memalign, mi_memalign(alignment, size))
 ALIGNED_ENTRY(aligned_alloc, mi_aligned_alloc(alignment, size))
 ALIGNED_ENTRY(new_nothrow, mi_new_aligned_nothrow(size, alignment))
 
+ALIGNED_ENTRY(heap_malloc_aligned, mi_heap_malloc_aligned(NULL, size, alignment))
+ALIGNED_ENTRY(heap_malloc_aligned_at, mi_heap_malloc_aligned_at(NULL, size, alignment, offset))
+ALIGNED_ENTRY(heap_zalloc_aligned, mi_heap_zalloc_aligned(NULL, size, alignment))
+ALIGNED_ENTRY(heap_zalloc_aligned_at, mi_heap_zalloc_aligned_at(NULL, size, alignment, offset))
+ALIGNED_ENTRY(heap_calloc_aligned, mi_heap_calloc_aligned(NULL, 1, size, alignment))
+ALIGNED_ENTRY(heap_calloc_aligned_at, mi_heap_calloc_aligned_at(NULL, 1, size, alignment, offset))
+ALIGNED_ENTRY(heap_realloc_aligned, mi_heap_realloc_aligned(NULL, p, size, alignment))
+ALIGNED_ENTRY(heap_realloc_aligned_at, mi_heap_realloc_aligned_at(NULL, p, size, alignment, offset))
+ALIGNED_ENTRY(heap_rezalloc_aligned, mi_heap_rezalloc_aligned(NULL, p, size, alignment))
+ALIGNED_ENTRY(heap_rezalloc_aligned_at,
+              mi_heap_rezalloc_aligned_at(NULL, p, size, alignment, offset))
+ALIGNED_ENTRY(heap_recalloc_aligned, mi_heap_recalloc_aligned(NULL, p, 1, size, alignment))
+ALIGNED_ENTRY(heap_recalloc_aligned_at,
+              mi_heap_recalloc_aligned_at(NULL, p, 1, size, alignment, offset))
+ALIGNED_ENTRY(theap_malloc, mi_theap_malloc_aligned(NULL, size, alignment))
+
 // The code is the result; errno is made to agree with it, so that all entries fail alike.
 static void* aligned_posix_memalign(void* p, size_t size, size_t alignment, size_t offset) {
   (void)offset;
@@ -175,6 +191,19 @@ static const aligned_entry_t aligned_entries[] = {
     {"mi_memalign", &aligned_memalign, false, false, false, 1},
     {"mi_aligned_alloc", &aligned_aligned_alloc, false, false, false, 1},
     {"mi_new_aligned_nothrow", &aligned_new_nothrow, false, false, false, 1},
+    {"mi_heap_malloc_aligned", &aligned_heap_malloc_aligned, false, false, false, 1},
+    {"mi_heap_malloc_aligned_at", &aligned_heap_malloc_aligned_at, false, false, true, 1},
+    {"mi_heap_zalloc_aligned", &aligned_heap_zalloc_aligned, false, true, false, 1},
+    {"mi_heap_zalloc_aligned_at", &aligned_heap_zalloc_aligned_at, false, true, true, 1},
+    {"mi_heap_calloc_aligned", &aligned_heap_calloc_aligned, false, true, false, 1},
+    {"mi_heap_calloc_aligned_at", &aligned_heap_calloc_aligned_at, false, true, true, 1},
+    {"mi_heap_realloc_aligned", &aligned_heap_realloc_aligned, true, false, false, 1},
+    {"mi_heap_realloc_aligned_at", &aligned_heap_realloc_aligned_at, true, false, true, 1},
+    {"mi_heap_rezalloc_aligned", &aligned_heap_rezalloc_aligned, true, true, false, 1},
+    {"mi_heap_rezalloc_aligned_at", &aligned_heap_rezalloc_aligned_at, true, true, true, 1},
+    {"mi_heap_recalloc_aligned", &aligned_heap_recalloc_aligned, true, true, false, 1},
+    {"mi_heap_recalloc_aligned_at", &aligned_heap_recalloc_aligned_at, true, true, true, 1},
+    {"mi_theap_malloc_aligned", &aligned_theap_malloc, false, false, false, 1},
 };
 
 // `ASSERT_FAILS` that names the entry.

@@ -131,6 +131,26 @@ static void parked(void) {
   for (uint32_t t = 1; t < THREADS; t++) run_as(t), give(box[t]);
 }
 
+// A heap that is apart is destroyed once the program knows that the others have freed their blocks: they were pushed
+// at once, so nobody writes into what the page's memory is by then.
+static _Atomic(uint32_t) told;  // atomic: release, acquire: the program's own synchronisation
+static void full_page_apart(void) {
+  full_page();
+  mii_page_set_heap(mii_page_record(mii_slice_of(box[0])), &mii_heap_main, true);
+}
+static void tell(void) { atomic_fetch_add_explicit(&told, 1, memory_order_release); }
+static void give_1_tell(void) { give_1(), tell(); }
+static void give_2_tell(void) { give_2(), tell(); }
+static void discard_mine(theap_t* theap) {
+  memset(live[theap->pages[0].owned], 0, sizeof live[0]);
+  mii_theap_discard(theap);
+}
+static void destroy_if_told_take_3(void) {
+  if (atomic_load_explicit(&told, memory_order_acquire) < 2) return;
+  call(discard_mine);
+  take_2(), take();
+}
+
 // The theaps are listed, the exits armed, and a deferred free is set, while threads begin.
 static void walk_theaps(void) {
   uint32_t count = 0;
@@ -187,7 +207,13 @@ const scenario_t proof_scenarios[] = {
     {"pool", 2, 1, 3, pooled, {take_1, take_1, nothing}},
     {"pool, dissolved", 2, 1, 3, pooled, {take_1, dissolve, nothing}},
     {"all together", 3, 2, 2, full_page_and_newcomer, {give_disown_take_end, take_give, give_1_2}},
-    // Not solved yet, and not in the sources: a push links its batch to the list it saw before it knows whether
+    {"destroy, pushed at once",
+     3,
+     2,
+     1,
+     full_page_apart,
+     {destroy_if_told_take_3, give_1_tell, give_2_tell}},
+    // Why blocks of such heaps are never parked: a push links its batch to the list it saw before it knows whether
     // the page is still the same.
     {"hole: destroy under a push",
      3,

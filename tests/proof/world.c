@@ -67,6 +67,11 @@ void mii_segment_give(slice_t first, uint32_t count) {
   PROOF_CHECK((old & bit) == 0);
 }
 
+// Heaps that are apart have no part in it but for the pages that scenarios give them.
+void mii_apart_leave(theap_t* home) { (void)home; }
+void mii_apart_forget_others(void) {}
+void mii_apart_collect_waiting(void) {}
+
 void mii_segment_reclaim(uint32_t index, uint64_t used) { (void)index, (void)used; }
 void mii_purge_forget_others(void) {}
 
@@ -132,7 +137,11 @@ static void give(block_t* block) {
   page_t* const page = mii_page_record(mii_slice_of(block));
   theap_t* const mine = mii_theap_mine;
   if (mii_page_owner(page) != mii_theap_tag(mine)) {
-    mii_outbox_add(mine, page, block);
+    if (mii_page_is_apart(page)) {
+      mii_outbox_push(page, block);
+    } else {
+      mii_outbox_add(mine, page, block);
+    }
   } else if (mii_page_push_local(page, block)) {
     mii_theap_wake(mine, page);
   }
@@ -326,7 +335,7 @@ void proof_check_end(void) {
 // scenarios have threads that never had a theap; in a program all have.
 static void recover_all(void) {
   mii_thread_forget_others();
-  if (mii_theap_mine->is_live) mii_theap_mine->woken = 0;
+  forget_wakes();
   mii_heap_forget_claimable(&mii_heap_main);
   uint64_t free = 0;
   for (slice_t s = 1; s < SLICE_MAX; s++) {

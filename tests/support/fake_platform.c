@@ -505,6 +505,13 @@ int mii_platform_open(void* address, size_t size) {
                      address, size);
 }
 
+// It has none.
+int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node) {
+  (void)address, (void)size, (void)huge_page, (void)numa_node;
+  return ENOMEM;
+}
+void mii_platform_prefer_large(void* address, size_t size) { (void)address, (void)size; }
+
 int mii_platform_show(void* address, size_t size) {
   const uint32_t allowed = RESERVED_BIT | SHOWN_BIT;
   return memory_call((memory_call_t){FAKE_SHOW, "show", allowed, "not reserved", FAKE_SHOWN},

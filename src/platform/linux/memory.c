@@ -6,6 +6,8 @@
 #include "platform/platform.h"
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // Restores errno and returns the code of the failure.
 static int result_of(int status, int errno_before) {
@@ -36,6 +38,39 @@ int mii_platform_reserve_at(void* address, size_t size) {
 int mii_platform_open(void* address, size_t size) {
   const int before = errno;
   return result_of(mprotect(address, size, PROT_READ | PROT_WRITE), before);
+}
+
+static int log2_of(size_t size) { return (int)(sizeof(size_t) * 8 - 1) - __builtin_clzl(size); }
+
+static void bind_to_node(void* address, size_t size, int node) {
+  enum { MPOL_PREFERRED_MODE = 1, NODES = 64 };
+  const unsigned long mask = 1ul << node % (int)(8 * sizeof(unsigned long));
+  if (node >= 0 && node < NODES)
+    syscall(SYS_mbind, address, size, MPOL_PREFERRED_MODE, &mask, NODES + 1, 0);
+}
+
+// Elsewhere first: if there are not enough, what we have reserved stays.
+int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node) {
+  enum { HUGE_SHIFT = 26 };
+  if (((uintptr_t)address & (huge_page - 1)) != 0 || (size & (huge_page - 1)) != 0) return EINVAL;
+  const int before = errno;
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | log2_of(huge_page) << HUGE_SHIFT;
+  void* const p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (p == MAP_FAILED) return result_of(-1, before);
+  if (mremap(p, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, address) != address) {
+    const int code = result_of(-1, before);
+    munmap(p, size);
+    return code;
+  }
+  bind_to_node(address, size, numa_node);
+  errno = before;
+  return 0;
+}
+
+void mii_platform_prefer_large(void* address, size_t size) {
+  const int before = errno;
+  madvise(address, size, MADV_HUGEPAGE);
+  errno = before;
 }
 
 int mii_platform_show(void* address, size_t size) {

@@ -219,6 +219,14 @@ static bool refused(bool condition, int code) {
   return condition && (told || wrong("wrong errno"));
 }
 
+// Then the thread has no theap of its own.
+static bool has_ended(void) { return is_in("late") || is_in("last"); }
+static bool heap_works(mi_heap_t* heap) {
+  const bool works = heap != NULL && mi_heap_of(mi_heap_malloc(heap, 100)) == heap;
+  mi_heap_destroy(heap);
+  return works;
+}
+
 static bool boolean(int value) { return value == 0 || value == 1; }
 
 static size_t uordblks_by_mallinfo(void) { return (size_t)mallinfo().uordblks; }

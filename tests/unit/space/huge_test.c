@@ -46,7 +46,8 @@ TEST(a_huge_block_is_marked_at_its_first_slice) {
 TEST(placement_is_as_requested) {
   start();
   bool zero;
-  uint8_t* const p = (uint8_t*)mii_huge_take((slice_request_t){20, 128, 5}, &zero);
+  uint8_t* const p =
+      (uint8_t*)mii_huge_take((slice_request_t){.count = 20, .align = 128, .phase = 5}, &zero);
   CHECK_EQ((uintptr_t)p / SLICE_BYTES % 128, 5);
   CHECK_EQ(mii_huge_bytes(p), 20 * SLICE_BYTES);
 }

@@ -156,7 +156,7 @@ TEST(alignment_and_phase_are_those_of_the_address) {
     for (uint32_t phase = 0; phase < align; phase += 1 + align / 5) {
       for (uint32_t count = 1; count <= 200; count += count < 4 ? 1 : 17) {
         bool zero;
-        const slice_request_t want = {count, align, phase};
+        const slice_request_t want = {.count = count, .align = align, .phase = phase};
         const slice_t slice = mii_segment_take(want, &zero);
         CHECK(slice != 0);
         CHECK(is_placed(slice, align, phase));
@@ -172,10 +172,12 @@ TEST(alignment_and_phase_are_those_of_the_address) {
 TEST(a_run_that_no_single_segment_can_hold_crosses_two) {
   start();
   bool zero;
-  const slice_t slice = mii_segment_take((slice_request_t){32, 64, 48}, &zero);
+  const slice_t slice =
+      mii_segment_take((slice_request_t){.count = 32, .align = 64, .phase = 48}, &zero);
   CHECK_EQ(slice, 48);
   CHECK(mii_segment_count() <= 3);
-  const slice_t second = mii_segment_take((slice_request_t){60, 16, 8}, &zero);
+  const slice_t second =
+      mii_segment_take((slice_request_t){.count = 60, .align = 16, .phase = 8}, &zero);
   CHECK(second != 0 && is_placed(second, 16, 8));
   CHECK(mii_segment_count() <= 5);
   CHECK(fake_space_is_valid());
@@ -198,7 +200,8 @@ TEST(a_full_range_is_searched_completely_for_aligned_runs) {
   for (slice_t s = 1; s < 12; s++) mii_segment_give(s * 64 + 9, 2);
   mii_segment_give(12 * 64 + 10, 2);
   bool zero;
-  CHECK_EQ(mii_segment_take((slice_request_t){2, 2, 0}, &zero), 12 * 64 + 10);
+  CHECK_EQ(mii_segment_take((slice_request_t){.count = 2, .align = 2, .phase = 0}, &zero),
+           12 * 64 + 10);
 }
 
 TEST(a_full_range_is_searched_completely_for_large_alignments) {
@@ -208,7 +211,8 @@ TEST(a_full_range_is_searched_completely_for_large_alignments) {
   const slice_t past = 128 - (slice_t)((mii_range.base >> SLICE_SHIFT) % 128);  // a multiple of 128
   mii_segment_give(past + 8, 4);
   bool zero;
-  CHECK_EQ(mii_segment_take((slice_request_t){4, 128, 8}, &zero), past + 8);
+  CHECK_EQ(mii_segment_take((slice_request_t){.count = 4, .align = 128, .phase = 8}, &zero),
+           past + 8);
 }
 
 // What is free at the end of the open part counts when the rest of the range is opened.

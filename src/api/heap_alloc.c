@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+// heap_alloc.c - allocation in a heap, and in a thread's part of one
+//
+// Tests: tests/api/heap_test.c
+#include "api/allocate.h"
+#include "api/start.h"
+#include "heap/apart.h"
+#include "mimalloc.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static heap_t* heap_or_main(mi_heap_t* heap) {
+  return heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
+}
+
+void* mii_heap_try_allocate(heap_t* heap, block_request_t want, bool clear) {
+  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return NULL;
+  theap_t* const theap = mii_heap_enter(heap);
+  if (theap == NULL) return NULL;
+  bool zero;
+  void* const p = mii_block_take(theap, want, &zero);
+  mii_heap_leave(theap);
+  if (p != NULL && clear && !zero) mii_block_clear(p);
+  return p;
+}
+
+void* mii_heap_allocate(heap_t* heap, block_request_t want, bool clear) {
+  if (!mii_is_power_of_two(want.alignment)) return mii_fail_alignment(want.alignment);
+  if (want.size > BLOCK_BYTES_MAX) return mii_fail_too_large(want.size);
+  void* const p = mii_heap_try_allocate(heap, want, clear);
+  return p != NULL ? p : mii_fail_no_memory(want.size);
+}
+
+static MI_NOINLINE void* allocate_slowly_in(heap_t* heap, size_t size, bool clear) {
+  return mii_heap_allocate(heap, (block_request_t){.size = size, .alignment = 1}, clear);
+}
+
+// The list of the thread's theap first.
+static inline void* pop_block(const theap_t* theap, size_t size) {
+  if (theap == NULL || size > FAST_SIZE_MAX || MI_CFG_TRACK) return NULL;
+  return mii_list_pop((block_t**)&theap->list[mii_size_class_fast(size)]);
+}
+
+static inline void* allocate_in(heap_t* heap, size_t size) {
+  void* const p = pop_block(mii_heap_theap(heap), size);
+  return MI_LIKELY(p != NULL) ? p : allocate_slowly_in(heap, size, false);
+}
+
+static void* allocate_zero_in(heap_t* heap, size_t size) {
+  void* const p = pop_block(mii_heap_theap(heap), size);
+  if (p != NULL) return memset(p, 0, mii_block_bytes(p));
+  return allocate_slowly_in(heap, size, true);
+}
+
+void* mi_heap_malloc(mi_heap_t* heap, size_t size) { return allocate_in(heap_or_main(heap), size); }
+void* mi_heap_malloc_small(mi_heap_t* heap, size_t size) { return mi_heap_malloc(heap, size); }
+void* mi_heap_zalloc(mi_heap_t* heap, size_t size) {
+  return allocate_zero_in(heap_or_main(heap), size);
+}
+void* mi_heap_zalloc_small(mi_heap_t* heap, size_t size) { return mi_heap_zalloc(heap, size); }
+
+void* mi_heap_calloc(mi_heap_t* heap, size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mi_heap_zalloc(heap, total) : NULL;
+}
+void* mi_heap_mallocn(mi_heap_t* heap, size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mi_heap_malloc(heap, total) : NULL;
+}
+
+// Aligned --------------------------------------------------------------------------------------------
+
+static void* allocate_aligned_in(mi_heap_t* heap, block_request_t want, bool clear) {
+  return mii_heap_allocate(heap_or_main(heap), want, clear);
+}
+
+void* mi_heap_malloc_aligned(mi_heap_t* heap, size_t size, size_t alignment) {
+  return allocate_aligned_in(heap, (block_request_t){size, alignment, 0}, false);
+}
+void* mi_heap_malloc_aligned_at(mi_heap_t* heap, size_t size, size_t alignment, size_t offset) {
+  return allocate_aligned_in(heap, (block_request_t){size, alignment, offset}, false);
+}
+void* mi_heap_zalloc_aligned(mi_heap_t* heap, size_t size, size_t alignment) {
+  return allocate_aligned_in(heap, (block_request_t){size, alignment, 0}, true);
+}
+void* mi_heap_zalloc_aligned_at(mi_heap_t* heap, size_t size, size_t alignment, size_t offset) {
+  return allocate_aligned_in(heap, (block_request_t){size, alignment, offset}, true);
+}
+void* mi_heap_calloc_aligned(mi_heap_t* heap, size_t count, size_t size, size_t alignment) {
+  return mi_heap_calloc_aligned_at(heap, count, size, alignment, 0);
+}
+void* mi_heap_calloc_aligned_at(mi_heap_t* heap, size_t count, size_t size, size_t alignment,
+                                size_t offset) {
+  size_t total;
+  if (!mii_total_size(count, size, &total)) return NULL;
+  return mi_heap_zalloc_aligned_at(heap, total, alignment, offset);
+}
+
+// Resizing -------------------------------------------------------------------------------------------
+
+static void* reallocate_in(mi_heap_t* heap, void* p, reallocate_t want) {
+  want.heap = heap_or_main(heap);
+  return mii_reallocate(p, want);
+}
+static void* reallocate_aligned_in(mi_heap_t* heap, void* p, reallocate_t want) {
+  return want.alignment == 0 ? mii_fail_alignment(0) : reallocate_in(heap, p, want);
+}
+
+void* mi_heap_realloc(mi_heap_t* heap, void* p, size_t newsize) {
+  return reallocate_in(heap, p, (reallocate_t){.size = newsize});
+}
+void* mi_heap_reallocn(mi_heap_t* heap, void* p, size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mi_heap_realloc(heap, p, total) : NULL;
+}
+void* mi_heap_rezalloc(mi_heap_t* heap, void* p, size_t newsize) {
+  return reallocate_in(heap, p, (reallocate_t){.size = newsize, .clear = true});
+}
+void* mi_heap_recalloc(mi_heap_t* heap, void* p, size_t newcount, size_t size) {
+  size_t total;
+  return mii_total_size(newcount, size, &total) ? mi_heap_rezalloc(heap, p, total) : NULL;
+}
+
+// As mi_reallocf.
+void* mi_heap_reallocf(mi_heap_t* heap, void* p, size_t newsize) {
+  void* const moved = mi_heap_realloc(heap, p, newsize);
+  if (moved == NULL && p != NULL && errno != EINVAL) {
+    const int failure = errno;
+    mii_free(p);
+    errno = failure;
+  }
+  return moved;
+}
+
+void* mi_heap_realloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t alignment) {
+  return mi_heap_realloc_aligned_at(heap, p, newsize, alignment, 0);
+}
+void* mi_heap_realloc_aligned_at(mi_heap_t* heap, void* p, size_t newsize, size_t alignment,
+                                 size_t offset) {
+  return reallocate_aligned_in(
+      heap, p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset});
+}
+void* mi_heap_rezalloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t alignment) {
+  return mi_heap_rezalloc_aligned_at(heap, p, newsize, alignment, 0);
+}
+void* mi_heap_rezalloc_aligned_at(mi_heap_t* heap, void* p, size_t newsize, size_t alignment,
+                                  size_t offset) {
+  const reallocate_t want = {
+      .size = newsize, .alignment = alignment, .offset = offset, .clear = true};
+  return reallocate_aligned_in(heap, p, want);
+}
+void* mi_heap_recalloc_aligned(mi_heap_t* heap, void* p, size_t newcount, size_t size,
+                               size_t alignment) {
+  return mi_heap_recalloc_aligned_at(heap, p, newcount, size, alignment, 0);
+}
+void* mi_heap_recalloc_aligned_at(mi_heap_t* heap, void* p, size_t newcount, size_t size,
+                                  size_t alignment, size_t offset) {
+  size_t total;
+  if (!mii_total_size(newcount, size, &total)) return NULL;
+  return mi_heap_rezalloc_aligned_at(heap, p, total, alignment, offset);
+}
+
+// Strings --------------------------------------------------------------------------------------------
+
+static char* copy_in_heap(mi_heap_t* heap, const char* s, size_t length) {
+  char* const copy = mi_heap_malloc(heap, length + 1);
+  if (copy == NULL) return NULL;
+  memcpy(copy, s, length);
+  copy[length] = '\0';
+  return copy;
+}
+
+char* mi_heap_strdup(mi_heap_t* heap, const char* s) {
+  return s != NULL ? copy_in_heap(heap, s, strlen(s)) : NULL;
+}
+char* mi_heap_strndup(mi_heap_t* heap, const char* s, size_t n) {
+  if (s == NULL) return NULL;
+  const char* const end = memchr(s, '\0', n);
+  return copy_in_heap(heap, s, end != NULL ? (size_t)(end - s) : n);
+}
+char* mi_heap_realpath(mi_heap_t* heap, const char* fname, char* resolved_name) {
+  if (resolved_name != NULL) return realpath(fname, resolved_name);
+  char path[PATH_MAX];
+  return realpath(fname, path) != NULL ? mi_heap_strdup(heap, path) : NULL;
+}
+
+// A thread's part of a heap ----------------------------------------------------------------------------
+
+static heap_t* heap_of_theap(const mi_theap_t* theap) {
+  return theap != NULL ? ((const theap_t*)theap)->heap : mii_theap_mine->heap;
+}
+
+void* mi_theap_malloc(mi_theap_t* theap, size_t size) {
+  void* const p = pop_block((theap_t*)theap, size);
+  return MI_LIKELY(p != NULL) ? p : allocate_in(heap_of_theap(theap), size);
+}
+void* mi_theap_malloc_small(mi_theap_t* theap, size_t size) { return mi_theap_malloc(theap, size); }
+void* mi_theap_zalloc(mi_theap_t* theap, size_t size) {
+  return allocate_zero_in(heap_of_theap(theap), size);
+}
+void* mi_theap_zalloc_small(mi_theap_t* theap, size_t size) { return mi_theap_zalloc(theap, size); }
+void* mi_theap_calloc(mi_theap_t* theap, size_t count, size_t size) {
+  size_t total;
+  return mii_total_size(count, size, &total) ? mi_theap_zalloc(theap, total) : NULL;
+}
+void* mi_theap_malloc_aligned(mi_theap_t* theap, size_t size, size_t alignment) {
+  return mii_heap_allocate(heap_of_theap(theap), (block_request_t){size, alignment, 0}, false);
+}
+void* mi_theap_realloc(mi_theap_t* theap, void* p, size_t newsize) {
+  return mii_reallocate(p, (reallocate_t){.size = newsize, .heap = heap_of_theap(theap)});
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// subproc_api.c - sub-processes
+//
+// Tests: tests/api/subproc_test.c
+#include "api/start.h"
+#include "heap/apart.h"
+#include "mimalloc.h"
+#include "runtime/report.h"
+
+static mi_subproc_id_t id_of(subproc_t* subproc) { return (mi_subproc_id_t){subproc}; }
+
+mi_subproc_id_t mi_subproc_main(void) { return id_of(&mii_subproc_main); }
+mi_subproc_id_t mi_subproc_current(void) { return id_of(mii_subproc_mine()); }
+mi_subproc_id_t mi_subproc_new(void) { return id_of(mii_start() ? mii_subproc_new() : NULL); }
+
+void mi_subproc_destroy(mi_subproc_id_t id) {
+  subproc_t* const subproc = id.subproc;
+  if (subproc == NULL || subproc == &mii_subproc_main) return;
+  if (!mii_subproc_destroy(subproc))
+    mii_warn("a sub-process cannot be destroyed while threads are in it: %p\n", id.subproc);
+}
+void mi_subproc_delete(mi_subproc_id_t id) { mi_subproc_destroy(id); }
+
+void mi_subproc_add_current_thread(mi_subproc_id_t id) {
+  if (id.subproc == NULL || !mii_start()) return;
+  if (!mii_subproc_enter(id.subproc))
+    mii_warn("the thread cannot be added to sub-process %p: it is in %p\n", id.subproc,
+             (void*)mii_subproc_mine());
+}
+
+// The public type is the program's, the inner one ours.
+typedef struct visit_heaps_s {
+  mi_heap_visit_fun* visitor;
+  void* arg;
+} visit_heaps_t;
+
+static bool visit_heap(heap_t* heap, void* arg) {
+  const visit_heaps_t* const visit = arg;
+  return visit->visitor((mi_heap_t*)heap, visit->arg);
+}
+
+bool mi_subproc_visit_heaps(mi_subproc_id_t id, mi_heap_visit_fun* visitor, void* arg) {
+  if (id.subproc == NULL || visitor == NULL) return false;
+  visit_heaps_t visit = {visitor, arg};
+  return mii_subproc_visit(id.subproc, visit_heap, &visit);
+}
