@@ -32,12 +32,14 @@
 #define mi_decl_align(a)
 #endif
 
+// What rises and falls.
 typedef struct mi_stat_count_s {
   int64_t total;
   int64_t peak;
   int64_t current;
 } mi_stat_count_t;
 
+// What only rises.
 typedef struct mi_stat_counter_s {
   int64_t total;
 } mi_stat_counter_t;

@@ -603,20 +603,20 @@ mi_decl_export bool mi_heap_visit_abandoned_blocks(
         mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
     mi_attr_noexcept;
 
-// How much of the memory around block `p`, which it shares with others of its size, is live: above 0
+// How much of the memory around the block at `address`, which it shares with others of its size, is live: above 0
 // and at most 1. Blocks that threads hold ready count as live. 1 for a block above 32 KiB, which shares
 // nothing; 0 for a pointer that is not ours. Takes a few instructions, on any thread. (Our own addition)
-mi_decl_nodiscard mi_decl_export double mi_block_utilization(const void* p) mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export double mi_block_utilization(const void* address) mi_attr_noexcept;
 
-// For programs that can move their objects: would memory come back if the calling thread replaced `p`,
+// For programs that can move their objects: would memory come back if the calling thread replaced the block,
 // and all its neighbours, by new blocks? True if less than `ratio` of the memory around it is live, and
 // that is not where the thread's next blocks come from. (Our own addition)
-mi_decl_nodiscard mi_decl_export bool mi_should_move(const void* p, double ratio) mi_attr_noexcept;
+mi_decl_nodiscard mi_decl_export bool mi_should_move(const void* address, double ratio) mi_attr_noexcept;
 
-// Older form of the same question: is the page of `p` complete, not full, not the one that blocks come
+// Older form of the same question: is the page of `address` complete, not full, not the one that blocks come
 // from, and at most `perc_threshold` percent of it live? False if the calling thread does not own it, or
 // it is not of `heap` (NULL: any).
-mi_decl_export bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* p, size_t perc_threshold)
+mi_decl_export bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* address, size_t perc_threshold)
     mi_attr_noexcept;
 
 // ---------------------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ static bool start_memory(void) {
   platform_facts_t facts;
   mii_platform_facts(&facts);
   is_privileged = facts.is_privileged;
-  mii_stats_start();
   mii_option_start(is_privileged);
   if (!mii_range_start(&facts)) return false;
   if (mii_hint_start(mii_range.segment_max)) return true;
@@ -102,6 +101,7 @@ static void note_exit(void* arg) {
 static void start_late_parts(void) {
   if (!is_first_late_start()) return;
   mii_report_set_main_thread();
+  mii_stats_start();  // not before: a tool may have put a clock of its own in the place of libc's
   start_options();
   mii_option_warn();
   const bool stays = mii_platform_is_first_function("mi_version", (platform_function_t*)mi_version);

@@ -292,7 +292,7 @@ static_assert(MI_BIN_HUGE == CLASS_COUNT, "a bin per class, and one for all larg
 
 // The process ------------------------------------------------------------------------------------------
 
-static _Atomic(uint64_t) started_at;  // atomic: relaxed; ms
+static _Atomic(uint64_t) started_at;  // atomic: relaxed; ms; 0 before our constructor
 
 void mii_stats_start(void) {
   atomic_store_explicit(&started_at, mii_platform_clock_ms(), memory_order_relaxed);
@@ -302,8 +302,8 @@ void mii_stats_start(void) {
 process_info_t mii_process_info(mi_stat_count_t committed) {
   process_info_t info;
   mii_platform_usage(&info.usage);
-  info.elapsed_ms =
-      (size_t)(mii_platform_clock_ms() - atomic_load_explicit(&started_at, memory_order_relaxed));
+  const uint64_t since = atomic_load_explicit(&started_at, memory_order_relaxed);
+  info.elapsed_ms = since != 0 ? (size_t)(mii_platform_clock_ms() - since) : 0;
   info.commit_bytes = (size_t)committed.current;
   info.peak_commit_bytes = (size_t)committed.peak;
   if (info.usage.rss_bytes == 0) info.usage.rss_bytes = info.commit_bytes;

@@ -40,10 +40,10 @@ static double utilization(const page_t* page) {
   return (double)mii_page_live_count(page) / mii_class_blocks(page->size_class);
 }
 
-double mi_block_utilization(const void* p) {
-  const page_t* const page = mii_page_around(p);
+double mi_block_utilization(const void* address) {
+  const page_t* const page = mii_page_around(address);
   if (page != NULL) return utilization(page);
-  return mii_block_bytes(p) > 0 ? 1.0 : 0.0;
+  return mii_block_bytes(address) > 0 ? 1.0 : 0.0;
 }
 
 // The pages that the running thread takes blocks from now and next: moving a block from there to there would
@@ -55,13 +55,13 @@ static bool is_being_filled(const page_t* page) {
          || mine->pages[size_class].growing == mii_page_slice(page);
 }
 
-bool mi_should_move(const void* p, double ratio) {
-  const page_t* const page = mii_page_around(p);
+bool mi_should_move(const void* address, double ratio) {
+  const page_t* const page = mii_page_around(address);
   return page != NULL && utilization(page) < ratio && !is_being_filled(page);
 }
 
-bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* p, size_t perc_threshold) {
-  page_t* const page = mii_page_around(p);
+bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* address, size_t perc_threshold) {
+  page_t* const page = mii_page_around(address);
   if (page == NULL || mii_page_owner(page) != mii_theap_tag(mii_theap_mine)) return false;
   const heap_t* const of_page = mii_slice_cold(mii_page_slice(page))->heap;
   if (heap != NULL && (const heap_t*)heap != of_page) return false;

@@ -322,9 +322,7 @@ static void process_info_knows_the_resident_memory(void** state) {
 }
 
 // P6, as far as it is about touched memory: within 2 % or 2 MiB.
-static void commit_is_what_is_resident_when_all_is_touched(void** state) {
-  (void)state;
-  if (HAS_SANITIZER) skip();
+static bool commit_grows_like_rss(void) {
   enum { COUNT = 4000 };
   static void* many[COUNT];
   mi_collect(true);
@@ -346,9 +344,16 @@ static void commit_is_what_is_resident_when_all_is_touched(void** state) {
   const double grown = (double)(rss_full - rss);
   const double told = (double)commit_full - (double)commit;
   const double slack = 0.02 * grown > 2.0 * MiB ? 0.02 * grown : 2.0 * MiB;
-  if (told < grown - slack || told > grown + slack)
-    fail_msg("%.0f bytes resident, %.0f committed", grown, told);
-  assert_true(peak >= commit_full);
+  const bool good = told > grown - slack && told < grown + slack;
+  if (!good) print_message("%.0f bytes resident, %.0f committed\n", grown, told);
+  return good && peak >= commit_full;
+}
+
+// The system may take pages of files away meanwhile, which count as resident, too: three attempts.
+static void commit_is_what_is_resident_when_all_is_touched(void** state) {
+  (void)state;
+  if (HAS_SANITIZER) skip();
+  assert_true(commit_grows_like_rss() || commit_grows_like_rss() || commit_grows_like_rss());
 }
 
 static void process_info_takes_nulls_and_counts_time(void** state) {
