@@ -113,6 +113,7 @@ typedef enum mi_chunkbin_e {
 #define MI_STAT_COUNT(name)   mi_stat_count_t name;
 #define MI_STAT_COUNTER(name) mi_stat_counter_t name;
 
+// All statistics of a process, a heap or a sub-process; `size` and `version` first, so that it may grow.
 typedef struct mi_decl_align(8) mi_stats_s {
   size_t size;     // sizeof(mi_stats_t), set by the caller
   size_t version;  // MI_STAT_VERSION, set by the caller

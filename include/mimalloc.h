@@ -944,9 +944,14 @@ mi_decl_export void mi_debug_show_arenas(void) mi_attr_noexcept;
 
 // A thread allocates in the main heap of its sub-process, and makes heaps there. All begin in the main one.
 typedef struct mi_subproc_id_s { void* subproc; } mi_subproc_id_t;
+
+// Looks at a heap; false ends the visit.
 typedef bool(mi_cdecl mi_heap_visit_fun)(mi_heap_t* heap, void* arg);
 
-mi_decl_export mi_subproc_id_t mi_subproc_main(void)    mi_attr_noexcept;
+// The one in which all threads begin.
+mi_decl_export mi_subproc_id_t mi_subproc_main(void) mi_attr_noexcept;
+
+// The one of the running thread.
 mi_decl_export mi_subproc_id_t mi_subproc_current(void) mi_attr_noexcept;
 
 // A new one; its pointer is NULL when out of memory.
