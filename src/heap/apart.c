@@ -90,7 +90,8 @@ heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
 // Lock held. So that others[slot] exists; others[0] is for the main heap.
 static bool make_room(theap_t* home, uint32_t slot) {
   if (slot < home->other_count) return true;
-  const uint32_t count = (uint32_t)mii_max(mii_max(OTHERS_MIN, 2 * home->other_count), slot + 1);
+  const uint32_t count =
+      (uint32_t)mii_max(mii_max(OTHERS_MIN, (size_t)2 * home->other_count), (size_t)slot + 1);
   _Atomic(theap_t*)* const others = mii_meta_take(count * sizeof *others);
   if (others == NULL) return false;
   for (uint32_t i = 0; i < home->other_count; i++)

@@ -61,7 +61,7 @@ typedef struct arena_growth_s {
   uint64_t deadline_ms;
   size_t huge_bytes;
 } arena_growth_t;
-uint32_t mii_range_grow_arena(arena_growth_t* growth);
+uint32_t mii_range_grow_arena(arena_growth_t* arena);
 
 // Memory for our own structures: zeroed, 64-byte aligned, never freed. NULL when out of memory.
 void* mii_meta_take(size_t size);

@@ -7,7 +7,7 @@ command -v doxygen >/dev/null || skip "no doxygen (tools/setup.sh docs)"
 [ "$bits" = 64 ] || skip "the same text with 64 bits"
 (cd "$root" && { cat docs/api/Doxyfile && echo "OUTPUT_DIRECTORY = $work"; } | doxygen -) >log 2>&1 ||
   fail "doxygen: $(grep -v '^$' log | sort -u | head -n 20)"
-sed -nE 's|.*class="memname">.*\b(mi_\w+) *</td>.*|\1|p' html/group__*.html | sort -u >shown
+sed -nE 's|.*class="memname">.*\b(mi_\w+) *</td>.*|\1|p' html/*.html | sort -u >shown
 declarations | cut -d ' ' -f 1 | grep '^mi_' | sort -u >wanted
 missing=$(comm -23 wanted shown)
 [ -z "$missing" ] || fail "not in the reference: $missing"
