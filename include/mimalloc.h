@@ -987,8 +987,6 @@ mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visi
 #define mi_reallocn_tp(tp, p, n) ((tp*)mi_reallocn(p, n, sizeof(tp)))
 #define mi_recalloc_tp(tp, p, n) ((tp*)mi_recalloc(p, n, sizeof(tp)))
 
-#define MI_HAS_HEAP_STL_ALLOCATOR 1  // heaps are declared, so what builds on them is, too
-
 // The same in a heap.
 #define mi_heap_malloc_tp(tp, hp)         ((tp*)mi_heap_malloc(hp, sizeof(tp)))
 #define mi_heap_zalloc_tp(tp, hp)         ((tp*)mi_heap_zalloc(hp, sizeof(tp)))
@@ -1001,6 +999,8 @@ mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visi
 // C++ (11 and up): `std::vector<int, mi_stl_allocator<int>>`, and the same in a heap. For
 // std::pmr see mimalloc-pmr.h.
 // ---------------------------------------------------------------------------------------------
+
+#define MI_HAS_HEAP_STL_ALLOCATOR 1  // for programs that ask: other versions had none
 
 #if defined(__cplusplus) && ((__cplusplus >= 201103L) || (defined(_MSC_VER) && _MSC_VER >= 1900))
 
@@ -1069,8 +1069,6 @@ template <class T, class U>
 bool operator!=(const mi_stl_allocator<T>&, const mi_stl_allocator<U>&) noexcept {
   return false;
 }
-
-#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
 
 // Where there is no memory and no heap: std::bad_alloc, or the end of a program without exceptions.
 [[noreturn]] inline void _mi_throw_bad_alloc() {
@@ -1182,8 +1180,6 @@ bool operator!=(const mi_heap_destroy_stl_allocator<T>& a,
                 const mi_heap_destroy_stl_allocator<U>& b) noexcept {
   return !a.is_equal(b);
 }
-
-#endif  // MI_HAS_HEAP_STL_ALLOCATOR
 
 #endif  // C++11
 
