@@ -654,10 +654,10 @@ typedef enum mi_option_e {
   mi_option_purge_decommits = 5,
   // Use large OS pages of 2 or 4 MiB: 0 (default) or 1. [none]
   mi_option_allow_large_os_pages = 6,
-  // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node. [none] [start]
+  // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node (-1: any). [start]
   mi_option_reserve_huge_os_pages = 7,
   mi_option_reserve_huge_os_pages_at = 8,
-  // Reserve that much memory at the start; a size. [none] [start]
+  // Set that much memory apart at the start; a size. [start]
   mi_option_reserve_os_memory = 9,
   mi_option_deprecated_segment_cache = 10,         // [none]
   mi_option_deprecated_page_reset = 11,            // [none]

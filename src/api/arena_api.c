@@ -9,7 +9,9 @@
 #include "runtime/report.h"
 #include "space/arena.h"
 #include "space/huge.h"
+#include "space/lent.h"
 #include <errno.h>
+#include <limits.h>
 
 enum { ARENA_BYTES_MIN = 32 * 1024 * 1024 };
 
@@ -108,6 +110,22 @@ int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserv
   const arena_t* const arena = id;
   if (pages_reserved != NULL) *pages_reserved = arena != NULL ? arena->huge_bytes >> 30 : 0;
   return code;
+}
+
+// At the start ---------------------------------------------------------------------------------------
+
+enum { MSECS_PER_HUGE_PAGE = 500 };
+
+static void reserve_huge_at_start(long pages) {
+  const int node = (int)mi_option_get_clamp(mi_option_reserve_huge_os_pages_at, -1, INT_MAX);
+  mi_reserve_huge_os_pages_at((size_t)pages, node, (size_t)pages * MSECS_PER_HUGE_PAGE);
+}
+
+void mii_arenas_start(void) {
+  const long pages = mi_option_get_clamp(mi_option_reserve_huge_os_pages, 0, UINT16_MAX);
+  const size_t bytes = mi_option_get_size(mi_option_reserve_os_memory);
+  if (pages > 0) reserve_huge_at_start(pages);
+  if (bytes > 0) mi_reserve_os_memory(bytes, true, true);
 }
 
 // Arenas and heaps -----------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ static void start_late_parts(void) {
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
   mii_foreign_start();
+  mii_arenas_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
   mii_verbose("process init: 0x%zx\n", (size_t)mii_platform_thread_id());
