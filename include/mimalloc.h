@@ -885,6 +885,11 @@ mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc_aligned(
 mi_decl_nodiscard mi_decl_export void* mi_theap_realloc(mi_theap_t* theap, void* p, size_t newsize)
     mi_attr_noexcept mi_attr_alloc_size(3);
 
+// As `mi_heap_visit_blocks`, for the pages of this theap only. Blocks above 32 KiB belong to no theap.
+mi_decl_export bool mi_theap_visit_blocks(
+        const mi_theap_t* theap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
 // As in version 2: the thread's default heap, its first one, and whether a block is in a heap.
 mi_decl_export mi_heap_t* mi_heap_set_default(mi_heap_t* heap)                mi_attr_noexcept;
 mi_decl_export mi_heap_t* mi_heap_get_default(void)                           mi_attr_noexcept;
@@ -964,6 +969,18 @@ mi_decl_export void mi_subproc_delete(mi_subproc_id_t subproc)  mi_attr_noexcept
 
 // The running thread is in it from now on, until it ends. Refused with a warning if it was added elsewhere.
 mi_decl_export void mi_subproc_add_current_thread(mi_subproc_id_t subproc) mi_attr_noexcept;
+
+// Print the statistics of a sub-process; the second prints those of each of its heaps before. NULL: nothing.
+mi_decl_export void mi_subproc_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, void* arg)
+    mi_attr_noexcept;
+mi_decl_export void mi_subproc_heap_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, void* arg)
+    mi_attr_noexcept;
+
+// As in version 2: `mi_heap_visit_abandoned_blocks` of each heap of the sub-process. The tag is ignored. False for
+// NULL, too.
+mi_decl_export bool mi_abandoned_visit_blocks(
+        mi_subproc_id_t subproc_id, int heap_tag, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
 
 // Call `visitor` for each heap, while nobody makes or ends one. False if it returned false, which is the last call.
 mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visit_fun* visitor, void* arg)

@@ -249,6 +249,11 @@ static heap_t* heap_of_huge(slice_t slice) {
   return atomic_load_explicit(&mii_slice_cold(slice)->heap, memory_order_relaxed);
 }
 
+heap_t* mii_heap_of_huge(slice_t slice) {
+  heap_t* const heap = heap_of_huge(slice);
+  return heap != NULL ? heap : &mii_heap_main;
+}
+
 // NULL: it is the main one, which keeps no list of them.
 static void set_heap_of_huge(slice_t slice, heap_t* heap) {
   atomic_store_explicit(&mii_slice_cold(slice)->heap, heap, memory_order_relaxed);
@@ -398,10 +403,7 @@ heap_t* mii_heap_of(const void* p) {
     case SLICE_PAGE: return heap_of_page(mii_page_record(slice));
     case SLICE_FOLLOW: return heap_of_page(mii_page_record(slice - 1));
     case SLICE_RUN: return &mii_heap_main;
-    case SLICE_HUGE: {
-      heap_t* const heap = heap_of_huge(slice);
-      return heap != NULL ? heap : &mii_heap_main;
-    }
+    case SLICE_HUGE: return mii_heap_of_huge(slice);
     case SLICE_FREE: break;
   }
   return NULL;

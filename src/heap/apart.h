@@ -67,6 +67,9 @@ static inline theap_t* mii_heap_theap(const heap_t* heap) {
 theap_t* mii_heap_enter(heap_t* heap);
 void mii_heap_leave(theap_t* theap);
 
+// The heap of a huge block.
+heap_t* mii_heap_of_huge(slice_t slice);
+
 // A huge block begins in the slice, or ends there.
 void mii_heap_add_huge(heap_t* heap, slice_t slice);
 void mii_heap_remove_huge(slice_t slice);

@@ -149,17 +149,19 @@ static bool visit_runs(const visit_t* visit, uint32_t segment) {
 }
 
 static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slices) {
-  // Larger blocks are the main heap's, and no thread owns them.
-  const bool larger = visit->heap == &mii_heap_main && visit->owner == 0 && !visit->abandoned_only;
+  const bool larger = visit->owner == 0 && !visit->abandoned_only;  // no thread owns them
   for (size_t slice = 1; slice < slices; slice++) {
     page_t* const page = mii_page_record(slice);
     const slice_kind_t kind = mii_record_kind(page);
     if (kind == SLICE_PAGE && !visit_page(visit, marks, page)) return false;
     if (!larger) continue;
     uint8_t* const start = mii_slice_start((slice_t)slice);
-    if (kind == SLICE_HUGE && !visit_large(visit, start, mii_huge_bytes(start))) return false;
+    const bool huge = kind == SLICE_HUGE && mii_heap_of_huge((slice_t)slice) == visit->heap;
+    if (huge && !visit_large(visit, start, mii_huge_bytes(start))) return false;
     const bool first_of_runs = kind == SLICE_RUN && slice % SEGMENT_SLICES == 0;
-    if (first_of_runs && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES))) return false;
+    if (first_of_runs && visit->heap == &mii_heap_main
+        && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES)))
+      return false;
   }
   return true;
 }
