@@ -923,6 +923,28 @@ mi_decl_export int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa
 // As in version 1: a time in seconds; `*pages_reserved`, unless that is NULL, is how many there were.
 mi_decl_export int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserved) mi_attr_noexcept;
 
+// Opens the program's memory from `start` on (`commit`), and then says in `*is_zero` whether it is all zero; or takes it
+// back. Returns whether it did. It may use other memory of ours.
+typedef bool (mi_cdecl mi_commit_fun_t)(bool commit, void* start, size_t size, bool* is_zero, void* user_arg);
+
+// Make an arena of memory of the program: the whole 64 KiB in it, which stay the program's and have to stay until
+// the arena is released. False with a warning if it is smaller than an arena, or a part is ours already. Exclusive or
+// not, heaps that are bound to it have all their memory there; if it is not exclusive, others use it, too, as soon as
+// the system has no more. Its blocks are slower than others: a lock each.
+// If it is not `is_committed`, parts are opened before they are used, by `commit_fun`, or if that is NULL by the OS; then
+// they are zero if `is_zero`. What is free is given back to `commit_fun` by `mi_collect(true)`, unless `is_pinned`.
+mi_decl_export bool mi_manage_os_memory(
+        void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node)
+    mi_attr_noexcept;
+mi_decl_export bool mi_manage_os_memory_ex(
+        void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node, bool exclusive,
+        mi_arena_id_t* arena_id)
+    mi_attr_noexcept;
+mi_decl_export bool mi_manage_memory(
+        void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node, bool exclusive,
+        mi_commit_fun_t* commit_fun, void* commit_fun_arg, mi_arena_id_t* arena_id)
+    mi_attr_noexcept;
+
 // Give an arena back. 0, or EBUSY if a heap is bound to it or a block lives in it. Our own addition.
 mi_decl_export int mi_arena_release(mi_arena_id_t arena_id) mi_attr_noexcept;
 

@@ -41,6 +41,42 @@ int mi_reserve_os_memory(size_t size, bool commit, bool allow_large) {
   return mi_reserve_os_memory_ex(size, commit, allow_large, false, NULL);
 }
 
+// Memory of the program ------------------------------------------------------------------------------
+
+bool mi_manage_memory(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero,
+                      int numa_node, bool exclusive, mi_commit_fun_t* commit_fun,
+                      void* commit_fun_arg, mi_arena_id_t* arena_id) {
+  const lent_request_t want = {.start = start,
+                               .size = size,
+                               .is_committed = is_committed,
+                               .is_pinned = is_pinned,
+                               .is_zero = is_zero,
+                               .is_exclusive = exclusive,
+                               .numa_node = numa_node < 0 ? -1 : numa_node,
+                               .commit = commit_fun,
+                               .commit_arg = commit_fun_arg};
+  const bool fits = size >= ARENA_BYTES_MIN && (uintptr_t)start <= UINTPTR_MAX - size;
+  arena_t* const arena = start != NULL && fits && mii_start() ? mii_lent_new(want) : NULL;
+  if (arena_id != NULL) *arena_id = arena;
+  if (arena != NULL) return true;
+  mii_warn(
+      "the memory at %p cannot be managed: %zu bytes (at least %zu are needed, which are not ours yet)\n",
+      start, size, (size_t)ARENA_BYTES_MIN);
+  return false;
+}
+
+bool mi_manage_os_memory_ex(void* start, size_t size, bool is_committed, bool is_pinned,
+                            bool is_zero, int numa_node, bool exclusive, mi_arena_id_t* arena_id) {
+  return mi_manage_memory(start, size, is_committed, is_pinned, is_zero, numa_node, exclusive, NULL,
+                          NULL, arena_id);
+}
+
+bool mi_manage_os_memory(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero,
+                         int numa_node) {
+  return mi_manage_os_memory_ex(start, size, is_committed, is_pinned, is_zero, numa_node, false,
+                                NULL);
+}
+
 // Huge OS pages --------------------------------------------------------------------------------------
 
 static uint64_t deadline_after(size_t timeout_msecs) {
@@ -204,10 +240,10 @@ static void print_segments(uint32_t segments) {
 }
 
 static void print_arena(const arena_t* arena) {
-  mii_print(NULL, NULL, "arena %p: %zu MiB at %p%s, %zu MiB in huge OS pages, %u heaps\n",
+  mii_print(NULL, NULL, "arena %p: %zu MiB at %p%s%s, %zu MiB in huge OS pages, %u heaps\n",
             (const void*)arena, mii_arena_bytes(arena) >> 20, (void*)mii_arena_start(arena),
-            arena->is_exclusive ? ", exclusive" : "", arena->huge_bytes >> 20,
-            atomic_load_explicit(&arena->users, memory_order_relaxed));
+            arena->is_exclusive ? ", exclusive" : "", arena->lent != NULL ? ", the program's" : "",
+            arena->huge_bytes >> 20, atomic_load_explicit(&arena->users, memory_order_relaxed));
 }
 
 void mi_arenas_print(void) {

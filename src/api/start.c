@@ -21,6 +21,7 @@
 #include "runtime/option.h"
 #include "runtime/report.h"
 #include "space/hint.h"
+#include "space/lent.h"
 #include "space/purge.h"
 #include "space/run.h"
 #include "space/segment.h"
@@ -59,6 +60,7 @@ static void before_fork(void) {
   mii_lock_enter(&start_lock);
   mii_lock_enter(&mii_report_lock);
   mii_apart_lock();
+  mii_lent_lock();
   mii_range_lock();
   mii_run_lock_all();
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
@@ -72,6 +74,7 @@ static void after_fork(void) {
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
   mii_run_unlock_all();
   mii_range_unlock();
+  mii_lent_unlock();
   mii_apart_unlock();
   mii_lock_leave(&mii_report_lock);
   mii_lock_leave(&start_lock);
@@ -161,7 +164,7 @@ static void unload(void) {
   mii_thread_dissolve_everyone();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
-  if (!mii_segments_are_unused()) return;
+  if (!mii_segments_are_unused() || !mii_lent_is_unused()) return;
   atomic_store_explicit(&memory_is_ready, false, memory_order_relaxed);
   mii_range_stop();
 }
@@ -201,6 +204,7 @@ static void collect(bool force) {
   mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
+  mii_lent_purge();
 }
 
 void mi_collect(bool force) {

@@ -15,6 +15,7 @@
 #include "page/page_remote.h"
 #include "platform/platform.h"
 #include "runtime/option.h"
+#include "space/lent.h"
 #include "space/purge.h"
 
 enum {
@@ -139,6 +140,21 @@ static inline bool activate(theap_t* theap, page_t* page) {
   return page != NULL && mii_theap_activate(theap, page);
 }
 
+// In the arena on its NUMA node first, if the heap has one.
+static page_t* make_page(theap_t* theap, uint32_t size_class) {
+  const heap_t* const heap = theap->heap;
+  page_home_t home = {theap->heap, theap->is_apart, heap->bounds};
+  if (MI_UNLIKELY(heap->lent != NULL)) return NULL;
+  const segment_bounds_t near = mii_heap_near(heap);
+  if (MI_UNLIKELY(near.end != 0)) {
+    home.bounds = near;
+    page_t* const page = mii_page_make_in(size_class, &home, mii_theap_tag(theap));
+    if (page != NULL) return page;
+    home.bounds = heap->bounds;
+  }
+  return mii_page_make_in(size_class, &home, mii_theap_tag(theap));
+}
+
 static bool fill_list(theap_t* theap, uint32_t size_class) {
   if (activate(theap, best_awake(theap, size_class))) return true;
   if (mii_theap_extend(theap, size_class)) return true;
@@ -146,8 +162,7 @@ static bool fill_list(theap_t* theap, uint32_t size_class) {
   if (!theap->is_apart
       && activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap))))
     return true;
-  const page_home_t home = {theap->heap, theap->is_apart, theap->heap->bounds};
-  return activate(theap, mii_page_make_in(size_class, &home, mii_theap_tag(theap)));
+  return activate(theap, make_page(theap, size_class));
 }
 
 // Memory is short: any free block will do, and what waits to be purged can be used otherwise.
@@ -161,13 +176,23 @@ static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
   return fill_list(theap, size_class);
 }
 
+// In memory that was lent: of the heap's arena; or, if all else fails, of any that is for everyone.
+static MI_NOINLINE void* take_lent_block(theap_t* theap, uint32_t size_class) {
+  if (theap->heap->lent == NULL && theap->is_apart) return NULL;
+  void* const block = mii_lent_take(theap->heap->lent, theap->heap, size_class);
+  if (block == NULL) return NULL;
+  theap->blocks_handed++;
+  theap->bytes_handed += mii_class_bytes(size_class);
+  return block;
+}
+
 void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
   MI_ASSERT(theap->list[size_class] == NULL);
   mii_theap_beat(theap);
   // The program's deferred free may have allocated, and the list be full again.
   if (theap->list[size_class] == NULL && !fill_list(theap, size_class)
-      && !fill_list_under_pressure(theap, size_class)) {
-    return NULL;
+      && (theap->heap->lent != NULL || !fill_list_under_pressure(theap, size_class))) {
+    return take_lent_block(theap, size_class);
   }
   MI_ASSERT_VALID(theap->heartbeat % 256 != 0 || mii_theap_is_valid(theap));
   return mii_list_pop(&theap->list[size_class]);

@@ -12,6 +12,7 @@
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
+#include "space/lent.h"
 #include "space/run.h"
 
 enum { MARK_BYTES = 8 };  // the smallest block
@@ -166,13 +167,35 @@ static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slic
   return true;
 }
 
+// Blocks in memory that was lent belong to no thread. The visitor may free what it is shown: the piece is a copy.
+static bool visit_lent(const lent_piece_t* piece, void* arg) {
+  const visit_t* const visit = arg;
+  const size_t bytes = piece->slices * SLICE_BYTES;
+  if (piece->heap != visit->heap) return true;
+  if (piece->size_class == CLASS_COUNT) return visit_large(visit, piece->start, bytes);
+  const size_t size = mii_class_bytes(piece->size_class);
+  const mi_heap_area_t area = {piece->start, bytes, bytes, piece->live, size, size, NULL};
+  if (!show_area(visit, &area, NULL)) return false;
+  for (uint32_t i = 0; visit->blocks && i < bytes / size; i++) {
+    const bool used = (piece->used[i / 64] >> i % 64 & 1) != 0;
+    if (used && !show_area(visit, &area, piece->start + i * size)) return false;
+  }
+  return true;
+}
+
+static bool visit_all(const visit_t* visit, const marks_t* marks, size_t slices) {
+  const bool lent = visit->owner == 0 && !visit->abandoned_only;
+  return visit_slices(visit, marks, slices)
+         && (!lent || mii_lent_visit(visit_lent, (void*)(uintptr_t)visit));
+}
+
 bool mii_visit(const visit_t* visit) {
-  if (!visit->blocks) return visit_slices(visit, NULL, mii_slice_count());
+  if (!visit->blocks) return visit_all(visit, NULL, mii_slice_count());
   marks_t marks = {0};
-  if (mii_slice_count() == 0) return true;
+  if (mii_slice_count() == 0) return visit_all(visit, NULL, 0);
   if (!begin_marks(&marks)) return false;
   mark_all(&marks);
-  const bool all = visit_slices(visit, &marks, marks.slices);
+  const bool all = visit_all(visit, &marks, marks.slices);
   end_marks(&marks);
   return all;
 }
