@@ -548,6 +548,7 @@ mi_decl_export void mi_stats_print(void* out) mi_attr_noexcept;
 
 // Deprecated. Print the statistics of the calling thread: of the pages that it owns.
 mi_decl_export void mi_thread_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+mi_decl_export void mi_thread_stats_print(mi_output_fun* out)                mi_attr_noexcept;
 
 // Deprecated. The peaks begin again with the next snapshot. What was counted since the start stays.
 mi_decl_export void mi_stats_reset(void) mi_attr_noexcept;
@@ -780,7 +781,9 @@ mi_decl_export void mi_heap_delete(mi_heap_t* heap) mi_attr_noexcept;
 // End the heap with all its blocks at once. NULL does nothing; the main heap is refused with a warning.
 mi_decl_export void mi_heap_destroy(mi_heap_t* heap) mi_attr_noexcept;
 
-// A hint: memory for the heap should come from this NUMA node, modulo their number. Negative: from any.
+// New memory for the heap comes from an arena on this NUMA node (`mi_reserve_huge_os_pages_at`, not exclusive), as long
+// as that has room: pages, and blocks that take whole 64 KiB. If there is no such arena now, or the node is negative,
+// from anywhere; what it has stays. The OS places other memory where a thread first touches it.
 mi_decl_export void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) mi_attr_noexcept;
 
 // Give back what is free in the running thread's part of the heap; `force`: also of threads that ended.

@@ -135,6 +135,12 @@ char* mi_heap_stats_get_json(mi_heap_t* heap, size_t buf_size, char* buf) {
   return mi_heap_stats_get(heap, &stats) ? json_of(&stats, buf_size, buf) : NULL;
 }
 
+char* mi_subproc_stats_get_json(mi_subproc_id_t subproc_id, size_t buf_size, char* buf) {
+  mi_stats_t stats;
+  mi_stats_init(&stats);
+  return mi_subproc_stats_get(subproc_id, &stats) ? json_of(&stats, buf_size, buf) : NULL;
+}
+
 // Prometheus -------------------------------------------------------------------------------------------
 
 typedef struct metrics_s {

@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct output_s {
-  mi_output_fun* out;
-  void* arg;
-} output_t;
-
 typedef struct cell_s {
   char text[24];
 } cell_t;

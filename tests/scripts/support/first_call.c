@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <wchar.h>
 #include "mimalloc-stats.h"
@@ -127,6 +128,12 @@ static char buffer[PATH_MAX];
 static bool freed(void* p) {
   free(p);
   return p != none;
+}
+
+// Memory of the program, for an arena.
+static void* lent_memory(void) {
+  return mmap(NULL, 34 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+              -1, 0);
 }
 
 static bool wrong(const char* words) {
