@@ -792,8 +792,8 @@ mi_decl_export void mi_heap_collect(mi_heap_t* heap, bool force) mi_attr_noexcep
 // The main heap of the thread's sub-process.
 mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_main(void) mi_attr_noexcept;
 
-// The heap of the block that `p` points into; NULL if it is not ours. Of a block of more than 64 KiB, only
-// pointers into its first 64 KiB are known.
+// The heap of the block that `p` points into, wherever that is; NULL if it is not ours. Constant time, but for pointers
+// far into a block of more than 64 KiB: a step per 64 KiB before them.
 mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_of(const void* p) mi_attr_noexcept;
 
 // Is that heap this one? Is there any?

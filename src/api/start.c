@@ -166,6 +166,7 @@ static void unload(void) {
   mii_purge_all();
   if (!mii_segments_are_unused() || !mii_lent_is_unused()) return;
   atomic_store_explicit(&memory_is_ready, false, memory_order_relaxed);
+  mii_lent_stop();
   mii_range_stop();
 }
 

@@ -420,6 +420,26 @@ static heap_t* heap_of_page(const page_t* page) {
   return mii_page_is_apart(page) ? mii_page_heap(page) : &mii_heap_main;
 }
 
+static bool is_free_slice(slice_t slice) {
+  const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
+  const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
+  return (free >> slice % SEGMENT_SLICES & 1) != 0;
+}
+
+static bool huge_reaches(slice_t first, slice_t slice) {
+  const page_cold_t* const cold = mii_slice_cold(first);
+  return atomic_load_explicit(&cold->slice_count, memory_order_relaxed) > slice - first;
+}
+
+// In use, but nothing begins there: perhaps a huge block does before.
+static heap_t* heap_of_later_slice(slice_t slice) {
+  if (slice == 0 || slice >= mii_slice_count() || is_free_slice(slice)) return NULL;
+  slice_t first = slice - 1;
+  while (first > 0 && mii_slice_kind(first) == SLICE_FREE) first--;
+  const bool huge = mii_slice_kind(first) == SLICE_HUGE && huge_reaches(first, slice);
+  return huge ? mii_heap_of_huge(first) : NULL;
+}
+
 heap_t* mii_heap_of(const void* p) {
   if (!mii_range_owns(p)) return mii_lent_heap(p);
   const slice_t slice = (slice_t)mii_slice_of(p);
@@ -430,7 +450,7 @@ heap_t* mii_heap_of(const void* p) {
     case SLICE_HUGE: return mii_heap_of_huge(slice);
     case SLICE_FREE: break;
   }
-  return NULL;
+  return heap_of_later_slice(slice);
 }
 
 // Sub-processes ------------------------------------------------------------------------------------

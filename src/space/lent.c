@@ -459,6 +459,8 @@ bool mii_lent_is_unused(void) {
   return unused;
 }
 
+void mii_lent_stop(void) { atomic_store_explicit(&first_lent, NULL, memory_order_relaxed); }
+
 // Lock held. False if nothing begins there.
 static bool copy_piece(const lent_t* lent, uint32_t number, lent_piece_t* piece) {
   const lent_slice_t* const slice = &lent->slices[number];

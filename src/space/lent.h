@@ -59,6 +59,9 @@ void mii_lent_purge(void);
 // No block lives in any.
 bool mii_lent_is_unused(void);
 
+// With the range our records end: nothing is lent from now on.
+void mii_lent_stop(void);
+
 // Blocks have at least 16 bytes here.
 enum { LENT_BLOCK_MIN = 16, LENT_WORDS = (SLICE_BYTES / LENT_BLOCK_MIN + 63) / 64 };
 
