@@ -133,7 +133,7 @@ static void keep_pages_only(stats_t* stats) {
   stats->segments = 0;
 }
 
-void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
+MI_COLD void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
   const size_t slices = mii_slice_count();
   for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
@@ -249,7 +249,7 @@ static void fill_process(mi_stats_t* to) {
 
 static bool is_all(stats_scope_t scope) { return scope.heap == NULL && scope.owner == 0; }
 
-void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
+MI_COLD void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
   stats_t stats;
   mii_start();
   mii_stats_collect(&stats, scope);
@@ -299,7 +299,7 @@ void mii_stats_start(void) {
 }
 
 // A system that does not tell what is resident has at least not more than we know of.
-process_info_t mii_process_info(mi_stat_count_t committed) {
+MI_COLD process_info_t mii_process_info(mi_stat_count_t committed) {
   process_info_t info;
   mii_platform_usage(&info.usage);
   const uint64_t since = atomic_load_explicit(&started_at, memory_order_relaxed);

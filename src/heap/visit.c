@@ -162,7 +162,7 @@ static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slic
   return true;
 }
 
-bool mii_visit(const visit_t* visit) {
+MI_COLD bool mii_visit(const visit_t* visit) {
   if (!visit->blocks) return visit_slices(visit, NULL, mii_slice_count());
   marks_t marks = {0};
   if (mii_slice_count() == 0) return true;
