@@ -246,7 +246,7 @@ static void print_arena(const arena_t* arena) {
             arena->huge_bytes >> 20, atomic_load_explicit(&arena->users, memory_order_relaxed));
 }
 
-void mi_arenas_print(void) {
+MI_COLD void mi_arenas_print(void) {
   const uint32_t segments = mii_segment_count();
   mii_print(NULL, NULL,
             "memory: %u segments of 4 MiB; a letter is 64 KiB:\n"

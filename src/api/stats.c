@@ -199,7 +199,7 @@ static void remove_blocks(stats_t* stats) {
   stats->meta_bytes = all.meta_bytes;
 }
 
-void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
+MI_COLD void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
   const size_t slices = mii_slice_count();
   for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
@@ -319,7 +319,7 @@ static bool is_all(stats_scope_t scope) {
   return scope.heap == NULL && scope.subproc == NULL && scope.owner == 0;
 }
 
-void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
+MI_COLD void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
   stats_t stats;
   mii_start();
   mii_stats_collect(&stats, scope);
@@ -385,7 +385,7 @@ void mii_stats_start(void) {
 }
 
 // A system that does not tell what is resident has at least not more than we know of.
-process_info_t mii_process_info(mi_stat_count_t committed) {
+MI_COLD process_info_t mii_process_info(mi_stat_count_t committed) {
   process_info_t info;
   mii_platform_usage(&info.usage);
   const uint64_t since = atomic_load_explicit(&started_at, memory_order_relaxed);

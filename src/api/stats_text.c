@@ -151,7 +151,8 @@ static void print_process(output_t o, const mi_stats_t* stats) {
   print_times(o, &info);
 }
 
-void mii_stats_print(mi_output_fun* out, void* arg, const char* about, const mi_stats_t* stats) {
+MI_COLD void mii_stats_print(mi_output_fun* out, void* arg, const char* about,
+                             const mi_stats_t* stats) {
   const output_t o = {out, arg};
   mii_print(out, arg, "%s\n", about);
   print_all_blocks(o, stats);

@@ -75,7 +75,7 @@ static void unlink_heap(heap_t* heap) {
   }
 }
 
-heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
+MI_COLD heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
   mii_apart_lock();
   heap_t* const heap = take_heap();
   if (heap != NULL) {
@@ -351,7 +351,7 @@ static void forget_heap(heap_t* heap) {
   mii_apart_unlock();
 }
 
-static void destroy_any(heap_t* heap) {
+static MI_COLD void destroy_any(heap_t* heap) {
   stop_using(heap);
   mii_apart_lock();
   unlink_heap(heap);
@@ -390,7 +390,7 @@ static void move_theaps(theap_t* theap, heap_t* to) {
   }
 }
 
-void mii_heap_delete(heap_t* heap) {
+MI_COLD void mii_heap_delete(heap_t* heap) {
   MI_ASSERT(heap->is_apart && heap->subproc->main != heap);
   heap_t* const to = heap->subproc->main;
   stop_using(heap);
@@ -470,7 +470,7 @@ static void give_subproc(subproc_t* subproc) {
   mii_apart_unlock();
 }
 
-subproc_t* mii_subproc_new(void) {
+MI_COLD subproc_t* mii_subproc_new(void) {
   mii_apart_lock();
   subproc_t* const subproc = take_subproc();
   mii_apart_unlock();

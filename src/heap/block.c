@@ -233,14 +233,10 @@ bool mii_block_is_plausible(const void* p) {
 
 void mii_block_give_to(page_t* page, void* block) {
   theap_t* const mine = mii_theap_mine;
-  if (mii_page_owner(page) == mii_theap_tag(mine)) {
-    if (mii_page_push_local(page, block)) mii_theap_wake(mine, page);
-    return;
-  }
-  if (mii_page_is_apart(page)) {
-    mii_outbox_push(page, block);
-  } else if (!mii_theap_keep_loose(mine, page->size_class, block)) {
-    mii_outbox_add(mine, page, block);
+  if (mii_page_owner(page) != mii_theap_tag(mine)) {
+    mii_outbox_free(mine, page, block);
+  } else if (mii_page_push_local(page, block)) {
+    mii_theap_wake(mine, page);
   }
 }
 

@@ -189,7 +189,7 @@ static bool visit_all(const visit_t* visit, const marks_t* marks, size_t slices)
          && (!lent || mii_lent_visit(visit_lent, (void*)(uintptr_t)visit));
 }
 
-bool mii_visit(const visit_t* visit) {
+MI_COLD bool mii_visit(const visit_t* visit) {
   if (!visit->blocks) return visit_all(visit, NULL, mii_slice_count());
   marks_t marks = {0};
   if (mii_slice_count() == 0) return visit_all(visit, NULL, 0);

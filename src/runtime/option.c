@@ -365,7 +365,7 @@ void mii_option_start(bool is_privileged) {
   for (size_t i = 0; i < OPTION_COUNT; i++) read_option((mi_option_t)i);
 }
 
-void mii_option_warn(void) {
+MI_COLD void mii_option_warn(void) {
   if (!is_read) return;
   for (size_t i = 0; i < OPTION_COUNT; i++) warn_of_option((mi_option_t)i);
   for (size_t i = 0; i < OLD_NAME_COUNT; i++) warn_of_old_name(&old_names[i]);

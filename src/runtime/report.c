@@ -53,7 +53,7 @@ static callback_t get_callback(const callback_t* callback) {
   return copy;
 }
 
-void mii_report_set_output(mi_output_fun* out, void* arg) {
+MI_COLD void mii_report_set_output(mi_output_fun* out, void* arg) {
   set_callback(&output_callback, (void (*)(void))out, arg);
   if (out == NULL) return;
   mii_lock_enter(&mii_report_lock);
