@@ -32,24 +32,23 @@ static uint32_t parcel_limit(const page_t* page) {
 
 static void send(theap_t* theap, parcel_t* parcel) {
   page_t* const page = parcel->page;
-  block_t* const first = mii_parcel_block(page, parcel->first);
-  block_t* const last = mii_parcel_block(page, parcel->last);
-  push(page, first, last, (uint32_t)parcel->limit - parcel->room, parcel->epoch);
+  block_t* const last = (block_t*)(mii_page_start(page) + (size_t)parcel->last * sizeof(block_t));
+  push(page, parcel->first, last, (uint32_t)parcel->limit - parcel->room, parcel->epoch);
   parcel->page = NULL;
   theap->parcels &= ~(1u << (parcel - theap->outbox));
 }
 
 static void begin(theap_t* theap, parcel_t* parcel, page_t* page, block_t* block) {
-  const uint16_t offset = mii_parcel_offset(page, block);
+  const size_t offset = (size_t)((uint8_t*)block - mii_page_start(page));
   const uint32_t limit = parcel_limit(page);
   block->next = NULL;
   *parcel = (parcel_t){
+      .first = block,
       .page = page,
-      .first = offset,
-      .last = offset,
+      .last = (uint16_t)(offset / sizeof(block_t)),
+      .room = (uint16_t)(limit - 1),
+      .limit = (uint16_t)limit,
       .epoch = (uint16_t)mii_page_epoch(page),
-      .room = (uint8_t)(limit - 1),
-      .limit = (uint8_t)limit,
   };
   theap->parcels |= 1u << (parcel - theap->outbox);
 }

@@ -13,14 +13,6 @@ static inline parcel_t* mii_outbox_parcel(theap_t* theap, const page_t* page) {
   return &theap->outbox[(uintptr_t)page / sizeof *page % OUTBOX_PARCELS];
 }
 
-// Blocks are named by where they lie in their page.
-static inline block_t* mii_parcel_block(const page_t* page, uint16_t offset) {
-  return (block_t*)(mii_page_start(page) + (size_t)offset * sizeof(block_t));
-}
-static inline uint16_t mii_parcel_offset(const page_t* page, const block_t* block) {
-  return (uint16_t)((size_t)((const uint8_t*)block - mii_page_start(page)) / sizeof(block_t));
-}
-
 // The parcel of the page is full, or for another page, or the thread has no outbox yet.
 void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block);
 
@@ -31,8 +23,8 @@ static inline void mii_outbox_add(theap_t* theap, page_t* page, block_t* block) 
     mii_outbox_add_slow(theap, page, block);
     return;
   }
-  block->next = mii_parcel_block(page, parcel->first);
-  parcel->first = mii_parcel_offset(page, block);
+  block->next = parcel->first;
+  parcel->first = block;
   parcel->room--;
 }
 

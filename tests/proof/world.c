@@ -260,7 +260,7 @@ static void mark_parcels(page_t* page, uint32_t* seen) {
     for (uint32_t k = 0; k < OUTBOX_PARCELS; k++) {
       const parcel_t* const parcel = &theaps[i].outbox[k];
       if (parcel->page == page && parcel->epoch == mii_page_epoch(page))
-        mark_list(page, mii_parcel_block(page, parcel->first), SLICE_BLOCKS, seen);
+        mark_list(page, parcel->first, SLICE_BLOCKS, seen);
     }
   }
 }
