@@ -7,6 +7,7 @@
 //
 // Tests: tests/api/visit_test.c
 #include "heap/visit.h"
+#include "heap/apart.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
