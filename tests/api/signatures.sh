@@ -7,6 +7,7 @@
 # refers to it. Functions of the group stats-inline are inline: called by name, and exported by nobody.
 # shellcheck disable=SC2154  # from common.bash
 . "$(dirname "$0")/../scripts/support/common.bash"
+[ "$bits" = 64 ] || skip "what arenas do is tested with 64 bits only"
 here=$root/tests/api
 rows=$here/signatures.tsv
 name=${lib##*/lib} && name=${name%.so}

@@ -308,6 +308,9 @@ static bool was_said(bool condition, const char* words) {
 
 // --- the table ---------------------------------------------------------------------------------
 
+// With 32 bits arenas share the 64 MiB that are reserved at the start: a second one does not fit.
+#define NO_ARENA (sizeof(void*) == 4)
+
 #define ENTRY(symbol, ...) \
   static bool call_##symbol(void) { return __VA_ARGS__; }
 #include "first_call_table.h"
