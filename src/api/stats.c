@@ -199,7 +199,7 @@ static void remove_blocks(stats_t* stats) {
   stats->meta_bytes = all.meta_bytes;
 }
 
-MI_COLD void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
+void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
   const size_t slices = mii_slice_count();
   for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
