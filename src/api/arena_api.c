@@ -43,9 +43,10 @@ int mi_reserve_os_memory(size_t size, bool commit, bool allow_large) {
 
 // Memory of the program ------------------------------------------------------------------------------
 
-bool mi_manage_memory(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero,
-                      int numa_node, bool exclusive, mi_commit_fun_t* commit_fun,
-                      void* commit_fun_arg, mi_arena_id_t* arena_id) {
+MI_COLD bool mi_manage_memory(void* start, size_t size, bool is_committed, bool is_pinned,
+                              bool is_zero, int numa_node, bool exclusive,
+                              mi_commit_fun_t* commit_fun, void* commit_fun_arg,
+                              mi_arena_id_t* arena_id) {
   const lent_request_t want = {.start = start,
                                .size = size,
                                .is_committed = is_committed,
@@ -101,8 +102,8 @@ static uint32_t page_count(size_t pages) {
   return pages > UINT16_MAX ? UINT16_MAX : (uint32_t)pages;
 }
 
-int mi_reserve_huge_os_pages_at_ex(size_t pages, int numa_node, size_t timeout_msecs,
-                                   bool exclusive, mi_arena_id_t* arena_id) {
+MI_COLD int mi_reserve_huge_os_pages_at_ex(size_t pages, int numa_node, size_t timeout_msecs,
+                                           bool exclusive, mi_arena_id_t* arena_id) {
   if (arena_id != NULL) *arena_id = NULL;
   if (pages == 0) return 0;
   const arena_request_t want = {.is_exclusive = exclusive,
@@ -122,7 +123,8 @@ int mi_reserve_huge_os_pages_at(size_t pages, int numa_node, size_t timeout_msec
 }
 
 // One after the other, until the time is over. 0 if there was any.
-int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes, size_t timeout_msecs) {
+MI_COLD int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes,
+                                                size_t timeout_msecs) {
   const size_t nodes = numa_nodes > 0 ? numa_nodes : 1;
   const uint64_t deadline = deadline_after(timeout_msecs);
   int code = 0;
@@ -157,7 +159,7 @@ static void reserve_huge_at_start(long pages) {
   mi_reserve_huge_os_pages_at((size_t)pages, node, (size_t)pages * MSECS_PER_HUGE_PAGE);
 }
 
-void mii_arenas_start(void) {
+MI_COLD void mii_arenas_start(void) {
   const long pages = mi_option_get_clamp(mi_option_reserve_huge_os_pages, 0, UINT16_MAX);
   const size_t bytes = mi_option_get_size(mi_option_reserve_os_memory);
   if (pages > 0) reserve_huge_at_start(pages);

@@ -451,7 +451,8 @@ static bool print_heap(heap_t* heap, void* arg) {
   return true;
 }
 
-void mi_subproc_heap_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, void* arg) {
+MI_COLD void mi_subproc_heap_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out,
+                                             void* arg) {
   if (subproc_id.subproc == NULL) return;
   output_t to = {out, arg};
   mii_subproc_visit(subproc_id.subproc, print_heap, &to);

@@ -97,7 +97,7 @@ static bool is_near(const arena_t* arena, int numa_node) {
          && !atomic_load_explicit(&arena->is_gone, memory_order_relaxed);
 }
 
-void mii_heap_set_node(heap_t* heap, int numa_node) {
+MI_COLD void mii_heap_set_node(heap_t* heap, int numa_node) {
   arena_t* arena = numa_node >= 0 && heap->arena == NULL ? mii_arena_first() : NULL;
   while (arena != NULL && !is_near(arena, numa_node)) arena = arena->next;
   const segment_bounds_t near = arena != NULL ? arena->bounds : (segment_bounds_t){0, 0};
@@ -506,7 +506,8 @@ bool mii_subproc_enter(subproc_t* subproc) {
   return true;
 }
 
-bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg), void* arg) {
+MI_COLD bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg),
+                               void* arg) {
   bool go_on = true;
   mii_apart_lock();
   heap_t* heap = subproc->heaps;

@@ -535,7 +535,7 @@ static bool growing_is_valid(theap_t* theap, uint32_t size_class) {
              && MI_HOLDS(!mii_page_is_complete(mii_page_record(slice))));
 }
 
-bool mii_theap_is_valid(theap_t* theap) {
+MI_COLD bool mii_theap_is_valid(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     uint32_t awake = 0;
     if (!owned_is_valid(theap, c, &awake) || !awake_is_valid(theap, c, awake)) return false;  // T1

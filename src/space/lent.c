@@ -122,7 +122,7 @@ static bool begins_block(spot_t spot) {
   return spot.slice->kind == LENT_WHOLE ? spot.offset < SLICE_BYTES : spot.offset == 0;
 }
 
-size_t mii_lent_bytes(const void* p) {
+MI_COLD size_t mii_lent_bytes(const void* p) {
   const lent_t* const lent = lent_around(p);
   if (lent == NULL) return 0;
   mii_lent_lock();
@@ -132,7 +132,7 @@ size_t mii_lent_bytes(const void* p) {
   return bytes;
 }
 
-heap_t* mii_lent_heap(const void* p) {
+MI_COLD heap_t* mii_lent_heap(const void* p) {
   const lent_t* const lent = lent_around(p);
   if (lent == NULL) return NULL;
   mii_lent_lock();
@@ -330,7 +330,7 @@ static bool is_for_all(const lent_t* lent) {
   return atomic_load_explicit(&lent->is_for_all, memory_order_relaxed);
 }
 
-void* mii_lent_take(lent_t* from, heap_t* heap, uint32_t size_class) {
+MI_COLD void* mii_lent_take(lent_t* from, heap_t* heap, uint32_t size_class) {
   if (mii_class_bytes(size_class) < LENT_BLOCK_MIN) size_class = mii_size_class(LENT_BLOCK_MIN);
   if (from != NULL) return take_block(from, heap, size_class);
   void* block = NULL;
@@ -340,7 +340,7 @@ void* mii_lent_take(lent_t* from, heap_t* heap, uint32_t size_class) {
   return block;
 }
 
-void* mii_lent_take_slices(lent_t* from, heap_t* heap, slice_request_t want, bool* zero) {
+MI_COLD void* mii_lent_take_slices(lent_t* from, heap_t* heap, slice_request_t want, bool* zero) {
   if (from != NULL) return take_whole(from, heap, want, zero);
   void* block = NULL;
   for (lent_t* lent = first_of_lent(); lent != NULL && block == NULL; lent = lent->next) {
@@ -369,7 +369,7 @@ static void give_block(lent_t* lent, spot_t spot) {
   if (slice->count == 0) end_shared(lent, spot.number);
 }
 
-lent_give_t mii_lent_give(void* p) {
+MI_COLD lent_give_t mii_lent_give(void* p) {
   lent_t* const lent = lent_around(p);
   if (lent == NULL) return LENT_FOREIGN;
   mii_lent_lock();
@@ -386,7 +386,7 @@ static bool begins_piece(const lent_slice_t* slice) {
   return slice->kind == LENT_SHARED || slice->kind == LENT_WHOLE;
 }
 
-void mii_lent_move(heap_t* heap, heap_t* to) {
+MI_COLD void mii_lent_move(heap_t* heap, heap_t* to) {
   for (lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) {
     mii_lent_lock();
     for (uint32_t i = 0; i < lent->slice_count; i++) {
@@ -405,7 +405,7 @@ static void discard_piece(lent_t* lent, uint32_t number) {
   }
 }
 
-void mii_lent_discard(const heap_t* heap) {
+MI_COLD void mii_lent_discard(const heap_t* heap) {
   for (lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) {
     mii_lent_lock();
     for (uint32_t i = 0; i < lent->slice_count; i++) {
@@ -446,7 +446,7 @@ static void purge_lent(lent_t* lent) {
   }
 }
 
-void mii_lent_purge(void) {
+MI_COLD void mii_lent_purge(void) {
   for (lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) purge_lent(lent);
 }
 
@@ -475,7 +475,7 @@ static bool copy_piece(const lent_t* lent, uint32_t number, lent_piece_t* piece)
   return true;
 }
 
-bool mii_lent_visit(bool (*visit)(const lent_piece_t* piece, void* arg), void* arg) {
+MI_COLD bool mii_lent_visit(bool (*visit)(const lent_piece_t* piece, void* arg), void* arg) {
   lent_piece_t piece;
   for (const lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) {
     for (uint32_t i = 0; i < lent->slice_max; i++) {
@@ -547,7 +547,7 @@ static void begin_lent(lent_t* lent, lent_request_t want, uintptr_t start, uint3
   atomic_store_explicit(&lent->arena.is_gone, false, memory_order_relaxed);
 }
 
-arena_t* mii_lent_new(lent_request_t want) {
+MI_COLD arena_t* mii_lent_new(lent_request_t want) {
   const uintptr_t start = mii_align_up((uintptr_t)want.start, SLICE_BYTES);
   const uintptr_t end = ((uintptr_t)want.start + want.size) & ~(uintptr_t)(SLICE_BYTES - 1);
   if (start >= end || (end - start) / SLICE_BYTES >= NO_SLICE || is_taken(start, end)) return NULL;
@@ -559,7 +559,7 @@ arena_t* mii_lent_new(lent_request_t want) {
   return lent != NULL ? &lent->arena : NULL;
 }
 
-bool mii_lent_release(arena_t* arena) {
+MI_COLD bool mii_lent_release(arena_t* arena) {
   lent_t* const lent = arena->lent;
   mii_lent_lock();
   const bool unused =
