@@ -271,9 +271,11 @@ static void every_option_but_those_of_the_start_can_be_set(void** state) {
 
 static void sizes_have_units(void** state) {
   (void)state;
-  RUN_CHILD("print sizes", text, "MIMALLOC_RESERVE_OS_MEMORY=1GiB", "mimalloc_arena_reserve=64m",
-            "MIMALLOC_MINIMAL_PURGE_SIZE=5000", NULL);
-  assert_child_option(text, "reserve_os_memory", 1024 * 1024);
+  RUN_CHILD("print sizes", text,
+            sizeof(long) == 4 ? "MIMALLOC_RESERVE_OS_MEMORY=1GiB"
+                              : "MIMALLOC_RESERVE_OS_MEMORY=3GiB",
+            "mimalloc_arena_reserve=64m", "MIMALLOC_MINIMAL_PURGE_SIZE=5000", NULL);
+  assert_child_option(text, "reserve_os_memory", (sizeof(long) == 4 ? 1 : 3) * 1024 * 1024);
   assert_child_option(text, "arena_reserve", 64 * 1024);
   assert_child_option(text, "minimal_purge_size", 5);
   assert_child_option(text, "bytes", 5 * 1024);

@@ -140,7 +140,7 @@ static void give(block_t* block) {
   page_t* const page = mii_page_record(mii_slice_of(block));
   theap_t* const mine = mii_theap_mine;
   if (mii_page_owner(page) != mii_theap_tag(mine)) {
-    mii_outbox_add(mine, page, block);
+    mii_outbox_free(mine, page, block);
   } else if (mii_page_push_local(page, block)) {
     mii_theap_wake(mine, page);
   }
