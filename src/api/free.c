@@ -8,6 +8,7 @@
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "space/run.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
@@ -55,7 +56,7 @@ void mii_free_other(void* p, page_t* page) {
     mii_outbox_free(mii_theap_mine, page, p);
   } else if (kind == SLICE_FOLLOW) {
     mii_block_give_to(page + 1, p);  // the records grow downwards
-  } else {
+  } else if (kind != SLICE_RUN || !mii_run_give(p)) {
     free_slow(p);
   }
 }
