@@ -71,7 +71,7 @@ static void count_unpaged(theap_t* theap, size_t size) {
 void* mii_block_take_run(theap_t* theap, size_t size) {
   if (MI_UNLIKELY(theap->is_apart)) return NULL;
   mii_theap_beat(theap);
-  const run_request_t want = {.count = (uint32_t)mii_divide_up(size, UNIT_BYTES)};
+  const run_request_t want = {.count = (uint32_t)(mii_align_up(size, UNIT_BYTES) / UNIT_BYTES)};
   bool zero;
   void* const p = mii_run_take(want, &theap->run_segment, &zero);
   if (MI_LIKELY(p != NULL)) count_unpaged(theap, size);

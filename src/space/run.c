@@ -157,10 +157,12 @@ static inline uint64_t words_with(const uint8_t* bounds, uint32_t count) {
 
 // The hints are those of the bound: they change only when that passes a power of two.
 static MI_NOINLINE void rewrite_area_hints(run_area_t* area, uint32_t segment) {
-  area->hinted = area->longest;
   for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {
-    mii_hint_set((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment, area->longest >= 1u << k);
+    const bool on = area->longest >= 1u << k;
+    const bool was_on = area->hinted >= 1u << k;
+    if (on != was_on) mii_hint_set((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment, on);
   }
+  area->hinted = area->longest;
 }
 
 static inline void write_area_hints(run_area_t* area, uint32_t segment) {
@@ -355,6 +357,7 @@ static void set_kinds(uint32_t segment, slice_kind_t kind) {
 // Lock held. One free run of all units.
 static void clear_map(run_area_t* area, bool zero) {
   area->free_units = area->longest = AREA_UNITS;
+  area->hinted = 0;  // a segment without an area has no hint on
   for (uint32_t i = 0; i < AREA_WORDS; i++) {
     atomic_store_explicit(&area->starts[i], 0, memory_order_relaxed);
     area->free[i] = ~UINT64_C(0);
