@@ -189,13 +189,15 @@ MI_INLINE uint32_t search_word(run_area_t* area, uint32_t word, uint32_t count) 
   return AREA_UNITS;
 }
 
-// The lowest word that has room.
+// The lowest word that has room. A free run that reaches it from the word before is used from its begin: nothing
+// stays behind at the ends of words.
 MI_INLINE uint32_t search_words(run_area_t* area, uint32_t count) {
   for (uint32_t i = 0; i < AREA_WORDS; i += 8) {
     uint64_t words = words_with(&area->word_longest[i], count);
     for (; words != 0; words &= words - 1) {
       const uint32_t unit = search_word(area, i + mii_lowest_bit(words) / 8, count);
-      if (unit < AREA_UNITS) return unit;
+      if (unit == AREA_UNITS) continue;
+      return MI_LIKELY(unit % WORD_UNITS != 0) ? unit : free_begin(area, unit);
     }
   }
   return AREA_UNITS;

@@ -117,10 +117,10 @@ TEST(bounds_are_lowered_by_a_search_that_finds_less) {
   CHECK_EQ(area->word_longest[0], 64);
   CHECK_EQ(area->word_longest[1], 36);
   CHECK(take_where(60, segment_of(p)) == p);
-  CHECK(take_where(12, segment_of(p)) == p + 64 * UNIT_BYTES);  // word 0 has only 4
+  CHECK(take_where(12, segment_of(p)) == p + 60 * UNIT_BYTES);  // word 0 has only 4 of them
   CHECK_EQ(area->word_longest[0], 11);
-  take_where(26, segment_of(p));  // 28 are free
-  CHECK_EQ(area->longest, 24);
+  take_where(40, segment_of(p));
+  CHECK_EQ(area->longest, 28);
   CHECK(mii_hint_is_on((hint_t)(HINT_RUNS + 4 - RUN_HINT_FIRST), segment_of(p)));
   CHECK(!mii_hint_is_on((hint_t)(HINT_RUNS + 5 - RUN_HINT_FIRST), segment_of(p)));
   CHECK(fake_space_is_valid());
@@ -185,10 +185,20 @@ TEST(a_short_run_goes_to_the_lowest_word_that_has_room) {
   mii_run_give(high);
   mii_run_give(low);
   CHECK_EQ(take(12), low);
-  CHECK_EQ(take(10), behind);
+  CHECK_EQ(take(10), across);  // the free run that reaches word 1
   CHECK_EQ(take(8), low + 12 * UNIT_BYTES);
-  CHECK_EQ(take(4), across);
+  CHECK_EQ(take(4), behind + 6 * UNIT_BYTES);
   CHECK_EQ(take(16), high);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(short_runs_leave_nothing_behind_at_the_ends_of_words) {
+  start();
+  uint8_t* const first = take(10);
+  for (uint32_t unit = 10; unit + 10 <= AREA_UNITS; unit += 10) {
+    CHECK_EQ(take_where(10, segment_of(first)), first + (size_t)unit * UNIT_BYTES);
+  }
+  CHECK_EQ(area_count(), 1);
   CHECK(fake_space_is_valid());
 }
 
