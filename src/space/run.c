@@ -9,8 +9,8 @@
 //   starts      bit u: a used run begins at u
 //   length[u]   at the first unit of a used run
 //   dirty       bit u: u may hold other bytes than zero
-//   longest     byte i: no free run within word i of `free` is longer; and one such bound for the area, whose
-//               free runs may lie across words
+//   longest     no free run is longer; word_longest[i]: none within word i of `free`. Runs may lie
+//               across words
 //
 // Bounds are raised when units become free, and lowered when a search finds less than they promise, so
 // taking does not have to look at what is left.
