@@ -8,6 +8,7 @@
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "space/run.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
@@ -47,6 +48,10 @@ void mii_free_wake(const void* p, page_t* page) {
   mii_theap_wake(mii_theap_mine, page);
 }
 
+static MI_NOINLINE void free_run(void* p) {
+  if (MI_UNLIKELY(!mii_run_give(p))) free_slow(p);
+}
+
 // The second door: the slice at p has another owner, or none.
 void mii_free_other(void* p, page_t* page) MI_NOINLINE;
 void mii_free_other(void* p, page_t* page) {
@@ -55,6 +60,8 @@ void mii_free_other(void* p, page_t* page) {
     mii_outbox_free(mii_theap_mine, page, p);
   } else if (kind == SLICE_FOLLOW) {
     mii_block_give_to(page + 1, p);  // the records grow downwards
+  } else if (kind == SLICE_RUN) {
+    free_run(p);
   } else {
     free_slow(p);
   }

@@ -87,10 +87,14 @@ void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
 
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
-  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && !MI_CFG_TRACK) {
-    const uint32_t size_class = mii_size_class(size);
-    void* const p = mii_list_pop(&theap->list[size_class]);
-    return p != NULL ? p : mii_allocate_refill(size, theap, size_class);
+  if (!clear && theap->is_live && !MI_CFG_TRACK) {
+    if (size <= MID_BLOCK_MAX) {
+      const uint32_t size_class = mii_size_class(size);
+      void* const p = mii_list_pop(&theap->list[size_class]);
+      return p != NULL ? p : mii_allocate_refill(size, theap, size_class);
+    }
+    void* const run = mii_block_is_run(size) ? mii_block_take_run(theap, size) : NULL;
+    if (run != NULL) return run;
   }
   if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
   return take((block_request_t){.size = size}, clear);

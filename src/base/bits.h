@@ -31,14 +31,11 @@ static inline uint64_t mii_bit_span(uint32_t from, uint32_t count) {
 }
 
 // Bit i of the result is set where `count` set bits of x begin at i. By doubling: after each step
-// a set bit stands for a run of `have` bits.
+// a set bit stands for a run of `have` bits. 1 <= count <= 64.
 static inline uint64_t mii_bit_runs(uint64_t x, uint32_t count) {
-  for (uint32_t have = 1; have < count && x != 0;) {
-    const uint32_t step = have < count - have ? have : count - have;
-    x &= x >> step;
-    have += step;
-  }
-  return x;
+  uint32_t have = 1;
+  for (; have * 2 <= count; have *= 2) x &= x >> have;
+  return have < count ? x & x >> (count - have) : x;
 }
 
 // count * size in *total; false on overflow.

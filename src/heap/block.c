@@ -63,6 +63,21 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
+static void count_unpaged(theap_t* theap, size_t size) {
+  theap->large_handed++;
+  theap->large_bytes += mii_align_up(size, UNIT_BYTES);
+}
+
+void* mii_block_take_run(theap_t* theap, size_t size) {
+  if (MI_UNLIKELY(theap->is_apart)) return NULL;
+  mii_theap_beat(theap);
+  const run_request_t want = {.count = (uint32_t)(mii_align_up(size, UNIT_BYTES) / UNIT_BYTES)};
+  bool zero;
+  void* const p = mii_run_take(want, &theap->run_segment, &zero);
+  if (MI_LIKELY(p != NULL)) count_unpaged(theap, size);
+  return p;
+}
+
 // In memory that was lent: what its arena has, or any that is for everyone.
 static void* take_lent(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
@@ -130,10 +145,7 @@ MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
   mii_theap_beat(theap);
   void* p = take_unpaged(theap, want, zero);
   if (p == NULL) p = take_unpaged_under_pressure(theap, want, zero);
-  if (p != NULL) {
-    theap->large_handed++;
-    theap->large_bytes += mii_align_up(want.size, UNIT_BYTES);
-  }
+  if (p != NULL) count_unpaged(theap, want.size);
   return p;
 }
 

@@ -19,6 +19,13 @@ static const size_t BLOCK_BYTES_MAX = PTRDIFF_MAX;
 // Take a block. *zero tells whether the whole block is known to be zero. NULL when out of memory.
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
 
+// The same for a size that is a run's, and zero is of no interest: the short way. NULL also if the theap has no
+// runs, or memory is short: then the long way is the one to go.
+void* mii_block_take_run(theap_t* theap, size_t size);
+static inline bool mii_block_is_run(size_t size) {
+  return size > MID_BLOCK_MAX && size <= RUN_UNITS_MAX * UNIT_BYTES;
+}
+
 // Make the whole block, which is new and nobody has seen, read as zero.
 void mii_block_clear(void* p);
 

@@ -122,7 +122,7 @@ void mii_heap_trim_some(heap_t* heap) {
       continue;
     }
     turn(heap, size_class);
-    size_class = (size_class + 1) % CLASS_COUNT;
+    if (++size_class == CLASS_COUNT) size_class = 0;
     turns++;
   }
   atomic_store_explicit(&heap->trim_class, size_class, memory_order_relaxed);
