@@ -500,6 +500,11 @@ mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
 // no thread uses. Blocks are not affected.
 mi_decl_export void mi_collect(bool force) mi_attr_noexcept;
 
+// The calling thread will wait for something, perhaps for long: free what it keeps for reuse, and give back to
+// the OS what is due (mi_option_purge_delay). For the idle hook of a program's event loop. It costs a look at
+// each page of the thread; memory that is wanted again soon stays warm. (Our own addition)
+mi_decl_export void mi_on_thread_idle(void) mi_attr_noexcept;
+
 // Deprecated, use `mi_collect`. The same, for a thread that wants to keep at most about
 // `target_thread_owned` bytes; a hint.
 mi_decl_export void mi_collect_reduce(size_t target_thread_owned) mi_attr_noexcept;
@@ -719,8 +724,11 @@ typedef enum mi_option_e {
   mi_option_arena_max_object_size = 45,
   // An arena belongs to the NUMA node of the thread that needs it. [none]
   mi_option_arena_is_numa_local = 46,
+  // May a thread of ours finish purging when nobody calls? 0: no; 1: in processes that have threads, once more
+  // than 16 MiB wait; 2: in all. Where it may not, who frees so much gives it back. (Our own addition)
+  mi_option_purge_thread = 47,
   // All options are below.
-  _mi_option_last = 47,
+  _mi_option_last = 48,
 
   // Old names.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,

@@ -5,9 +5,11 @@
 #include "api/allocate.h"
 #include "api/foreign.h"
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "space/purge.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
@@ -30,6 +32,7 @@ static MI_NOINLINE void free_slow(void* p) {
     case GIVE_FOREIGN: mii_foreign_free(p); break;
     case GIVE_INVALID: report_invalid("free", p); break;
   }
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 // Reported, if p is ours and no block begins there.
@@ -45,6 +48,7 @@ void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
 void mii_free_wake(const void* p, page_t* page) {
   (void)p;
   mii_theap_wake(mii_theap_mine, page);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 // The second door: the slice at p has another owner, or none.

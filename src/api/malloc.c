@@ -4,6 +4,7 @@
 // Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/start.h"
+#include "api/stats.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "platform/platform.h"
@@ -79,12 +80,17 @@ static void* take(block_request_t want, bool clear) {
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
+enum { REFILLS_PER_SAMPLE = 16 };
+
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
   if (size <= MID_BLOCK_MAX && !clear && theap->is_live && !MI_CFG_TRACK) {
     const uint32_t size_class = mii_size_class(size);
     void* p = mii_list_pop(&theap->list[size_class]);
-    if (p == NULL) p = mii_theap_refill(theap, size_class);
+    if (p == NULL) {
+      p = mii_theap_refill(theap, size_class);
+      if (theap->heartbeat % REFILLS_PER_SAMPLE == 1) mii_stats_note_request(size_class, size);
+    }
     return p != NULL ? p : mii_fail_no_memory(size);
   }
   if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);

@@ -28,6 +28,23 @@ static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold, s
   return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
 }
 
+// Has the page a running thread? Of a theap that waits in the pool nobody is the user.
+static bool has_thread(uintptr_t owner) {
+  const theap_t* const theap = (const theap_t*)owner;
+  return owner != 0
+         && (theap->is_apart || atomic_load_explicit(&theap->user, memory_order_relaxed) != 0);
+}
+
+static void count_free(stats_t* stats, uintptr_t owner, size_t live, size_t free) {
+  if (!has_thread(owner)) {
+    stats->free_orphaned += free;
+  } else if (live == 0) {
+    stats->free_empty += free;
+  } else {
+    stats->free_owned += free;
+  }
+}
+
 // Reads other owners' fields without asking them, on purpose.
 MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t scope) {
   const uint32_t c = page->size_class;
@@ -36,11 +53,15 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
   if (scope.heap != NULL && scope.heap != cold->heap) return;
   const size_t capacity = mii_page_capacity(page);
-  stats->live_in_class[c].count += mii_page_live_count(page);
+  const size_t live = mii_page_live_count(page);
+  stats->live_in_class[c].count += live;
   stats->threaded_in_class[c].count += capacity;
   stats->pages_of_class[c].count++;
   if (owner == 0) add(&stats->abandoned, 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
-  stats->touched_bytes += touched_bytes(&mii_class_table[c], cold, capacity);
+  const size_t touched = touched_bytes(&mii_class_table[c], cold, capacity);
+  const size_t live_bytes = live * mii_class_bytes(c);
+  stats->touched_bytes += touched;
+  count_free(stats, owner, live, touched > live_bytes ? touched - live_bytes : 0);
 }
 
 // What begins at the slice. Returns how many slices it has.
@@ -112,6 +133,26 @@ MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
   }
 }
 
+// Waste ----------------------------------------------------------------------------------------------
+
+// By how many bytes blocks are larger than what was asked for: a mean in which old requests count less and less.
+enum { WASTE_UNIT = 64 };  // parts of a byte
+static _Atomic(uint32_t)
+    waste_of_class[CLASS_COUNT];  // atomic: relaxed; a lost request does not matter
+
+void mii_stats_note_request(uint32_t size_class, size_t size) {
+  const size_t more = mii_class_bytes(size_class) - mii_max(size, 1);
+  const uint32_t now = (uint32_t)more * WASTE_UNIT;
+  const uint32_t mean = atomic_load_explicit(&waste_of_class[size_class], memory_order_relaxed);
+  const uint32_t next = mean == 0 ? now : mean - mean / 16 + now / 16;
+  atomic_store_explicit(&waste_of_class[size_class], next, memory_order_relaxed);
+}
+
+static size_t class_waste(uint32_t size_class, size_t blocks) {
+  const uint32_t mean = atomic_load_explicit(&waste_of_class[size_class], memory_order_relaxed);
+  return (size_t)((uint64_t)blocks * mean / WASTE_UNIT);
+}
+
 static void add_class(amount_t* of_class, size_t unit, amount_t* sum) {
   of_class->bytes = of_class->count * unit;
   add(sum, of_class->count, of_class->bytes);
@@ -121,6 +162,7 @@ static void add_up(stats_t* stats) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     if (stats->pages_of_class[c].count == 0) continue;
     add_class(&stats->live_in_class[c], mii_class_bytes(c), &stats->live_in_pages);
+    stats->class_waste += class_waste(c, stats->live_in_class[c].count);
     add_class(&stats->threaded_in_class[c], mii_class_bytes(c), &stats->threaded);
     add_class(&stats->pages_of_class[c], (size_t)mii_class_slices(c) * SLICE_BYTES, &stats->pages);
   }

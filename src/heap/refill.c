@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "heap/apart.h"
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "heap/theap.h"
 #include "heap/thread.h"
 #include "page/page_fast.h"
@@ -89,6 +90,7 @@ static inline void beat(theap_t* theap) {
     mii_deferred_free_call(theap, false);
   }
   if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_TICK == 0)) housekeeping(theap);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 void mii_theap_beat(theap_t* theap) {

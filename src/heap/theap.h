@@ -115,6 +115,10 @@ static inline bool mii_theap_keep_loose(theap_t* theap, uint32_t size_class, blo
 // Give all lists back to their pages, so that nothing is held ready.
 void mii_theap_give_lists(theap_t* theap);
 
+// Bytes of the blocks in the lists and parcels. Any thread, without asking: what changes meanwhile is counted
+// as far as it looks like a list.
+size_t mii_theap_held_bytes(const theap_t* theap);
+
 // Give the loose blocks of the next `class_max` classes back to their pages.
 void mii_theap_give_loose(theap_t* theap, uint32_t class_max);
 

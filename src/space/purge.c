@@ -96,7 +96,55 @@ static uint32_t look_at_some(uint32_t from, uint64_t now) {
   return i;
 }
 
+uint64_t mii_purge_due(uint64_t now) {
+  uint64_t next = UINT64_MAX;
+  uint32_t i = mii_hint_next(HINT_PURGE, 0);
+  for (; i != NO_SEGMENT; i = mii_hint_next(HINT_PURGE, i + 1)) {
+    if (due_of(i) <= now) purge_segment(i, SEGMENT_SLICES);
+    if (mii_hint_is_on(HINT_PURGE, i)) next = mii_earlier(next, mii_later(due_of(i), now));
+  }
+  return next;
+}
+
+// Much that is free --------------------------------------------------------------------------------
+
+_Alignas(64) _Atomic(size_t) mii_purge_freed;  // a line of its own: written at every page that ends
+static _Atomic(bool) is_watched;               // atomic: relaxed; a moment too late does not matter
+
+void mii_purge_note_freed(size_t bytes) {
+  if (!atomic_load_explicit(&is_watched, memory_order_relaxed))
+    atomic_fetch_add_explicit(&mii_purge_freed, bytes, memory_order_relaxed);
+}
+
+void mii_purge_watch(bool on) {
+  atomic_store_explicit(&is_watched, on, memory_order_relaxed);
+  atomic_store_explicit(&mii_purge_freed, 0, memory_order_relaxed);
+}
+
+size_t mii_purge_waiting(size_t enough) {
+  size_t bytes = 0;
+  uint32_t i = mii_hint_next(HINT_PURGE, 0);
+  for (; i != NO_SEGMENT && bytes < enough; i = mii_hint_next(HINT_PURGE, i + 1)) {
+    const uint64_t slices = atomic_load_explicit(&mii_segment(i)->purgeable, memory_order_relaxed);
+    const run_count_t runs = mii_run_count(i);
+    bytes += (size_t)mii_count_bits(slices) * SLICE_BYTES;
+    bytes += runs.dirty_bytes > runs.bytes ? runs.dirty_bytes - runs.bytes : 0;
+  }
+  return bytes;
+}
+
+// At most half of it counts, so that a look is followed by some megabytes of frees before the next one.
+bool mii_purge_is_much(size_t others) {
+  const size_t waiting =
+      others < PURGE_MUCH ? others + mii_purge_waiting(PURGE_MUCH - others) : others;
+  atomic_store_explicit(&mii_purge_freed, mii_min(waiting, PURGE_MUCH / 2), memory_order_relaxed);
+  return waiting >= PURGE_MUCH;
+}
+
+// Ticks --------------------------------------------------------------------------------------------
+
 void mii_purge_tick(uint64_t now) {
+  if (atomic_load_explicit(&is_watched, memory_order_relaxed)) return;
   uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
   if (now < due) return;
   // One thread takes the work; what is not due yet is expected again.

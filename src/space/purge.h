@@ -3,6 +3,7 @@
 #ifndef MI_PURGE_H
 #define MI_PURGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,27 @@ void mii_purge_expect(uint64_t due);
 
 // Purge some of what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick(uint64_t now);
+
+// Purge all that is due at `now`. Returns when more will be, or UINT64_MAX. Any thread that may take its time.
+uint64_t mii_purge_due(uint64_t now);
+
+// Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to
+// be purged, until somebody watches.
+enum { PURGE_MUCH = 16 * 1024 * 1024 };
+extern _Atomic(size_t) mii_purge_freed;  // atomic: relaxed
+void mii_purge_note_freed(size_t bytes);
+static inline bool mii_purge_may_be_much(void) {
+  return atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) >= PURGE_MUCH;
+}
+
+// Do at least PURGE_MUCH bytes wait, with `others` that are not known here? Counting goes on from there.
+bool mii_purge_is_much(size_t others);
+
+// Somebody looks after what is due (until `on` is false): nobody counts, and ticks leave it to them.
+void mii_purge_watch(bool on);
+
+// Bytes that wait to be purged: all, or so many that `enough` is reached.
+size_t mii_purge_waiting(size_t enough);
 
 // Is memory to be purged as soon as it is free?
 bool mii_purge_is_eager(void);

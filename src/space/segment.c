@@ -339,6 +339,7 @@ void mii_segment_note_purgeable(uint32_t index) {
 }
 
 void mii_segment_give(slice_t first, uint32_t count) {
+  mii_purge_note_freed((size_t)count * SLICE_BYTES);
   while (count > 0) {
     const part_of_run_t part = first_part(first, count);
     atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
@@ -390,6 +391,16 @@ void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
 }
 
 void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, SEGMENT_SLICES); }
+
+size_t mii_segments_used_bytes(void) {
+  size_t slices = 0;
+  for (uint32_t i = 0; i < mii_segment_count(); i++) {
+    const segment_t* const segment = mii_segment(i);
+    const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+    slices += mii_count_bits(dirty & ~atomic_load_explicit(&segment->free, memory_order_relaxed));
+  }
+  return slices * SLICE_BYTES;
+}
 
 bool mii_segments_are_unused(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {

@@ -5,6 +5,8 @@
 // mprotect. Only these four calls are needed, so a strict seccomp filter can allow us to live.
 #include "platform/platform.h"
 #include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -81,6 +83,22 @@ int mii_platform_show(void* address, size_t size) {
 int mii_platform_purge(void* address, size_t size) {
   const int before = errno;
   return result_of(madvise(address, size, MADV_DONTNEED), before);
+}
+
+// mincore's name says another thing, but of private memory it tells what is resident.
+size_t mii_platform_resident(void* address, size_t size) {
+  const int before = errno;
+  const size_t os_page = getauxval(AT_PAGESZ);
+  size_t resident = 0;
+  unsigned char map[512];
+  for (size_t at = 0; at < size; at += sizeof map * os_page) {
+    const size_t rest = size - at;
+    const size_t here = rest < sizeof map * os_page ? rest : sizeof map * os_page;
+    if (mincore((uint8_t*)address + at, here, map) != 0) memset(map, 1, sizeof map);
+    for (size_t i = 0; i * os_page < here; i++) resident += (map[i] & 1) != 0 ? os_page : 0;
+  }
+  errno = before;
+  return resident;
 }
 
 int mii_platform_release(void* address, size_t size) {

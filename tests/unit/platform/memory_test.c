@@ -56,6 +56,23 @@ TEST(opening_again_changes_nothing) {
   CHECK(is_zero(p + 2 * os_page, 2 * os_page));
 }
 
+TEST(resident_is_what_was_touched_and_not_purged) {
+  uint8_t* const p = reserve(40 * MiB);
+  open_all(p, 40 * MiB);
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), 0);
+  write_at(p);
+  write_at(p + 20 * MiB);
+  write_at(p + 20 * MiB + os_page);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), 3 * os_page);
+  CHECK_EQ(mii_platform_resident(p + 20 * MiB, os_page), os_page);
+  CHECK_EQ(mii_platform_purge(p + 20 * MiB, MiB), 0);
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), os_page);
+  CHECK_EQ(mii_platform_release(p, 40 * MiB), 0);
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), 40 * MiB);  // not known: all
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
 TEST(shown_memory_reads_as_zero_and_cannot_be_written_before_it_is_opened) {
   uint8_t* const p = reserve(MiB);
   errno = ERRNO_BEFORE;
