@@ -32,6 +32,7 @@
 #include "page/page_verify.c"
 
 #include "heap/apart.c"
+#include "heap/ask.c"
 #include "heap/block.c"
 #include "heap/fork.c"
 #include "heap/heap.c"

@@ -4,6 +4,7 @@
 // Tests: tests/api/basic_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/foreign.h"
+#include "heap/ask.h"
 #include "heap/outbox.h"
 #include "heap/quiet.h"
 #include "heap/visit.h"
@@ -48,6 +49,7 @@ void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
 void mii_free_wake(const void* p, page_t* page) {
   (void)p;
   mii_theap_wake(mii_theap_mine, page);
+  if (MI_UNLIKELY(mii_ask_is_open(mii_theap_mine->home))) mii_ask_answer(mii_theap_mine->home);
   if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 

@@ -8,6 +8,7 @@
 #include "api/start.h"
 #include "api/stats.h"
 #include "base/track.h"
+#include "heap/ask.h"
 #include "heap/quiet.h"
 #include "heap/thread.h"
 #include "runtime/option.h"
@@ -62,4 +63,58 @@ void mi_on_thread_idle(void) {
   if (mii_option_get(mi_option_purge_delay) < 0) return;
   mii_purge_due(mii_platform_clock_ms());
   if (mii_purge_may_be_much()) mii_quiet_look();
+}
+
+static void wait_for_answers(uint32_t question, size_t wait_ms) {
+  static _Atomic(uint32_t) nobody_wakes_us;
+  const uint64_t begin = mii_platform_clock_ms();
+  uint32_t threads;
+  while (mii_ask_count_missing(question, &threads) > 0
+         && mii_platform_clock_ms() - begin < wait_ms) {
+    if (!mii_platform_wait(&nobody_wakes_us, 0, 1)) mii_platform_yield();
+  }
+}
+
+static size_t held_by_missing(uint32_t question) {
+  stats_t stats;
+  mii_stats_collect(&stats, (stats_scope_t){.asked = question});
+  size_t held = stats.free_owned + stats.free_empty;
+  for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
+    held += mii_ask_is_missing(theap, question) ? mii_theap_held_bytes(theap) : 0;
+  return held;
+}
+
+static size_t pinned_bytes(void) {
+  stats_t stats;
+  mii_stats_collect(&stats, (stats_scope_t){0});
+  return stats.free_orphaned;
+}
+
+static void fill_report(mi_purge_report_t* report, uint64_t purged_before, uint32_t question) {
+  uint32_t threads = 0;
+  report->purged = (size_t)(mii_purge_count().bytes - purged_before);
+  report->waiting = mii_purge_waiting(SIZE_MAX);
+  report->pinned = pinned_bytes();
+  report->missing = question != 0 ? mii_ask_count_missing(question, &threads) : 0;
+  report->threads = threads;
+  report->held = report->missing > 0 ? held_by_missing(question) : 0;
+}
+
+bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) {
+  if (report != NULL
+      && (report->size != sizeof *report || report->version != MI_PURGE_REPORT_VERSION))
+    return false;
+  if (!mii_start()) return false;
+  const uint64_t before = mii_purge_count().bytes;
+  const uint32_t question = (flags & MI_PURGE_ASK) != 0 ? mii_ask_all() : 0;
+  mi_collect(true);
+  if (question != 0) {
+    theap_t* const home = mii_theap_mine->home;
+    if (home->is_live && mii_ask_is_open(home)) mii_ask_answer(home);  // it may be new
+    wait_for_answers(question, wait_ms);
+    mii_heap_trim(&mii_heap_main);
+    mii_purge_all();
+  }
+  if (report != NULL) fill_report(report, before, question);
+  return true;
 }

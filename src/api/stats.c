@@ -8,6 +8,7 @@
 #include "api/stats.h"
 #include "api/start.h"
 #include "base/compiler.h"
+#include "heap/ask.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
@@ -26,6 +27,10 @@ static void add(amount_t* to, size_t count, size_t bytes) {
 static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold, size_t capacity) {
   const size_t threaded = mii_align_up(capacity * info->block_bytes, UNIT_BYTES);
   return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
+}
+
+static bool is_unanswered(uintptr_t owner, uint32_t number) {
+  return owner != 0 && mii_ask_is_missing((const theap_t*)owner, number);
 }
 
 // Has the page a running thread? Of a theap that waits in the pool nobody is the user.
@@ -52,6 +57,7 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
   if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
   if (scope.heap != NULL && scope.heap != cold->heap) return;
+  if (scope.asked != 0 && !is_unanswered(owner, scope.asked)) return;
   const size_t capacity = mii_page_capacity(page);
   const size_t live = mii_page_live_count(page);
   stats->live_in_class[c].count += live;

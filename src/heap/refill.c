@@ -8,6 +8,7 @@
 // Tests: tests/unit/heap/refill_test.c
 #include "base/assert.h"
 #include "heap/apart.h"
+#include "heap/ask.h"
 #include "heap/outbox.h"
 #include "heap/quiet.h"
 #include "heap/theap.h"
@@ -91,6 +92,8 @@ static inline void beat(theap_t* theap) {
   }
   if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_TICK == 0)) housekeeping(theap);
   if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+  if (MI_UNLIKELY(mii_ask_is_open(theap->home)) && mii_theap_is_mine(theap))
+    mii_ask_answer(theap->home);
 }
 
 void mii_theap_beat(theap_t* theap) {

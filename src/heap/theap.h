@@ -63,6 +63,7 @@ struct theap_s {
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
   _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
+  _Atomic(uint32_t) answered;    // atomic: ask.h; the owner writes, of a home
   theap_t* next_made;            // const: the list of all theaps
   theap_t* next_of_heap;         // lock(apart)
   theap_t* next_waiting;         // lock(apart)

@@ -216,6 +216,76 @@ static void a_wrong_header_is_refused_and_nothing_written(void** state) {
   ASSERT_QUIET(assert_true(mi_memory_get(&memory)));
 }
 
+// --- giving it back ---
+
+static void purge_all_gives_back_what_is_free_and_says_so(void** state) {
+  (void)state;
+  mi_option_set(mi_option_purge_delay, -1);
+  mi_collect(true);
+  fill_heap(0, COUNT);
+  const mi_memory_t full = now();
+  for (size_t i = 0; i < COUNT; i++) mi_free(blocks[i]);
+  mi_purge_report_t report = {.size = sizeof(report), .version = MI_PURGE_REPORT_VERSION};
+  ASSERT_QUIET(assert_true(mi_purge_all(0, 0, &report)));
+  assert_true(report.purged > full.live * 9 / 10);
+  assert_int_equal(report.waiting, 0);
+  assert_int_equal(report.threads, 0);  // nobody was asked
+  assert_int_equal(report.missing, 0);
+  assert_int_equal(report.held, 0);
+  assert_true(now().ours < full.ours / 10);
+  mi_option_set(mi_option_purge_delay, 1000);
+}
+
+static void a_wrong_report_is_refused_and_nothing_done(void** state) {
+  (void)state;
+  mi_purge_report_t report = {.size = sizeof(report) - 1, .version = MI_PURGE_REPORT_VERSION};
+  assert_false(mi_purge_all(0, 0, &report));
+  report.size = sizeof(report);
+  report.version++;
+  assert_false(mi_purge_all(MI_PURGE_ASK, 1000, &report));
+  assert_int_equal(report.purged, 0);
+  assert_true(mi_purge_all(MI_PURGE_ASK, 1, opaque_pointer(NULL)));
+}
+
+static pthread_barrier_t step;
+
+static void* hold_an_empty_page(void* arg) {
+  mi_free(mi_malloc(100));
+  pthread_barrier_wait(&step);
+  pthread_barrier_wait(&step);
+  return arg;
+}
+
+static void a_thread_that_waits_is_missing_and_what_it_holds_is_told(void** state) {
+  (void)state;
+  pthread_t thread;
+  pthread_barrier_init(&step, NULL, 2);
+  assert_int_equal(pthread_create(&thread, NULL, &hold_an_empty_page, NULL), 0);
+  pthread_barrier_wait(&step);
+  mi_purge_report_t report = {.size = sizeof(report), .version = MI_PURGE_REPORT_VERSION};
+  assert_true(mi_purge_all(MI_PURGE_ASK, 20, &report));
+  assert_int_equal(report.threads, 2);
+  assert_int_equal(report.missing, 1);
+  assert_true(report.held >= 4 * KiB && report.held <= 200 * KiB);
+  pthread_barrier_wait(&step);
+  pthread_join(thread, NULL);
+  assert_true(mi_purge_all(MI_PURGE_ASK, 1000, &report));
+  assert_int_equal(report.missing, 0);
+}
+
+static void* idle_before_the_first_call(void* arg) {
+  mi_on_thread_idle();
+  return arg;
+}
+
+static void an_idle_thread_keeps_nothing(void** state) {
+  (void)state;
+  result_of_thread(&idle_before_the_first_call, NULL);
+  for (size_t size = 16; size < 2 * KiB; size *= 2) mi_free(mi_malloc(size));
+  ASSERT_QUIET(mi_on_thread_idle());
+  assert_true(now().cached < 16 * KiB);
+}
+
 static _Atomic(bool) stop;
 
 static void* churn(void* arg) {
@@ -268,6 +338,10 @@ int main(void) {
       cmocka_unit_test(each_part_says_what_it_is_about),
       cmocka_unit_test(free_blocks_of_ended_threads_are_orphaned),
       cmocka_unit_test(the_parts_add_up_to_what_is_resident),
+      cmocka_unit_test(purge_all_gives_back_what_is_free_and_says_so),
+      cmocka_unit_test(a_wrong_report_is_refused_and_nothing_done),
+      cmocka_unit_test(a_thread_that_waits_is_missing_and_what_it_holds_is_told),
+      cmocka_unit_test(an_idle_thread_keeps_nothing),
       cmocka_unit_test(figures_are_sane_while_threads_allocate),
       cmocka_unit_test(the_statistics_have_a_line_of_it),
   };

@@ -224,6 +224,7 @@ ENTRY(mi_register_output, DONE(mi_register_output(NULL, NULL)) && DONE(mi_regist
 ENTRY(mi_register_error, DONE(mi_register_error(NULL, NULL)) && DONE(mi_register_error(on_error, &calls)) && was_called_by(fail_to_allocate) && DONE(mi_register_error(NULL, NULL)))
 ENTRY(mi_register_deferred_free, DONE(mi_register_deferred_free(NULL, NULL)) && DONE(mi_register_deferred_free(on_deferred, &calls)) && (was_called_by(collect) || is_in("late")) && DONE(mi_register_deferred_free(NULL, NULL)))
 ENTRY(mi_collect, DONE(mi_collect(true)) && DONE(free(old())) && DONE(mi_collect(false)))
+ENTRY(mi_purge_all, mi_purge_all(0, 0, NULL) && DONE(free(old())) && mi_purge_all(MI_PURGE_ASK, 1, NULL))
 ENTRY(mi_on_thread_idle, DONE(mi_on_thread_idle()) && DONE(free(old())) && DONE(mi_on_thread_idle()))
 ENTRY(mi_collect_reduce, DONE(mi_collect_reduce(0)))
 ENTRY(mi_version, mi_version() == MI_MALLOC_VERSION)
