@@ -165,6 +165,7 @@ static inline void mi_stats_init(mi_stats_t* stats) {
   mi_stats_header_init(stats);
 }
 
+// The same for a `mi_memory_t`.
 static inline void mi_memory_init(mi_memory_t* memory) {
   memset(memory, 0, sizeof(mi_memory_t));
   memory->size = sizeof(mi_memory_t);

@@ -500,8 +500,10 @@ mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
 // no thread uses. Blocks are not affected.
 mi_decl_export void mi_collect(bool force) mi_attr_noexcept;
 
-// What `mi_purge_all` has done. (Our own addition)
+// The layout of `mi_purge_report_t`.
 #define MI_PURGE_REPORT_VERSION 1
+
+// What `mi_purge_all` has done. (Our own addition)
 typedef struct mi_purge_report_s {
   size_t size;     // sizeof(mi_purge_report_t), set by the caller
   size_t version;  // MI_PURGE_REPORT_VERSION, set by the caller
@@ -513,12 +515,14 @@ typedef struct mi_purge_report_s {
   size_t held;     // what these hold: free blocks in their pages, empty pages, and blocks held ready
 } mi_purge_report_t;
 
+// For `mi_purge_all`: ask the other threads, too.
+#define MI_PURGE_ASK 1u
+
 // Give back to the OS whatever is free and no thread owns, and what the calling thread keeps. With the flag
 // MI_PURGE_ASK every other thread is asked for the empty pages and blocks that it keeps: it gives them back at
 // its next slow path, and the call waits for that, but not longer than `wait_ms`. Nobody takes memory away from
 // a thread, which may go on at any time; what those hold that do not answer is in the report. `report` may be
 // NULL. False, and nothing done, if its size or version is not what this library has. (Our own addition)
-#define MI_PURGE_ASK 1u
 mi_decl_export bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) mi_attr_noexcept;
 
 // The calling thread will wait for something, perhaps for long: free what it keeps for reuse, and give back to

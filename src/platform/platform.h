@@ -61,6 +61,14 @@ int mii_platform_purge(void* address, size_t size);
 // Bytes of it that are resident: all, if the system does not tell. Whatever the state; in whole OS pages.
 size_t mii_platform_resident(void* address, size_t size);
 
+// Open memory -> other open memory, which loses what it held: the contents move, nothing is copied, and what is
+// left behind reads as zero. Costs the process up to two mappings, until the place is renewed. If it fails
+// nothing has changed.
+int mii_platform_move(void* from, void* to, size_t size);
+
+// Open -> open, as it was before anything was moved there; reads as zero. If it fails nothing has changed.
+int mii_platform_renew(void* address, size_t size);
+
 // Reserved or open -> free.
 int mii_platform_release(void* address, size_t size);
 

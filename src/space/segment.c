@@ -351,6 +351,16 @@ void mii_segment_give(slice_t first, uint32_t count) {
   }
 }
 
+void mii_segment_give_zero(slice_t first, uint32_t count) {
+  while (count > 0) {
+    const part_of_run_t part = first_part(first, count);
+    atomic_fetch_and_explicit(&part.segment->dirty, ~part.mask, memory_order_relaxed);
+    release_bits(part);
+    first += part.count;
+    count -= part.count;
+  }
+}
+
 // The bits are ours, a run of slices.
 static void purge_run(part_of_run_t run) {
   const slice_t first = run.index * SEGMENT_SLICES + mii_lowest_bit(run.mask);

@@ -36,6 +36,9 @@ void mii_segments_refresh(uint32_t from, uint32_t end);
 // Release claimed slices; their memory is purged when it has been free for a while. Any thread.
 void mii_segment_give(slice_t first, uint32_t count);
 
+// The same of slices that read as zero: there is nothing to purge.
+void mii_segment_give_zero(slice_t first, uint32_t count);
+
 // Give free memory of segment `index` back to the system: all, or at most `run_max` runs of slices; the rest is
 // looked for later. Any thread.
 void mii_segment_purge(uint32_t index);

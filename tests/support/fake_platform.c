@@ -202,6 +202,8 @@ const char* fake_call_name(fake_call_t call) {
       [FAKE_OPEN] = "open",
       [FAKE_SHOW] = "show",
       [FAKE_PURGE] = "purge",
+      [FAKE_MOVE] = "move",
+      [FAKE_RENEW] = "renew",
       [FAKE_RELEASE] = "release",
       [FAKE_ON_THREAD_EXIT] = "on_thread_exit",
       [FAKE_THREAD_ARM] = "thread_arm",
@@ -523,6 +525,35 @@ int mii_platform_show(void* address, size_t size) {
 int mii_platform_purge(void* address, size_t size) {
   return memory_call((memory_call_t){FAKE_PURGE, "purge", OPENED_BIT, "not open", FAKE_OPENED},
                      address, size);
+}
+
+// Never in part.
+static int whole_call(fake_call_t call, const char* name, void* address, size_t size) {
+  const memory_call_t what = {.call = call, .name = name};
+  check_place(&what, address, size);
+  call_hook(call);
+  lock();
+  const uintptr_t from = (uintptr_t)address;
+  if ((states_of(from, from + size) & ~(uint32_t)OPENED_BIT) != 0)
+    complain(name, address, size, "not open");
+  const bool works = begin_call(call, address, size) == WORKS;
+  if (works) byte_counts[call] += size;
+  unlock();
+  return works ? 0 : ENOMEM;
+}
+
+int mii_platform_move(void* from, void* to, size_t size) {
+  const memory_call_t what = {.name = "move"};
+  check_place(&what, to, size);
+  const int code = whole_call(FAKE_MOVE, "move", from, size);
+  if (code != 0) return code;
+  memcpy(to, from, size);
+  return madvise(from, size, MADV_DONTNEED);
+}
+
+int mii_platform_renew(void* address, size_t size) {
+  const int code = whole_call(FAKE_RENEW, "renew", address, size);
+  return code != 0 ? code : madvise(address, size, MADV_DONTNEED);
 }
 
 size_t mii_platform_resident(void* address, size_t size) {

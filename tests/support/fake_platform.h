@@ -30,6 +30,8 @@ typedef enum fake_call_e {
   FAKE_OPEN,
   FAKE_SHOW,
   FAKE_PURGE,
+  FAKE_MOVE,
+  FAKE_RENEW,
   FAKE_RELEASE,
   FAKE_ON_THREAD_EXIT,
   FAKE_THREAD_ARM,

@@ -11,6 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
 // Restores errno and returns the code of the failure.
 static int result_of(int status, int errno_before) {
   const int code = status == 0 ? 0 : errno;
@@ -83,6 +87,21 @@ int mii_platform_show(void* address, size_t size) {
 int mii_platform_purge(void* address, size_t size) {
   const int before = errno;
   return result_of(madvise(address, size, MADV_DONTNEED), before);
+}
+
+// Both flags are needed: nobody else may get the place that is left for a moment. Refused where the memory
+// belongs to several mappings, and by kernels before 5.7.
+int mii_platform_move(void* from, void* to, size_t size) {
+  const int before = errno;
+  const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+  return result_of(mremap(from, size, size, flags, to) == to ? 0 : -1, before);
+}
+
+int mii_platform_renew(void* address, size_t size) {
+  const int before = errno;
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  return result_of(mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0) == address ? 0 : -1,
+                   before);
 }
 
 // mincore's name says another thing, but of private memory it tells what is resident.
