@@ -31,7 +31,7 @@ void mii_memory_collect(mi_memory_t* memory) {
   stats_t stats;
   platform_usage_t usage;
   mii_start();
-  mii_stats_collect(&stats, (stats_scope_t){0});
+  mii_stats_collect(&stats, (stats_scope_t){.with_parts = true});
   const size_t held = mii_min(held_bytes(), stats.live_in_pages.bytes);
   const size_t in_pages = stats.live_in_pages.bytes - held;
   memory->class_waste = mii_min(stats.class_waste, in_pages);
@@ -77,7 +77,7 @@ static void wait_for_answers(uint32_t question, size_t wait_ms) {
 
 static size_t held_by_missing(uint32_t question) {
   stats_t stats;
-  mii_stats_collect(&stats, (stats_scope_t){.asked = question});
+  mii_stats_collect(&stats, (stats_scope_t){.asked = question, .with_parts = true});
   size_t held = stats.free_owned + stats.free_empty;
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
     held += mii_ask_is_missing(theap, question) ? mii_theap_held_bytes(theap) : 0;
@@ -86,7 +86,7 @@ static size_t held_by_missing(uint32_t question) {
 
 static size_t pinned_bytes(void) {
   stats_t stats;
-  mii_stats_collect(&stats, (stats_scope_t){0});
+  mii_stats_collect(&stats, (stats_scope_t){.with_parts = true});
   return stats.free_orphaned;
 }
 

@@ -40,7 +40,8 @@ static bool has_thread(uintptr_t owner) {
          && (theap->is_apart || atomic_load_explicit(&theap->user, memory_order_relaxed) != 0);
 }
 
-static void count_free(stats_t* stats, uintptr_t owner, size_t live, size_t free) {
+static void count_free(stats_t* stats, uintptr_t owner, size_t live, size_t touched) {
+  const size_t free = touched > live ? touched - live : 0;
   if (!has_thread(owner)) {
     stats->free_orphaned += free;
   } else if (live == 0) {
@@ -57,7 +58,7 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
   if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
   if (scope.heap != NULL && scope.heap != cold->heap) return;
-  if (scope.asked != 0 && !is_unanswered(owner, scope.asked)) return;
+  if (scope.with_parts && scope.asked != 0 && !is_unanswered(owner, scope.asked)) return;
   const size_t capacity = mii_page_capacity(page);
   const size_t live = mii_page_live_count(page);
   stats->live_in_class[c].count += live;
@@ -65,9 +66,8 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   stats->pages_of_class[c].count++;
   if (owner == 0) add(&stats->abandoned, 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
   const size_t touched = touched_bytes(&mii_class_table[c], cold, capacity);
-  const size_t live_bytes = live * mii_class_bytes(c);
   stats->touched_bytes += touched;
-  count_free(stats, owner, live, touched > live_bytes ? touched - live_bytes : 0);
+  if (scope.with_parts) count_free(stats, owner, live * mii_class_bytes(c), touched);
 }
 
 // What begins at the slice. Returns how many slices it has.
@@ -168,7 +168,6 @@ static void add_up(stats_t* stats) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     if (stats->pages_of_class[c].count == 0) continue;
     add_class(&stats->live_in_class[c], mii_class_bytes(c), &stats->live_in_pages);
-    stats->class_waste += class_waste(c, stats->live_in_class[c].count);
     add_class(&stats->threaded_in_class[c], mii_class_bytes(c), &stats->threaded);
     add_class(&stats->pages_of_class[c], (size_t)mii_class_slices(c) * SLICE_BYTES, &stats->pages);
   }
@@ -181,6 +180,11 @@ static void keep_pages_only(stats_t* stats) {
   stats->segments = 0;
 }
 
+static void add_waste(stats_t* stats) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++)
+    stats->class_waste += class_waste(c, stats->live_in_class[c].count);
+}
+
 void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
   const size_t slices = mii_slice_count();
@@ -188,6 +192,7 @@ void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   count_segments(stats);
   count_theaps(stats, scope);
   add_up(stats);
+  if (scope.with_parts) add_waste(stats);
   stats->reserved_bytes = mii_range_reserved_bytes();
   stats->meta_bytes = mii_meta_open_bytes();
   if (scope.owner != 0 || (scope.heap != NULL && scope.heap != &mii_heap_main))

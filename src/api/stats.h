@@ -56,6 +56,7 @@ typedef struct stats_scope_s {
   const heap_t* heap;  // pages of this heap
   uintptr_t owner;     // pages that this theap owns
   uint32_t asked;      // pages of threads that have not answered this question (heap/ask.h)
+  bool with_parts;     // also free_owned, free_empty, free_orphaned and class_waste: slower
 } stats_scope_t;
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope);
