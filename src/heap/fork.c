@@ -87,4 +87,5 @@ void mii_fork_recover(void) {
     end = recover_segment(i, end);
   }
   mii_purge_forget_others();
+  mii_purge_watch(false);  // what was published here is no reason to begin with a thread
 }

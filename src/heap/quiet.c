@@ -41,6 +41,7 @@ enum {
 static _Atomic(uint32_t) state;   // atomic: seq_cst; waited for
 static _Atomic(bool) is_allowed;  // atomic: relaxed; libc is ready
 static bool is_to_be_joined;      // const once allowed
+static _Atomic(bool) is_child;    // atomic: relaxed; of a fork
 
 static bool change_state(quiet_state_t from, quiet_state_t to) {
   uint32_t seen = from;
@@ -127,9 +128,15 @@ static void work_until_told_to_end(void) {
   mii_purge_watch(false);
 }
 
+// In the child of a fork libc still says that there are threads.
+static bool has_threads(void) {
+  return !mii_thread_is_alone()
+         || (!atomic_load_explicit(&is_child, memory_order_relaxed) && mii_platform_has_threads());
+}
+
 static bool is_thread_wanted(void) {
   const long option = mii_option_get(mi_option_purge_thread);
-  return option > 1 || (option == 1 && (mii_platform_has_threads() || !mii_thread_is_alone()));
+  return option > 1 || (option == 1 && has_threads());
 }
 
 // True also if somebody else is at it.
@@ -217,6 +224,7 @@ void mii_quiet_stop(void) {
 }
 
 bool mii_quiet_forget(void) {
+  atomic_store_explicit(&is_child, true, memory_order_relaxed);
   mii_purge_watch(false);
   atomic_store_explicit(&at_once.is_busy, false, memory_order_relaxed);
   return atomic_exchange(&state, NO_THREAD) != NO_THREAD;
