@@ -24,7 +24,8 @@ static void add(amount_t* to, size_t count, size_t bytes) {
 }
 
 // A page knows how many of its blocks were threaded, and how much an earlier page had touched.
-static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold, size_t capacity) {
+MI_NO_TSAN static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold,
+                                       size_t capacity) {
   const size_t threaded = mii_align_up(capacity * info->block_bytes, UNIT_BYTES);
   return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
 }

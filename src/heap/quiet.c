@@ -32,7 +32,8 @@ typedef enum quiet_state_e { NO_THREAD, WORKING, WAITING, ENDING } quiet_state_t
 enum {
   DISSOLVED_PER_ROUND = 1024,      // times some pages of a pooled theap
   TRIMS_PER_ROUND = 1024,          // times some pages of nobody
-  TRIMS_AT_ONCE = 64,              // the same
+  TRIMS_AT_ONCE = 16,              // the same
+  CALLS_AT_ONCE = 8,               // of the system: 32 MiB if segments are free as a whole
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
   PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
@@ -169,9 +170,9 @@ static bool was_in_vain(const struct at_once_s* last, uint64_t now, uint64_t del
 
 // While memory is freed piece by piece, each purge takes a third of what was there.
 static void purge_much_at_once(struct at_once_s* last, uint64_t now, uint64_t delay) {
-  for (int i = 0; i < TRIMS_AT_ONCE; i++) mii_heap_trim_some(&mii_heap_main);
+  for (int i = 0; i < TRIMS_AT_ONCE && mii_heap_claimable_bytes() >= UNTIDY_BYTES; i++)
+    mii_heap_trim_some(&mii_heap_main);
   const size_t used = mii_segments_used_bytes();
-  const size_t waiting = mii_purge_waiting(SIZE_MAX);
   if (was_in_vain(last, now, delay, used)) {
     last->pause_ms = mii_earlier(mii_later(2 * last->pause_ms, delay), PAUSE_MAX * delay);
     last->until_ms = now + last->pause_ms;
@@ -179,14 +180,15 @@ static void purge_much_at_once(struct at_once_s* last, uint64_t now, uint64_t de
   } else if (now > last->until_ms + last->pause_ms) {
     last->pause_ms = 0;
   }
-  if (now < last->until_ms || waiting < used / 2) {
-    mii_purge_due(now);
+  if (now < last->until_ms || mii_purge_waiting(used / 2) < used / 2) {
+    mii_purge_tick(now);
     return;
   }
-  mii_purge_all();
+  const uint64_t before = mii_purge_count().bytes;
+  mii_purge_some(CALLS_AT_ONCE);
   last->when_ms = now;
   last->used = used;
-  last->purged = waiting;
+  last->purged = (size_t)(mii_purge_count().bytes - before);
 }
 
 static void purge_at_once(uint64_t now, uint64_t delay) {

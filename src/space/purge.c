@@ -106,6 +106,16 @@ uint64_t mii_purge_due(uint64_t now) {
   return next;
 }
 
+void mii_purge_some(uint32_t call_max) {
+  const uint64_t before = mii_purge_count().calls;
+  uint32_t i = mii_hint_next(HINT_PURGE, 0);
+  for (uint64_t calls = 0; i != NO_SEGMENT && calls < call_max;
+       i = mii_hint_next(HINT_PURGE, i + 1)) {
+    purge_segment(i, call_max - (uint32_t)calls);
+    calls = mii_purge_count().calls - before;
+  }
+}
+
 // Much that is free --------------------------------------------------------------------------------
 
 _Alignas(64) _Atomic(size_t) mii_purge_freed;  // a line of its own: written at every page that ends

@@ -17,6 +17,9 @@ void mii_purge_tick(uint64_t now);
 // Purge all that is due at `now`. Returns when more will be, or UINT64_MAX. Any thread that may take its time.
 uint64_t mii_purge_due(uint64_t now);
 
+// Purge what is free, due or not, by about `call_max` calls of the system.
+void mii_purge_some(uint32_t call_max);
+
 // Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to
 // be purged, until somebody watches.
 enum { PURGE_MUCH = 16 * 1024 * 1024 };

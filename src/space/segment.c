@@ -29,6 +29,7 @@
 enum {
   SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
   LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
+  USED_SAMPLES = 64,     // segments that stand for all, at most about so many
 
 };
 
@@ -403,13 +404,14 @@ void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
 void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, SEGMENT_SLICES); }
 
 size_t mii_segments_used_bytes(void) {
+  const uint32_t stride = mii_segment_count() / USED_SAMPLES + 1;
   size_t slices = 0;
-  for (uint32_t i = 0; i < mii_segment_count(); i++) {
+  for (uint32_t i = 0; i < mii_segment_count(); i += stride) {
     const segment_t* const segment = mii_segment(i);
     const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
     slices += mii_count_bits(dirty & ~atomic_load_explicit(&segment->free, memory_order_relaxed));
   }
-  return slices * SLICE_BYTES;
+  return slices * stride * SLICE_BYTES;
 }
 
 bool mii_segments_are_unused(void) {

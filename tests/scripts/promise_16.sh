@@ -22,10 +22,11 @@ count() { # PART HEAP_MIB
     END { print most["malloc"] + 0, most["free"] + 0 }' counts)
 }
 
-# A heap 40 times as large may not cost more than twice as much.
+# A heap 40 times as large may not cost more than twice as much. Except for the free after which much waits to be
+# purged, in a process without threads: it purges some (src/heap/quiet.c).
 row() { # PART CALL SMALL LARGE
   local verdict=ok
-  if [ "$3" -eq 0 ] || [ "$3" -ge 20000 ] || [ "$4" -ge 20000 ] || { [ "$4" -gt 2000 ] && [ "$4" -gt $((2 * $3)) ]; }; then
+  if [ "$3" -eq 0 ] || [ "$3" -ge 20000 ] || [ "$4" -ge 20000 ] || { [ "$1 $2" != "falls free" ] && [ "$4" -gt 2000 ] && [ "$4" -gt $((2 * $3)) ]; }; then
     verdict=FAIL
     bad=$((bad + 1))
   fi
