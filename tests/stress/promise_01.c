@@ -9,7 +9,7 @@
 //   late      the same blocks are freed by another thread than the one that allocated them
 //   large     blocks of 100 KiB to 4 MiB by 4 threads
 //   single    by a process without threads: at the free itself, and no thread is made
-//   off       without our thread, by option: most of it goes back all the same, at the free
+//   off       without our thread, by option: more than half of it goes back all the same, at the free
 //   forked    in the child of a fork, by its own threads
 //   idle      40 MiB at a time by a thread that calls mi_on_thread_idle, our thread switched off
 //
@@ -122,7 +122,7 @@ static void run_threads(const char* name, worker_t kind, bool is_to_end) {
   pthread_barrier_wait(&may_free);
   pthread_barrier_wait(&freed);
   const size_t quiet = wait_and_look(mi_option_get(mi_option_purge_delay));
-  tell(name, base, full, quiet, mi_option_get(mi_option_purge_thread) == 0 ? 25 : 10);
+  tell(name, base, full, quiet, mi_option_get(mi_option_purge_thread) == 0 ? 50 : 10);
   if (!is_to_end) pthread_barrier_wait(&over);
   for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
 }
