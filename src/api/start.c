@@ -22,6 +22,7 @@
 #include "runtime/option.h"
 #include "runtime/report.h"
 #include "space/hint.h"
+#include "space/lent.h"
 #include "space/purge.h"
 #include "space/run.h"
 #include "space/segment.h"
@@ -60,6 +61,7 @@ static void before_fork(void) {
   mii_lock_enter(&start_lock);
   mii_lock_enter(&mii_report_lock);
   mii_apart_lock();
+  mii_lent_lock();
   mii_range_lock();
   mii_run_lock_all();
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
@@ -73,6 +75,7 @@ static void after_fork(void) {
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
   mii_run_unlock_all();
   mii_range_unlock();
+  mii_lent_unlock();
   mii_apart_unlock();
   mii_lock_leave(&mii_report_lock);
   mii_lock_leave(&start_lock);
@@ -112,6 +115,7 @@ static void start_late_parts(void) {
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
   mii_quiet_allow(told);
   mii_foreign_start();
+  mii_arenas_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
   mii_verbose("process init: 0x%zx\n", (size_t)mii_platform_thread_id());
@@ -163,8 +167,9 @@ static void unload(void) {
   mii_thread_dissolve_everyone();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
-  if (!mii_segments_are_unused()) return;
+  if (!mii_segments_are_unused() || !mii_lent_is_unused()) return;
   atomic_store_explicit(&memory_is_ready, false, memory_order_relaxed);
+  mii_lent_stop();
   mii_range_stop();
 }
 
@@ -203,6 +208,7 @@ static void collect(bool force) {
   mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
+  mii_lent_purge();
 }
 
 void mi_collect(bool force) {

@@ -9,4 +9,7 @@
 // of every thread. False if the system gives us no address space.
 bool mii_start(void);
 
+// Set memory apart as the options say. (arena_api.c)
+void mii_arenas_start(void);
+
 #endif

@@ -45,6 +45,7 @@ typedef struct stats_s {
   amount_t dirty_slices;  // the same of all, in use or not
   size_t theaps_made;
   size_t theaps_used;
+  size_t heaps;
   size_t segments;
   size_t reserved_bytes;
   size_t opened_bytes;
@@ -53,10 +54,12 @@ typedef struct stats_s {
 
 // What of it is wanted. Zero-filled: all.
 typedef struct stats_scope_s {
-  const heap_t* heap;  // pages of this heap
-  uintptr_t owner;     // pages that this theap owns
-  uint32_t asked;      // pages of threads that have not answered this question (heap/ask.h)
-  bool with_parts;     // also free_owned, free_empty, free_orphaned and class_waste: slower
+  const heap_t* heap;        // pages and huge blocks of this heap
+  const subproc_t* subproc;  // of all heaps of this sub-process
+  uintptr_t owner;           // pages that this theap owns
+  uint32_t asked;            // pages of threads that have not answered this question (heap/ask.h)
+  bool with_parts;  // also free_owned, free_empty, free_orphaned and class_waste: slower; nothing in lent memory
+  bool no_blocks;            // only what belongs to no heap
 } stats_scope_t;
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope);
@@ -87,6 +90,12 @@ void mii_stats_note_request(uint32_t size_class, size_t size);
 
 // Where the memory is; size and version are left alone.
 void mii_memory_collect(mi_memory_t* memory);
+
+// Where text goes.
+typedef struct output_s {
+  mi_output_fun* out;
+  void* arg;
+} output_t;
 
 // Print as text; the first line says what it is about.
 void mii_stats_print(mi_output_fun* out, void* arg, const char* about, const mi_stats_t* stats);

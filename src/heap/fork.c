@@ -76,7 +76,7 @@ static slice_t recover_segment(uint32_t index, slice_t end) {
   return end;
 }
 
-void mii_fork_recover(void) {
+MI_COLD void mii_fork_recover(void) {
   const bool had_thread = mii_quiet_forget();
   if (!mii_thread_forget_others() && !had_thread) return;
   forget_wakes();
