@@ -40,7 +40,7 @@ void* mii_huge_take(slice_request_t want, bool* zero) {
 
 // Slices of the block that begins at `block`, which ends if they are its first. If they cannot be renewed they
 // stay as they are: the process has a few mappings more.
-static void give_slices(slice_t block, slice_t first, uint32_t count) {
+static void end_slices(slice_t block, slice_t first, uint32_t count) {
   const page_cold_t* const cold = mii_slice_cold(block);
   bool zero = cold->is_emptied;
   if (cold->is_moved) {
@@ -79,7 +79,7 @@ void mii_huge_give(void* p) {
   MI_ASSERT(mii_slice_kind(slice) == SLICE_HUGE);
   const uint32_t count = slices_of(mii_slice_cold(slice));
   mii_slice_set_kind(slice, SLICE_FREE);
-  give_slices(slice, slice, count);
+  end_slices(slice, slice, count);
 }
 
 size_t mii_huge_bytes(const void* p) {
@@ -95,7 +95,7 @@ bool mii_huge_resize(void* p, uint32_t count) {
     bool zero;
     if (!mii_segment_try_claim(slice + before, count - before, &zero)) return false;
   } else if (count < before) {
-    give_slices(slice, slice + count, before - count);
+    end_slices(slice, slice + count, before - count);
   }
   set_slices(cold, count);
   return true;
