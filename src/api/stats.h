@@ -58,8 +58,9 @@ typedef struct stats_scope_s {
   const subproc_t* subproc;  // of all heaps of this sub-process
   uintptr_t owner;           // pages that this theap owns
   uint32_t asked;            // pages of threads that have not answered this question (heap/ask.h)
-  bool with_parts;  // also free_owned, free_empty, free_orphaned and class_waste: slower; nothing in lent memory
-  bool no_blocks;            // only what belongs to no heap
+  bool
+      with_parts;  // also free_owned, free_empty, free_orphaned and class_waste: slower; nothing in lent memory
+  bool no_blocks;  // only what belongs to no heap
 } stats_scope_t;
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope);

@@ -30,10 +30,11 @@
 typedef enum quiet_state_e { NO_THREAD, WORKING, WAITING, ENDING } quiet_state_t;
 
 enum {
-  DISSOLVED_PER_ROUND = 1024,      // times some pages of a pooled theap
-  TRIMS_PER_ROUND = 1024,          // times some pages of nobody
-  TRIMS_AT_ONCE = 16,              // the same
-  CALLS_AT_ONCE = 8,               // of the system: 32 MiB if segments are free as a whole
+  DISSOLVED_PER_ROUND = 1024,  // times some pages of a pooled theap
+  TRIMS_PER_ROUND = 1024,      // times some pages of nobody
+  PAGES_PER_TRIM = 8,
+  BYTES_PER_STEP = 512 * 1024,     // of what a call has freed
+  STEPS_PER_CALL = 8,              // at most
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
   PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
@@ -82,8 +83,6 @@ static void tidy(tidying_t* tidying, uint64_t now, uint64_t delay) {
 static bool pause_for(uint64_t ms) {
   return mii_platform_wait(&state, WORKING, ms) && atomic_load(&state) == WORKING;
 }
-
-static bool is_much(void) { return mii_purge_is_much(mii_heap_claimable_bytes()); }
 
 // Nothing waits that is worth it. Frees are counted from now on.
 static bool wait_for_work(void) {
@@ -150,51 +149,169 @@ static bool start_thread_of_ours(void) {
   return false;
 }
 
-// At once ------------------------------------------------------------------------------------------
+// Looking ------------------------------------------------------------------------------------------
 
-// The latest purge of this kind, and whether to do without: if what it gave back was soon wanted again the
-// next one has to wait, longer and longer.
-static struct at_once_s {
+// How much waits is found out, and without a thread given back, by steps of a bounded length, one or a few at each
+// call that comes here, so that no call is long, however large the heap is. A round of steps begins when much may
+// wait, and stays ahead of the frees, because a step deals with more than the call has freed.
+//
+//     BEGIN --no thread--> TRIM --> COUNT --enough--> PURGE --> BEGIN
+//       +-----thread----------------->+--enough--> our thread is woken
+//
+// If what the latest purge gave back was soon wanted again, the next one has to wait, longer and longer.
+typedef enum round_step_e { BEGIN, TRIM, COUNT, PURGE } round_step_t;
+
+static struct round_s {
   _Atomic(bool) is_busy;  // atomic: acquire, release; who has set it uses the rest
-  uint64_t when_ms;
+  round_step_t step;
+  bool is_for_thread;
+  uint32_t trims_left;
+  size_t used;  // bytes, when the count began
+  size_t enough;
+  purge_survey_t survey;
+  uint32_t purge_from;
+  uint64_t purge_due;      // UINT64_MAX: all
+  uint64_t purged_before;  // bytes, by all
+  size_t freed;            // bytes since the round began
+  uint64_t stepped_ms;     // the latest step
   uint64_t until_ms;
   uint64_t pause_ms;
-  size_t used;    // then, after the purge
-  size_t purged;  // bytes
-} at_once;
+  struct {
+    uint64_t when_ms;
+    size_t used;
+    size_t purged;  // bytes
+  } last;
+} round_now;
 
-static bool was_in_vain(const struct at_once_s* last, uint64_t now, uint64_t delay, size_t used) {
-  return last->purged > 0 && now < last->when_ms + 2 * delay
-         && used > last->used + last->purged / 2;
+static void end_round(struct round_s* round, size_t found) {
+  mii_purge_found(found + round->freed);
+  round->step = BEGIN;
 }
 
-// While memory is freed piece by piece, each purge takes a third of what was there.
-static void purge_much_at_once(struct at_once_s* last, uint64_t now, uint64_t delay) {
-  for (int i = 0; i < TRIMS_AT_ONCE && mii_heap_claimable_bytes() >= UNTIDY_BYTES; i++)
-    mii_heap_trim_some(&mii_heap_main);
-  const size_t used = mii_segments_used_bytes();
-  if (was_in_vain(last, now, delay, used)) {
-    last->pause_ms = mii_earlier(mii_later(2 * last->pause_ms, delay), PAUSE_MAX * delay);
-    last->until_ms = now + last->pause_ms;
-    last->purged = 0;
-  } else if (now > last->until_ms + last->pause_ms) {
-    last->pause_ms = 0;
+static void begin_count(struct round_s* round) {
+  round->step = COUNT;
+  round->survey = (purge_survey_t){0};
+  round->used = mii_segments_used_bytes();
+  // While memory is freed piece by piece, each purge takes a third of what was there.
+  round->enough = round->is_for_thread ? PURGE_MUCH : mii_max(PURGE_MUCH / 2, round->used / 2);
+}
+
+static void begin_trim(struct round_s* round) {
+  const size_t bytes = mii_heap_claimable_bytes();
+  round->step = TRIM;
+  round->trims_left = (uint32_t)mii_min(bytes / SLICE_BYTES / PAGES_PER_TRIM + 1, TRIMS_PER_ROUND);
+}
+
+static void begin_round(struct round_s* round) {
+  const uint32_t now = atomic_load(&state);
+  round->is_for_thread = now == WAITING || (now == NO_THREAD && is_thread_wanted());
+  round->freed = 0;
+  if (round->is_for_thread) {
+    begin_count(round);
+  } else {
+    begin_trim(round);
   }
-  if (now < last->until_ms || mii_purge_waiting(used / 2) < used / 2) {
-    mii_purge_tick(now);
+}
+
+static bool is_trimmed(const struct round_s* round) {
+  return round->trims_left == 0 || mii_heap_claimable_bytes() < UNTIDY_BYTES;
+}
+
+static void trim(struct round_s* round) {
+  round->trims_left--;
+  mii_heap_trim_some(&mii_heap_main);
+}
+
+static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
+  const bool in_vain = round->last.purged > 0 && now < round->last.when_ms + 2 * delay
+                       && round->used > round->last.used + round->last.purged / 2;
+  if (in_vain) {
+    round->pause_ms = mii_earlier(mii_later(2 * round->pause_ms, delay), PAUSE_MAX * delay);
+    round->until_ms = now + round->pause_ms;
+    round->last.purged = 0;
+  } else if (now > round->until_ms + round->pause_ms) {
+    round->pause_ms = 0;
+  }
+  return now < round->until_ms;
+}
+
+static bool wake_thread(void) {
+  if (!change_state(WAITING, WORKING)) return start_thread_of_ours();
+  mii_platform_wake(&state);
+  return true;
+}
+
+static void begin_purge(struct round_s* round, uint64_t due) {
+  round->step = PURGE;
+  round->purge_due = due;
+  round->purge_from = 0;
+  round->purged_before = mii_purge_count().bytes;
+}
+
+static void count(struct round_s* round, uint64_t now, uint64_t delay) {
+  const size_t others = round->is_for_thread ? mii_heap_claimable_bytes() : 0;
+  if (!mii_purge_survey(&round->survey, round->enough - mii_min(others, round->enough))) return;
+  const bool is_enough = round->survey.bytes + others >= round->enough;
+  if (!round->is_for_thread) {
+    begin_purge(round, is_enough && !is_to_be_put_off(round, now, delay) ? UINT64_MAX : now);
+  } else if (!is_enough) {
+    end_round(round, round->survey.bytes + others);
+  } else if (wake_thread()) {
+    round->step = BEGIN;
+  } else {
+    round->is_for_thread = false;
+    begin_trim(round);
+  }
+}
+
+static void purge(struct round_s* round, uint64_t now) {
+  if (mii_purge_step(&round->purge_from, round->purge_due)) return;
+  if (round->purge_due == UINT64_MAX) {
+    round->last.when_ms = now;
+    round->last.used = round->used;
+    round->last.purged = (size_t)(mii_purge_count().bytes - round->purged_before);
+    end_round(round, 0);
+  } else {
+    end_round(round, round->survey.bytes);
+  }
+}
+
+static void take_step(struct round_s* round, uint64_t now, uint64_t delay) {
+  if (round->step == BEGIN) begin_round(round);
+  switch (round->step) {
+    case TRIM: is_trimmed(round) ? begin_count(round) : trim(round); break;
+    case COUNT: count(round, now, delay); break;
+    case PURGE: purge(round, now); break;
+    case BEGIN: break;
+  }
+}
+
+static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
+  if (atomic_load(&state) == WORKING) {
+    mii_purge_found(0);
     return;
   }
-  const uint64_t before = mii_purge_count().bytes;
-  mii_purge_some(CALLS_AT_ONCE);
-  last->when_ms = now;
-  last->used = used;
-  last->purged = (size_t)(mii_purge_count().bytes - before);
+  if (now > round->stepped_ms + delay) round->step = BEGIN;  // what it has found is out of date
+  round->stepped_ms = now;
+  const size_t freed = mii_purge_take_freed();
+  const size_t steps = mii_min(1 + freed / BYTES_PER_STEP, STEPS_PER_CALL);
+  round->freed += freed;
+  for (size_t i = 0; i < steps && mii_purge_may_be_much(); i++) take_step(round, now, delay);
+  if (mii_purge_may_be_much())
+    mii_purge_take_freed();  // what the steps have freed calls for no more of them
 }
 
-static void purge_at_once(uint64_t now, uint64_t delay) {
-  if (atomic_exchange_explicit(&at_once.is_busy, true, memory_order_acquire)) return;
-  purge_much_at_once(&at_once, now, delay);
-  atomic_store_explicit(&at_once.is_busy, false, memory_order_release);
+// Whoever is at it may have lost its processor in the middle. Others wait for nobody: when much more has been freed
+// meanwhile they do without its plan.
+static void help(void) {
+  static _Atomic(uint32_t) purge_from;  // atomic: relaxed; a moment too late does not matter
+  if (atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) < 2 * PURGE_MUCH) return;
+  const uint32_t now = atomic_load(&state);
+  if (now == WORKING || now == WAITING || (now == NO_THREAD && is_thread_wanted())) return;
+  mii_heap_trim_some(&mii_heap_main);
+  uint32_t from = atomic_load_explicit(&purge_from, memory_order_relaxed);
+  if (!mii_purge_step(&from, UINT64_MAX)) from = 0;
+  atomic_store_explicit(&purge_from, from, memory_order_relaxed);
 }
 
 // --------------------------------------------------------------------------------------------------
@@ -206,16 +323,14 @@ void mii_quiet_allow(bool joined) {
 
 void mii_quiet_look(void) {
   const long delay = mii_option_get(mi_option_purge_delay);
-  if (!is_much() || delay < 0 || mii_lock_is_mine_by_fork()) return;
+  if (delay < 0 || mii_lock_is_mine_by_fork()) return;
   if (!atomic_load_explicit(&is_allowed, memory_order_relaxed)) return;
-  if (change_state(WAITING, WORKING)) {
-    mii_platform_wake(&state);
-  } else {
-    const uint32_t now = atomic_load(&state);
-    const bool served =
-        now == WORKING || (now == NO_THREAD && is_thread_wanted() && start_thread_of_ours());
-    if (!served) purge_at_once(mii_platform_clock_ms(), (uint64_t)delay);
+  if (atomic_exchange_explicit(&round_now.is_busy, true, memory_order_acquire)) {
+    help();
+    return;
   }
+  go_on(&round_now, mii_platform_clock_ms(), (uint64_t)delay);
+  atomic_store_explicit(&round_now.is_busy, false, memory_order_release);
 }
 
 void mii_quiet_stop(void) {
@@ -228,6 +343,7 @@ void mii_quiet_stop(void) {
 bool mii_quiet_forget(void) {
   atomic_store_explicit(&is_child, true, memory_order_relaxed);
   mii_purge_watch(false);
-  atomic_store_explicit(&at_once.is_busy, false, memory_order_relaxed);
+  round_now.step = BEGIN;
+  atomic_store_explicit(&round_now.is_busy, false, memory_order_relaxed);
   return atomic_exchange(&state, NO_THREAD) != NO_THREAD;
 }

@@ -29,7 +29,7 @@
 enum {
   SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
   LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
-  USED_SAMPLES = 64,     // segments that stand for all, at most about so many
+  USED_SAMPLES = 32,     // segments that stand for all, at most about so many
 
 };
 

@@ -47,7 +47,8 @@ for compiler in gcc clang-14; do
   says "$ours" "ASan of $compiler, archive" ./asan
 done
 
-# From within the slow ways back to main.
+# From within the slow ways back to main, so in its thread: libc calls madvise itself for the stack of a thread that
+# ends, and since a thread of ours purges this may be the first call.
 if command -v gdb >/dev/null; then
   for place in mprotect madvise; do
     DEBUGINFOD_URLS='' timeout 120 gdb -q -batch -nx -iex 'set auto-load off' -ex 'set breakpoint pending on' -ex 'set confirm off' \

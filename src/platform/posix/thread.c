@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 static pthread_key_t exit_key;
 
@@ -31,7 +32,7 @@ int mii_platform_thread_arm(void* value) {
 // which pthread_sigmask leaves alone, because setuid waits for them.
 #pragma weak pthread_create
 
-enum { STACK_BYTES = 256 * 1024 };
+enum { STACK_BYTES = 256 * 1024, STACK_GUARD_BYTES = 64 * 1024 };
 
 static void (*thread_function)(void);
 static pthread_t thread_to_join;
@@ -51,18 +52,37 @@ static int create_thread(const pthread_attr_t* attributes, pthread_t* thread) {
   return code;
 }
 
+// Who is to be joined has a stack of our own, which goes when the library does: libc would keep its for later. In
+// the child of a fork the thread is not there, but its stack is, for the next one.
+static uint8_t* own_stack;
+
+static int give_own_stack(pthread_attr_t* attributes) {
+  if (own_stack == NULL) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
+    void* const memory = mmap(NULL, STACK_GUARD_BYTES + STACK_BYTES, PROT_NONE, flags, -1, 0);
+    if (memory == MAP_FAILED) return errno;
+    own_stack = (uint8_t*)memory + STACK_GUARD_BYTES;
+  }
+  if (mprotect(own_stack, STACK_BYTES, PROT_READ | PROT_WRITE) != 0) return errno;
+  return pthread_attr_setstack(attributes, own_stack, STACK_BYTES);
+}
+
+static int set_attributes(pthread_attr_t* attributes, bool is_to_be_joined) {
+  if (is_to_be_joined) return give_own_stack(attributes);
+  pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
+  return pthread_attr_setstacksize(attributes, STACK_BYTES);
+}
+
 int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
   if (pthread_create == NULL) return ENOSYS;
   const int before = errno;
   pthread_attr_t attributes;
   int code = pthread_attr_init(&attributes);
   if (code == 0) {
-    const int state = is_to_be_joined ? PTHREAD_CREATE_JOINABLE : PTHREAD_CREATE_DETACHED;
     pthread_t detached;
-    pthread_attr_setdetachstate(&attributes, state);
-    pthread_attr_setstacksize(&attributes, STACK_BYTES);
     thread_function = run;
-    code = create_thread(&attributes, is_to_be_joined ? &thread_to_join : &detached);
+    code = set_attributes(&attributes, is_to_be_joined);
+    if (code == 0) code = create_thread(&attributes, is_to_be_joined ? &thread_to_join : &detached);
     pthread_attr_destroy(&attributes);
   }
   errno = before;
@@ -71,7 +91,10 @@ int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
 
 void mii_platform_thread_join(void) {
   const int before = errno;
-  pthread_join(thread_to_join, NULL);
+  if (pthread_join(thread_to_join, NULL) == 0) {
+    munmap(own_stack - STACK_GUARD_BYTES, STACK_GUARD_BYTES + STACK_BYTES);
+    own_stack = NULL;
+  }
   errno = before;
 }
 

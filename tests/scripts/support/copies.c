@@ -253,25 +253,12 @@ static void come_and_go(const char* library, int number, blocks_t* kept) {
 
 static void* do_nothing(void* arg) { return arg; }
 
-static pthread_t start_small(void* (*body)(void*)) {
-  pthread_t thread;
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, 256 * 1024);
-  if (pthread_create(&thread, &attributes, body, NULL) != 0) fail("no thread");
-  pthread_attr_destroy(&attributes);
-  return thread;
-}
-
-// Two threads more than stay, so that libc has a stack for each from now on: for one of ours, and for the one
-// that the library starts, with a small stack.
+// One thread more than stays, so that libc has a stack for it from now on.
 static void begin_foreign(void) {
   pthread_barrier_init(&step, NULL, FOREIGN + 1);
   const pthread_t one_more = start(do_nothing, NULL);
-  const pthread_t small = start_small(do_nothing);
   for (int i = 0; i < FOREIGN; i++) start_foreign(i);
   pthread_join(one_more, NULL);
-  pthread_join(small, NULL);
 }
 
 static bool is_loaded(const char* library) {
