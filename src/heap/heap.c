@@ -29,7 +29,7 @@ static void count_claimable(const page_t* page) {
 }
 
 static void uncount_claimable(const page_t* page) {
-  atomic_fetch_sub_explicit(&claimable_slices, mii_class_slices(page->size_class),
+  atomic_fetch_add_explicit(&claimable_slices, 0u - mii_class_slices(page->size_class),
                             memory_order_relaxed);
 }
 
