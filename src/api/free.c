@@ -4,10 +4,13 @@
 // Tests: tests/api/basic_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/foreign.h"
+#include "heap/ask.h"
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "space/purge.h"
 #include "space/run.h"
 #include <errno.h>
 
@@ -31,6 +34,7 @@ static MI_NOINLINE void free_slow(void* p) {
     case GIVE_FOREIGN: mii_foreign_free(p); break;
     case GIVE_INVALID: report_invalid("free", p); break;
   }
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 // Reported, if p is ours and no block begins there.
@@ -46,10 +50,16 @@ void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
 void mii_free_wake(const void* p, page_t* page) {
   (void)p;
   mii_theap_wake(mii_theap_mine, page);
+  if (MI_UNLIKELY(mii_ask_is_open(mii_theap_mine->home))) mii_ask_answer(mii_theap_mine->home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 static MI_NOINLINE void free_run(void* p) {
-  if (MI_UNLIKELY(!mii_run_give(p))) free_slow(p);
+  if (MI_UNLIKELY(!mii_run_give(p))) {
+    free_slow(p);
+  } else if (MI_UNLIKELY(mii_purge_may_be_much())) {
+    mii_quiet_look();
+  }
 }
 
 // The second door: the slice at p has another owner, or none.

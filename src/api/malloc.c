@@ -4,6 +4,7 @@
 // Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/start.h"
+#include "api/stats.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "platform/platform.h"
@@ -79,9 +80,13 @@ static void* take(block_request_t want, bool clear) {
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
+enum { REFILLS_PER_SAMPLE = 16 };  // whose sizes are noted: how much larger blocks are
+
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(!theap->is_live)) return mii_allocate(size, false);
   void* const p = mii_theap_refill(theap, size_class);
+  if (MI_UNLIKELY(theap->heartbeat % REFILLS_PER_SAMPLE == 1))
+    mii_stats_note_request(size_class, size);
   return MI_LIKELY(p != NULL) ? p : mii_fail_no_memory(size);
 }
 

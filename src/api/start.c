@@ -15,6 +15,7 @@
 #include "base/track.h"
 #include "heap/apart.h"
 #include "heap/fork.h"
+#include "heap/quiet.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "runtime/lock.h"
@@ -112,6 +113,7 @@ static void start_late_parts(void) {
   atomic_store_explicit(&may_be_unloaded, told, memory_order_relaxed);
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
+  mii_quiet_allow(told);
   mii_foreign_start();
   mii_arenas_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
@@ -161,6 +163,7 @@ void mi_process_done(void) {
 // later. If any block lives, its user keeps it, and with it our memory.
 static void unload(void) {
   mii_platform_forget_exit();
+  mii_quiet_stop();
   mii_thread_dissolve_everyone();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();

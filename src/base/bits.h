@@ -17,6 +17,10 @@ static inline size_t mii_divide_up(size_t x, size_t by) { return x / by + (x % b
 static inline size_t mii_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t mii_max(size_t a, size_t b) { return a > b ? a : b; }
 
+// Of times, which are wider than sizes with 32 bits.
+static inline uint64_t mii_earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t mii_later(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 // Index of the lowest or highest set bit; x is not 0.
 static inline uint32_t mii_lowest_bit(uint64_t x) { return (uint32_t)__builtin_ctzll(x); }
 static inline uint32_t mii_highest_bit(uint64_t x) { return 63u - (uint32_t)__builtin_clzll(x); }

@@ -51,6 +51,9 @@ bool mii_block_is_plausible(const void* p);
 // The usable size that a request of `size` bytes gets; `size` itself if it is too large.
 size_t mii_block_good_size(size_t size);
 
+// Move the contents of a block, all of it, to a new and larger one without copying. False if that cannot be.
+bool mii_block_move(void* to, void* from);
+
 // Make the block at p hold `size` bytes without moving it; false if it has to move, also because it
 // would waste more than half.
 bool mii_block_resize(void* p, size_t size);

@@ -63,6 +63,7 @@ struct theap_s {
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
   _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
+  _Atomic(uint32_t) answered;    // atomic: ask.h; the owner writes, of a home
   theap_t* next_made;            // const: the list of all theaps
   theap_t* next_of_heap;         // lock(apart)
   theap_t* next_waiting;         // lock(apart)
@@ -115,6 +116,10 @@ static inline bool mii_theap_keep_loose(theap_t* theap, const page_t* page, bloc
 
 // Give all lists back to their pages, so that nothing is held ready.
 void mii_theap_give_lists(theap_t* theap);
+
+// Bytes of the blocks in the lists and parcels. Any thread, without asking: what changes meanwhile is counted
+// as far as it looks like a list.
+size_t mii_theap_held_bytes(const theap_t* theap);
 
 // Give the loose blocks of the next `class_max` classes back to their pages.
 void mii_theap_give_loose(theap_t* theap, uint32_t class_max);

@@ -50,7 +50,9 @@ struct page_cold_s {
   _Atomic(heap_t*) heap;  // atomic: relaxed; of a page or huge block. Changes when it is deleted
   uint8_t arrival;        // owner: the theap's count of arrivals when the page came
   uint8_t touched;        // owner: OS pages from its begin on that an earlier page has threaded
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 2];
+  bool is_moved;          // owner: the user of a huge block; it is in a mapping of its own (huge.c)
+  bool is_emptied;        // owner: the user of a huge block; it reads as zero, and is about to end
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 4];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

@@ -519,6 +519,7 @@ bool mii_run_give(void* p) {
   const uint32_t unit = unit_of(p);
   run_area_t* const area = area_of(p);
   if (area == NULL || !end_run(area, unit)) return false;
+  mii_purge_note_freed((size_t)area->length[unit] * UNIT_BYTES);
   if (mii_lock_try(&area->lock)) {
     give_locked(area, segment_of(p), unit);
     unlock(area);
