@@ -337,7 +337,7 @@ bool mii_block_resize(void* p, size_t size) {
 }
 
 bool mii_block_move(void* to, void* from) {
-  if (MI_CFG_TRACK || !mii_block_is_ours(from) || !mii_block_is_ours(to)) return false;
+  if (MI_CFG_TRACK || !mii_range_has(from) || !mii_range_has(to)) return false;
   return mii_slice_kind(mii_slice_of(from)) == SLICE_HUGE
          && mii_slice_kind(mii_slice_of(to)) == SLICE_HUGE
          && (((uintptr_t)from ^ (uintptr_t)to) & (SLICE_BYTES - 1)) == 0

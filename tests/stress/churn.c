@@ -157,6 +157,7 @@ int main(int argc, char** argv) {
   const plan_t plan = read_arguments(argc, argv);
   static const long purge_delays[] = {1000, 0, 1, 20};
   mi_option_set(mi_option_purge_delay, purge_delays[run_seed % 4]);
+  mi_option_set(mi_option_purge_thread, 0);  // threads are counted here: none of the allocator's
   lives_max = plan.is_short ? SHORT_LIVES : UINT32_MAX / 2;
   if (pthread_key_create(&late_key, be_late) != 0) fail("no thread key");
 
