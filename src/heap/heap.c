@@ -12,7 +12,7 @@
 
 enum {
   LOOKS_PER_TRIM = 8,   // pages
-  TURNS_PER_TRIM = 16,  // from one size class to the next
+  TURNS_PER_TRIM = CLASS_COUNT < 16 ? CLASS_COUNT : 16,  // from one size class to the next
 };
 
 heap_t mii_heap_main;

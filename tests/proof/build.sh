@@ -7,9 +7,10 @@ src=${SRC:-../../src}
 out=${PROOF_OUT:-../../out/proof}
 mkdir -p "$out"
 
-# world.o holds all that threads share; explorer.c finds it by the names of the sections.
+# world.o holds all that threads share; explorer.c finds it by the names of the sections. What functions leave on the
+# stack when they return should not make states differ: hence no inlining, and variables that begin as zero.
 explorer() {
-  gcc -std=gnu11 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -fomit-frame-pointer -fno-stack-protector -include ./steps.h \
+  gcc -std=gnu11 -O1 -fno-inline -ftrivial-auto-var-init=zero -g -Wall -Wextra -Wno-missing-field-initializers -fomit-frame-pointer -fno-stack-protector -include ./steps.h \
     -Ifake -I. -I../../include -I"$src" -c world.c -o "$out/world.o"
   objcopy --rename-section .data=world_data --rename-section .bss=world_bss "$out/world.o"
   gcc -std=gnu11 -O2 -g -Wall -Wextra -I. -I"$src" explorer.c "$out/world.o" -o "$out/explorer"

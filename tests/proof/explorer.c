@@ -8,6 +8,11 @@
 // stack. Stacks lie at fixed addresses, so a state is put back by copying bytes. We go depth-first, and
 // on only from states whose hash (128 bits) we have not seen.
 //
+// There is no choice at a place that matters to one thread only: one that no other thread accesses, or that nobody
+// writes to while threads run. Whoever stands there goes on, because nobody else could tell the difference. Which
+// places these are is found out: we begin with none that matters to several threads, and start anew with those that we
+// found, until a search finds no more.
+//
 // usage: explorer [-q] [-t] [name of a scenario]      -q: stop after 100000 states; -t: every step in traces
 #include "world.h"
 #include "steps.h"
@@ -24,13 +29,17 @@
 
 // Threads ------------------------------------------------------------------------------------------
 
-enum { STACK_BYTES = 64 * 1024 };
+enum {
+  STACK_BYTES = 64 * 1024,
+  REACH_BYTES = 4096,  // of stack that a thread may use from one step to the next
+};
 
 typedef struct fiber_s {
   char* sp;    // what it needs to go on lies there
   void* mine;  // mii_theap_mine
   bool is_done;
-  bool may_fail;  // its next operation
+  bool may_fail;   // its next operation
+  bool is_alone;   // its next operation is at a place that matters to no other thread
   int line;
   const char* file;
   const char* what;
@@ -55,18 +64,74 @@ __attribute__((naked, noinline)) static void switch_to(char** from __attribute__
 }
 
 uint32_t proof_thread(void) { return running; }
+
+bool proof_is_held(uint64_t word) {
+  for (uint32_t t = 0; t < THREADS; t++) {
+    const uint64_t* const end = (const uint64_t*)(stacks[t] + STACK_BYTES);
+    for (const uint64_t* at = (const uint64_t*)fibers[t].sp; !fibers[t].is_done && at < end; at++) {
+      if (*at == word) return true;
+    }
+  }
+  return false;
+}
+
 void proof_hush(void) { hushed++; }
 void proof_unhush(void) { hushed--; }
 
-bool proof_step(const char* file, int line, const char* what, bool may_fail) {
-  if (hushed != 0) return false;
+// Places ---------------------------------------------------------------------------------------------
+
+typedef struct place_s {
+  const volatile void* at;
+  uint32_t readers, writers;  // bits of threads
+} place_t;
+
+enum { PLACES_MAX = 4096 };
+static place_t places[PLACES_MAX];
+static size_t places_found;  // to matter to several threads, during this search
+
+static place_t* place_of(const volatile void* at) {
+  size_t i = (uintptr_t)at / sizeof(uint32_t) * UINT64_C(0x9E3779B97F4A7C15) >> 52;
+  while (places[i].at != NULL && places[i].at != at) i = (i + 1) % PLACES_MAX;
+  places[i].at = at;
+  return &places[i];
+}
+
+static bool matters_to_several(const place_t* place) {
+  const uint32_t users = place->readers | place->writers;
+  return place->writers != 0 && (users & (users - 1)) != 0;
+}
+
+static bool note_access(const volatile void* at, access_t access) {
+  place_t* const place = place_of(at);
+  const bool before = matters_to_several(place);
+  *(access == ACCESS_WRITE ? &place->writers : &place->readers) |= 1u << running;
+  const bool after = matters_to_several(place);
+  places_found += after && !before;
+  return after;
+}
+
+// Steps --------------------------------------------------------------------------------------------
+
+static bool step(fiber_t next) {
   fiber_t* const fiber = &fibers[running];
-  fiber->file = file;
-  fiber->line = line;
-  fiber->what = what;
-  fiber->may_fail = may_fail;
+  next.mine = fiber->mine;
+  *fiber = next;
   switch_to(&fiber->sp, our_sp);
   return fails;
+}
+
+bool proof_step(const char* file, int line, const char* what, const volatile void* place,
+                access_t access, bool may_fail) {
+  if (hushed != 0) return false;
+  return step((fiber_t){.file = file,
+                        .line = line,
+                        .what = what,
+                        .may_fail = may_fail,
+                        .is_alone = !note_access(place, access)});
+}
+
+void proof_pause(void) {
+  if (hushed == 0) step((fiber_t){.file = __FILE__, .line = __LINE__, .what = "between calls"});
 }
 
 static void fiber_main(void) {
@@ -75,7 +140,10 @@ static void fiber_main(void) {
   switch_to(&fibers[running].sp, our_sp);
 }
 
+// What others left below its stack pointer must not get into the gaps of the thread's frames: states that
+// are the same would look different.
 static void run(uint32_t thread, bool fail) {
+  memset(fibers[thread].sp - REACH_BYTES, 0, REACH_BYTES);
   running = thread;
   fails = fail;
   hushed = 0;
@@ -245,11 +313,20 @@ static void catch_crashes(void) {
 
 static size_t transitions, deepest, ends;
 
+// The thread that has to go on: the one that moved last, if nobody else can tell. THREADS: there is a choice.
+static uint32_t only_thread(void) {
+  uint32_t t = 0;
+  while (t < THREADS && (fibers[t].is_done || !fibers[t].is_alone)) t++;
+  return t;
+}
+
 // The move that frame `f` tries next; false if there is none.
 static bool next_move(frame_t* f, uint32_t* move) {
+  const uint32_t only = only_thread();
   for (; f->move < 2 * THREADS; f->move++) {
     const fiber_t* const fiber = &fibers[f->move / 2];
     if (fiber->is_done || ((f->move & 1) != 0 && !fiber->may_fail)) continue;
+    if (only < THREADS && only != f->move / 2) continue;
     *move = f->move++;
     return true;
   }
@@ -278,7 +355,7 @@ static void check_alone(char* state) {
 
 // A copy is in `saved`, so nothing that we do here matters.
 static void check(char* state) {
-  check_alone(state);
+  if (only_thread() == THREADS) check_alone(state);
   for (uint32_t t = 0; t < THREADS; t++) {
     if (!proof_is_between_calls(t)) continue;
     mii_theap_mine = fibers[t].mine;
@@ -325,13 +402,30 @@ static void explore(size_t states_max) {
 
 static void begin(void) {
   memset(__start_world_bss, 0, (size_t)(__stop_world_bss - __start_world_bss));
-  states = transitions = deepest = ends = depth = 0;
+  states = transitions = deepest = ends = depth = places_found = 0;
   table_size = 1 << 20;
   table = memory(table_size * sizeof *table);
   running = 0;
   proof_begin(scenario);
   for (uint32_t t = 0; t < THREADS; t++) start_fiber(t);
   mii_theap_mine = NULL;
+}
+
+// With the places of a short search a long one rarely begins anew.
+static void explore_scenario(size_t states_max) {
+  memset(places, 0, sizeof places);
+  for (size_t most = states_max < 1000 ? states_max : 1000;;) {
+    begin();
+    explore(most);
+    if (places_found != 0) {
+      munmap(table, table_size * sizeof *table);
+    } else if (depth == 0 || most == states_max) {
+      return;
+    } else {
+      munmap(table, table_size * sizeof *table);
+      most = states_max / 30 < most ? states_max : most * 30;
+    }
+  }
 }
 
 int main(int count, char** args) {
@@ -355,8 +449,7 @@ int main(int count, char** args) {
   for (scenario = proof_scenarios; scenario->name != NULL; scenario++) {
     if (only != NULL ? strcmp(only, scenario->name) != 0 : scenario->is_hole) continue;
     const clock_t start = clock();
-    begin();
-    explore(states_max);
+    explore_scenario(states_max);
     printf("%-24s %10zu %12zu %7zu %9zu %7.1f%s\n", scenario->name, states, transitions, deepest,
            ends, (double)(clock() - start) / CLOCKS_PER_SEC, depth > 0 ? " stopped" : "");
     munmap(table, table_size * sizeof *table);

@@ -28,6 +28,7 @@ static void end_thread(void) { call(end_running); }
 static void dissolve(void) { call(dissolve_pool); }
 static void trim(void) { call(trim_main); }
 static void collect(void) { call(mii_theap_collect); }
+static void tick(void) { call(keep_house); }
 static void send_parcels(void) { call(send_all); }
 
 static void give_0_take_2(void) { give_0(), take_2(); }
@@ -39,6 +40,7 @@ static void give_0_send_take(void) { give_0(), send_parcels(), take(); }
 static void take_end(void) { take(), end_thread(); }
 static void take_give_end(void) { take_give(), end_thread(); }
 static void dissolve_take(void) { dissolve(), take(); }
+static void give_0_tick(void) { give_0(), tick(); }
 static void trim_dissolve(void) { trim(), dissolve(); }
 
 // Starts: thread 0 owns full pages.
@@ -68,6 +70,11 @@ static void orphan(void) {
 static void orphan_and_newcomer(void) {
   orphan();
   newcomer(2);
+}
+static void orphan_and_housekeeper(void) {
+  orphan();
+  newcomer(2);
+  run_as(2), mii_thread_leave(mii_thread_enter());
 }
 static void orphans_and_newcomer(void) {
   fill(2);
@@ -189,6 +196,9 @@ const scenario_t proof_scenarios[] = {
     {"trim", 2, 2, 1, orphan_and_newcomer, {give_0_1, trim, take_1}},
     {"trim, two pages", 2, 1, 3, orphans_and_newcomer, {give_0_2, trim, take_1}},
     {"trim twice", 2, 2, 2, orphan_and_newcomer, {give_0_1, trim, trim_dissolve}},
+    {"housekeeping", 3, 2, 2, full_page_and_newcomer, {give_0_tick, take_give, give_1_2}},
+    {"housekeeping, exit", 3, 2, 2, full_page_and_outboxes, {give_0_end, tick, give_1_2}},
+    {"housekeeping, orphan", 2, 1, 2, orphan_and_housekeeper, {give_0, give_1, tick}},
     {"disown", 3, 2, 2, full_page, {disown_take, give_0, give_1}},
     {"exit with a parcel", 3, 2, 2, full_page_and_outboxes, {take_give, give_1, give_2_end}},
     {"disown, published", 3, 2, 2, full_page_and_newcomers, {disown, give_0_send_take}},

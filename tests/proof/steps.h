@@ -10,16 +10,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// The running thread is about to do `what`. With `may_fail` the scheduler also tries the case that it fails
-// for no reason: then the result is true.
-bool proof_step(const char* file, int line, const char* what, bool may_fail);
+typedef enum access_e { ACCESS_READ, ACCESS_WRITE } access_t;
 
-#define STEP(what, operation)                      \
-  ({                                               \
-    proof_step(__FILE__, __LINE__, what, false);   \
-    __auto_type step_result = (operation);         \
-    proof_step(__FILE__, __LINE__, "then", false); \
-    step_result;                                   \
+// The running thread is about to access `place`, or has just done so. With `may_fail` the scheduler also tries the
+// case that it fails for no reason: then the result is true.
+bool proof_step(const char* file, int line, const char* what, const volatile void* place,
+                access_t access, bool may_fail);
+
+#define STEP_AT(what, p, access, may_fail) \
+  proof_step(__FILE__, __LINE__, what, p, access, may_fail)
+
+// What a thread does behind a load belongs to the load. Behind a write it may do harm: what it has just handed on is
+// not its own any more.
+#define READ_STEP(p) (STEP_AT("load", p, ACCESS_READ, false), *(p))
+#define WRITE_STEP(what, p, operation)         \
+  ({                                           \
+    STEP_AT(what, p, ACCESS_WRITE, false);     \
+    __auto_type step_result = (operation);     \
+    STEP_AT("then", p, ACCESS_WRITE, false);   \
+    step_result;                               \
   })
 #define MI_CAS(p, seen, v) \
   __atomic_compare_exchange_n(p, seen, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
@@ -33,21 +42,21 @@ bool proof_step(const char* file, int line, const char* what, bool may_fail);
 #undef atomic_compare_exchange_weak_explicit
 #undef atomic_compare_exchange_strong_explicit
 
-#define atomic_load_explicit(p, order)     STEP("load", *(p))
-#define atomic_store_explicit(p, v, order) ((void)STEP("store", *(p) = (v)))
+#define atomic_load_explicit(p, order)     READ_STEP(p)
+#define atomic_store_explicit(p, v, order) ((void)WRITE_STEP("store", p, *(p) = (v)))
 #define atomic_exchange_explicit(p, v, order) \
-  STEP("exchange", __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
+  WRITE_STEP("exchange", p, __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))
 #define atomic_fetch_add_explicit(p, v, order) \
-  STEP("fetch_add", __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST))
+  WRITE_STEP("fetch_add", p, __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST))
 #define atomic_fetch_or_explicit(p, v, order) \
-  STEP("fetch_or", __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
+  WRITE_STEP("fetch_or", p, __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))
 #define atomic_fetch_and_explicit(p, v, order) \
-  STEP("fetch_and", __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
+  WRITE_STEP("fetch_and", p, __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
 #define atomic_compare_exchange_strong_explicit(p, seen, v, order, fail_order) \
-  STEP("compare_exchange", MI_CAS(p, seen, v))
-#define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order)          \
-  (proof_step(__FILE__, __LINE__, "compare_exchange", true) ? (*(seen) = *(p), false) \
-                                                            : MI_CAS(p, seen, v))
+  WRITE_STEP("compare_exchange", p, MI_CAS(p, seen, v))
+#define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order) \
+  (STEP_AT("compare_exchange", p, ACCESS_WRITE, true) ? (*(seen) = *(p), false) \
+                                                      : MI_CAS(p, seen, v))
 
 // One variable, which the scheduler swaps with the threads.
 #include "base/compiler.h"

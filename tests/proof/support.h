@@ -13,6 +13,12 @@ void proof_fail(const char* what, const char* file, int line);
 void proof_hush(void);
 void proof_unhush(void);
 
+// A step that is at no place: others may go on.
+void proof_pause(void);
+
+// Is this in a variable of any thread? Perhaps it only was.
+bool proof_is_held(uint64_t word);
+
 // The number of the running thread.
 uint32_t proof_thread(void);
 

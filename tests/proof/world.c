@@ -107,7 +107,7 @@ static block_t* mark_of(const block_t* block) { return (block_t*)((uintptr_t)blo
 // Between two calls: the only place where a thread can fork.
 static void enter_call(void) {
   in_call[proof_thread()] = false;
-  atomic_load_explicit(&theap_count, memory_order_relaxed);  // a step
+  proof_pause();
   in_call[proof_thread()] = true;
 }
 static void leave_call(void) { in_call[proof_thread()] = false; }
@@ -156,6 +156,7 @@ static void call(void (*function)(theap_t*)) {
 static void send_all(theap_t* theap) { mii_outbox_send(theap); }
 static void trim_main(theap_t* theap) { (void)theap, mii_heap_trim(&mii_heap_main); }
 static void dissolve_pool(theap_t* theap) { (void)theap, mii_thread_pool_dissolve_all(); }
+static void keep_house(theap_t* theap) { housekeeping(theap); }
 static void end_running(theap_t* theap) { (void)theap, mii_thread_end(false); }
 
 // What must hold -----------------------------------------------------------------------------------
@@ -200,13 +201,48 @@ static void check_word(page_t* page) {
 
 static bool is_page(slice_t slice) { return mii_slice_kind(slice) == SLICE_PAGE; }
 
-// Counts that decide nothing would make states differ.
+// Counts that decide nothing, and what is left in fields that nobody reads, would make states differ.
+static void forget_counts(theap_t* theap) {
+  theap->heartbeat = 1;  // no time for housekeeping: scenarios call it
+  theap->blocks_handed = theap->bytes_handed = 0;
+  theap->remote_wakes = theap->arrivals[0] = theap->loosened = 0;
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
+    if (theap->outbox[i].page == NULL) theap->outbox[i] = (parcel_t){0};
+  }
+}
+
+static void forget_links(slice_t slice) {
+  const page_t* const page = mii_page_record(slice);
+  page_cold_t* const cold = mii_slice_cold(slice);
+  cold->arrival = 0;
+  if (page->state == PAGE_NONE) cold->next = cold->prev = 0;
+  if (page->state != PAGE_AWAKE) cold->awake_next = cold->awake_prev = 0;
+}
+
+// A tag tells the top of a stack from those that threads in the middle of a push or pop have seen. One that nobody
+// has seen yet is made the smallest that does this, so that it does not count what has happened.
+static void forget_tag(handle_stack_t* stack) {
+  const uint64_t top = atomic_load_explicit(&stack->top, memory_order_relaxed);
+  if (proof_is_held(top)) return;
+  uint64_t least = top & UINT32_MAX;
+  while (proof_is_held(least)) least += UINT64_C(1) << 32;
+  atomic_store_explicit(&stack->top, least, memory_order_relaxed);
+}
+
+static void forget_tags(void) {
+  forget_tag(&mii_heap_main.claimable[0]);
+  forget_tag(&mii_heap_main.looked_at[0]);
+  forget_tag(&pool);
+  forget_tag(&next_in_pool);
+  forget_tag(&dissolving);
+  forget_tag(&bare_pool);
+}
+
 static void forget_statistics(void) {
+  forget_tags();
   started = ended = 0;
-  for (uint32_t i = 0; i < THEAP_MAX; i++)
-    theaps[i].heartbeat = theaps[i].blocks_handed = theaps[i].bytes_handed = 0;
-  for (uint32_t i = 0; i < THEAP_MAX; i++) theaps[i].remote_wakes = theaps[i].arrivals[0] = 0;
-  for (slice_t s = 1; s < SLICE_MAX; s++) mii_slice_cold(s)->arrival = 0;
+  for (uint32_t i = 0; i < THEAP_MAX; i++) forget_counts(&theaps[i]);
+  for (slice_t s = 1; s < SLICE_MAX; s++) forget_links(s);
 }
 
 // Nobody but its user writes to a block.

@@ -36,6 +36,8 @@ turn_t::~turn_t() { mii_theap_mine = (theap_t*)mine; }
 uint32_t proof_thread(void) { return rl::thread_index(); }
 void proof_hush(void) {}
 void proof_unhush(void) {}
+void proof_pause(void) {}
+bool proof_is_held(uint64_t) { return true; }
 void proof_fail(const char* what, const char* file, int line) {
   rl::ctx().fail_test(what, rl::test_result_user_assert_failed, rl::debug_info("", file, line));
 }
