@@ -61,7 +61,8 @@ static inline void mii_stack_clear(handle_stack_t* stack) {
 }
 
 // The linked handles become the stack, if it is empty.
-// Untried: the release is that of mii_stack_push.
+// Unnoticed: it takes pages that a fork has frozen, and a thread that thaws one in a trim, besides who fills and who pops.
+// Others were published here before, and the release of that push goes on through every change of `top`.
 static inline bool mii_stack_try_fill(handle_stack_t* stack, uint32_t handle) {
   uint64_t seen = atomic_load_explicit(&stack->top, memory_order_relaxed);
   return (uint32_t)seen == 0

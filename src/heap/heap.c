@@ -11,7 +11,7 @@
 #include "space/purge.h"
 
 enum {
-  LOOKS_PER_TRIM = 8,   // pages
+  LOOKS_PER_TRIM = 8,                                    // pages
   TURNS_PER_TRIM = CLASS_COUNT < 16 ? CLASS_COUNT : 16,  // from one size class to the next
 };
 

@@ -38,8 +38,8 @@ typedef struct fiber_s {
   char* sp;    // what it needs to go on lies there
   void* mine;  // mii_theap_mine
   bool is_done;
-  bool may_fail;   // its next operation
-  bool is_alone;   // its next operation is at a place that matters to no other thread
+  bool may_fail;  // its next operation
+  bool is_alone;  // its next operation is at a place that matters to no other thread
   int line;
   const char* file;
   const char* what;

@@ -63,7 +63,7 @@ plant "a theap is pooled twice" heap/thread.c 's/^(    pool_push\(theap\);)$/\1 
 plant "dissolve drops the list" heap/theap.c '/^bool mii_theap_dissolve_some/,/^}/s/blocks -= return_blocks\(theap, c, blocks\);/theap->list[c] = NULL;/'
 
 plant "fork: queued pages of our own stay queued" heap/fork.c 's/mii_page_forget_queued\(page\);//'
-plant "fork: claimable pages stay linked" heap/fork.c '/mii_heap_forget_claimable/d'
+plant "fork: claimable pages stay linked" heap/heap.c 's/mii_stack_clear\(&heap->claimable\[c\]\);//'
 plant "fork: the pool stays linked" heap/thread.c '/^bool mii_thread_forget_others/,/^}/{/mii_stack_clear/d}'
 plant "fork: frozen pages are believed" page/page_thaw.c 's/if \(page->state != PAGE_FROZEN\) return;/return;/'
 plant "fork: a page of others keeps its owner" page/page_remote.c '/^bool mii_page_freeze/,/^}/{/atomic_store_explicit\(&page->owner/d}'

@@ -39,6 +39,12 @@ static void give_1_2_send(void) { give_1_2(), send_parcels(); }
 static void give_0_send_take(void) { give_0(), send_parcels(), take(); }
 static void take_end(void) { take(), end_thread(); }
 static void take_give_end(void) { take_give(), end_thread(); }
+static void come(void) {
+  enter_call();
+  mii_thread_leave(mii_thread_enter());
+  leave_call();
+}
+static void come_end_come(void) { come(), end_thread(), come(); }
 static void dissolve_take(void) { dissolve(), take(); }
 static void give_0_tick(void) { give_0(), tick(); }
 static void trim_dissolve(void) { trim(), dissolve(); }
@@ -94,6 +100,12 @@ static void pooled(void) {
   for (uint32_t t = 1; t < THREADS; t++) run_as(t), take();
   for (uint32_t t = 1; t < THREADS; t++) run_as(t), end_running(NULL);
   stranger(2);
+}
+
+// The same without pages.
+static void pooled_bare(void) {
+  for (uint32_t t = 1; t < THREADS; t++) run_as(t), mii_thread_leave(mii_thread_enter());
+  for (uint32_t t = 1; t < THREADS; t++) run_as(t), end_running(NULL);
 }
 
 // Let go of a page in use.
@@ -216,6 +228,7 @@ const scenario_t proof_scenarios[] = {
      {destroy_tell_take_3, send_if_destroyed, send_if_destroyed}},
     {"pool", 2, 1, 3, pooled, {take_1, take_1, nothing}},
     {"pool, dissolved", 2, 1, 3, pooled, {take_1, dissolve, nothing}},
+    {"pool, bare", 2, 1, 3, pooled_bare, {take_1, come_end_come, take_1}},
     {"all together", 3, 2, 2, full_page_and_newcomer, {give_disown_take_end, take_give, give_1_2}},
     {"destroy, pushed at once",
      3,

@@ -17,18 +17,17 @@ typedef enum access_e { ACCESS_READ, ACCESS_WRITE } access_t;
 bool proof_step(const char* file, int line, const char* what, const volatile void* place,
                 access_t access, bool may_fail);
 
-#define STEP_AT(what, p, access, may_fail) \
-  proof_step(__FILE__, __LINE__, what, p, access, may_fail)
+#define STEP_AT(what, p, access, may_fail) proof_step(__FILE__, __LINE__, what, p, access, may_fail)
 
 // What a thread does behind a load belongs to the load. Behind a write it may do harm: what it has just handed on is
 // not its own any more.
 #define READ_STEP(p) (STEP_AT("load", p, ACCESS_READ, false), *(p))
-#define WRITE_STEP(what, p, operation)         \
-  ({                                           \
-    STEP_AT(what, p, ACCESS_WRITE, false);     \
-    __auto_type step_result = (operation);     \
-    STEP_AT("then", p, ACCESS_WRITE, false);   \
-    step_result;                               \
+#define WRITE_STEP(what, p, operation)       \
+  ({                                         \
+    STEP_AT(what, p, ACCESS_WRITE, false);   \
+    __auto_type step_result = (operation);   \
+    STEP_AT("then", p, ACCESS_WRITE, false); \
+    step_result;                             \
   })
 #define MI_CAS(p, seen, v) \
   __atomic_compare_exchange_n(p, seen, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
@@ -54,7 +53,7 @@ bool proof_step(const char* file, int line, const char* what, const volatile voi
   WRITE_STEP("fetch_and", p, __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))
 #define atomic_compare_exchange_strong_explicit(p, seen, v, order, fail_order) \
   WRITE_STEP("compare_exchange", p, MI_CAS(p, seen, v))
-#define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order) \
+#define atomic_compare_exchange_weak_explicit(p, seen, v, order, fail_order)    \
   (STEP_AT("compare_exchange", p, ACCESS_WRITE, true) ? (*(seen) = *(p), false) \
                                                       : MI_CAS(p, seen, v))
 

@@ -225,7 +225,7 @@ static void forget_tag(handle_stack_t* stack) {
   const uint64_t top = atomic_load_explicit(&stack->top, memory_order_relaxed);
   if (proof_is_held(top)) return;
   uint64_t least = top & UINT32_MAX;
-  while (proof_is_held(least)) least += UINT64_C(1) << 32;
+  while (least < top && proof_is_held(least)) least += UINT64_C(1) << 32;
   atomic_store_explicit(&stack->top, least, memory_order_relaxed);
 }
 
@@ -396,6 +396,21 @@ static void check_recovered(page_t* page) {
   mark_list(page, page->local_free, SLICE_BLOCKS, &seen);
 }
 
+static uint32_t count_theaps(const handle_stack_t* stack) {
+  uint32_t count = 0;
+  for (uint32_t h = (uint32_t)stack->top; h != 0; h = *theap_link(h))
+    PROOF_CHECK(++count <= THEAP_MAX);
+  return count;
+}
+
+// The theaps of all others wait for the child's threads, each once.
+static void check_pool(void) {
+  uint32_t others = 0;
+  for (theap_t* t = mii_thread_first_theap(); t != NULL; t = t->next_made)
+    others += !mii_theap_is_mine(t);
+  PROOF_CHECK(count_theaps(&pool) + count_theaps(&bare_pool) == others);
+}
+
 void proof_recover(uint32_t thread) {
   proof_hush();
   (void)thread;
@@ -405,6 +420,7 @@ void proof_recover(uint32_t thread) {
   }
   for (theap_t* t = mii_thread_first_theap(); t != NULL; t = t->next_made)
     PROOF_CHECK(mii_theap_is_valid(t));
+  check_pool();
   proof_unhush();
 }
 
@@ -418,7 +434,10 @@ static void run_as(uint32_t thread) {
 }
 
 // Threads past their end: they have no theap, so each of their frees is a push.
-static void stranger(uint32_t thread) { mine_of[thread] = (theap_t*)&mii_theap_done; }
+static void stranger(uint32_t thread) {
+  mine_of[thread] = (theap_t*)&mii_theap_done;
+  if (thread == started_as) mii_theap_mine = mine_of[thread];
+}
 
 static void newcomer(uint32_t thread) { mine_of[thread] = (theap_t*)&mii_theap_empty; }
 
