@@ -57,8 +57,16 @@ int mii_platform_show(void* address, size_t size);
 // Open -> open, with the memory given back: it reads as zero afterwards.
 int mii_platform_purge(void* address, size_t size);
 
+// Open -> open, but a guard: touching it is a fault, and the memory is given back. And open again, as zero. A system
+// that cannot do so without more mappings refuses.
+int mii_platform_guard(void* address, size_t size);
+int mii_platform_unguard(void* address, size_t size);
+
 // Reserved or open -> free.
 int mii_platform_release(void* address, size_t size);
+
+// Fill it with bytes that nobody can guess, as good as the system has them.
+void mii_platform_random(void* bytes, size_t size);
 
 // Time and scheduling ----------------------------------------------------------------------------
 

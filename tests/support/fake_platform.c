@@ -523,10 +523,26 @@ int mii_platform_purge(void* address, size_t size) {
                      address, size);
 }
 
+// It has none.
+int mii_platform_guard(void* address, size_t size) {
+  (void)address, (void)size;
+  return EINVAL;
+}
+int mii_platform_unguard(void* address, size_t size) { return mii_platform_guard(address, size); }
+
 int mii_platform_release(void* address, size_t size) {
   const uint32_t allowed = RESERVED_BIT | SHOWN_BIT | OPENED_BIT;
   return memory_call((memory_call_t){FAKE_RELEASE, "release", allowed, "not reserved", FAKE_FREE},
                      address, size);
+}
+
+// The same in every run.
+void mii_platform_random(void* bytes, size_t size) {
+  static uint32_t state;
+  for (size_t i = 0; i < size; i++) {
+    state = state * 1664525 + 1013904223;
+    ((uint8_t*)bytes)[i] = (uint8_t)(state >> 24);
+  }
 }
 
 // Time and scheduling ----------------------------------------------------------------------------
