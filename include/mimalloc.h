@@ -140,9 +140,9 @@ mi_decl_export void* mi_expand(void* p, size_t newsize)
 
 // Free block `p`; NULL does nothing. A pointer into memory that is not ours is never followed: in a
 // library that overrides malloc it goes on to the next allocator, elsewhere it is reported (EINVAL)
-// and ignored. So is a pointer into memory of ours that holds no block; the debug and secure builds
-// notice all pointers at which no block begins, and the secure build stops the program. A block that is
-// freed twice is noticed if it has more than 32 KiB. (C: free)
+// and ignored. So is a pointer into memory of ours that holds no block; the debug build notices all
+// pointers at which no block begins. A block that is freed twice is noticed if it has more than 32 KiB. A
+// hardened process (`mi_option_secure`) notices all of these, and stops. (C: free)
 mi_decl_export void mi_free(void* p) mi_attr_noexcept;
 
 // `mi_free`, only for a block of `mi_malloc_small`, `mi_zalloc_small`, or their `u` forms.
@@ -488,7 +488,7 @@ typedef void (mi_cdecl mi_error_fun)(int err, void* arg);
 
 // Have `fun` called once for each failure, after its message was printed (if
 // `mi_option_show_errors` or `mi_option_verbose` say so). It may return. Default: a
-// pointer that is not what it should be stops a secure build, all other errors end in the result of the
+// pointer that is not what it should be stops a hardened process, all other errors end in the result of the
 // call.
 mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
 
@@ -602,6 +602,11 @@ mi_decl_export bool mi_heap_visit_blocks(
 mi_decl_export bool mi_heap_visit_abandoned_blocks(
         mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
     mi_attr_noexcept;
+
+// Look at what the calling thread and, in a hardened process, everyone has: for damaged lists, bytes behind
+// blocks that were overwritten, and free blocks that were written to. What is found is reported as it would be later, by
+// a free or an allocation, and a hardened process stops. False if anything was found. (Our own addition)
+mi_decl_nodiscard mi_decl_export bool mi_check_heap(void) mi_attr_noexcept;
 
 // How much of the memory around the block at `address`, which it shares with others of its size, is live: above 0
 // and at most 1. Blocks that threads hold ready count as live. 1 for a block above 32 KiB, which shares
@@ -719,8 +724,14 @@ typedef enum mi_option_e {
   mi_option_arena_max_object_size = 45,
   // An arena belongs to the NUMA node of the thread that needs it. [none]
   mi_option_arena_is_numa_local = 46,
+  // How hardened the process is, 0 (default) to 5: docs/security.md. Looked at by the first allocation, and
+  // not again. Default 4 in the secure build.
+  mi_option_secure = 47,
+  // What that notices stops the program: 1 (default), or 0: it is reported, and the program goes on. It
+  // also goes on if it has an error function of its own (`mi_register_error`).
+  mi_option_secure_stop = 48,
   // All options are below.
-  _mi_option_last = 47,
+  _mi_option_last = 49,
 
   // Old names.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,

@@ -17,6 +17,8 @@ typedef struct arena_s arena_t;          // segments in a row that the user set 
 typedef struct theap_s theap_t;          // one thread's lists and pages of one heap
 typedef struct heap_s heap_t;            // a first-class heap: theaps and disowned pages
 typedef struct subproc_s subproc_t;      // a sub-process: heaps that belong together
+typedef struct hardened_s hardened_t;    // record of a hardened page: bits instead of links
+typedef struct vault_s vault_t;          // hardened pages of a heap, behind a lock
 
 struct block_s {
   block_t* next;

@@ -4,7 +4,7 @@
 // A value comes, weakest first, from the table, mii_option_set_default, the environment, and
 // mii_option_set. Options are plain numbers that any thread may read at any time.
 //
-// The table has all the options of mimalloc 3, so that every program and every environment written for it
+// The table begins with all the options of mimalloc 3, so that every program and every environment written for it
 // is understood. Where we have no such mechanism, the table says why the option has no effect.
 //
 // Tests: tests/unit/runtime/option_test.c, tests/api/options_test.c
@@ -85,6 +85,8 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_SIZE(arena_max_object_size, IS_32_BIT ? KIB_PER_GIB / 4 : 2 * KIB_PER_GIB, false,
                no_arenas),
     MI_NO_OPTION(arena_is_numa_local, 0, no_numa),
+    MI_OPTION(secure, MI_CFG_SECURE ? 4 : 0),
+    MI_OPTION(secure_stop, 1),
 };
 enum { OPTION_COUNT = _mi_option_last };
 
