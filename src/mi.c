@@ -7,6 +7,7 @@
 
 #include "base/assert.c"
 #include "base/format.c"
+#include "base/rng.c"
 #include "base/size_class.c"
 
 #include "platform/linux/memory.c"
@@ -17,6 +18,7 @@
 #include "runtime/lock.c"
 #include "runtime/option.c"
 #include "runtime/report.c"
+#include "runtime/secure.c"
 
 #include "space/arena.c"
 #include "space/hint.c"
@@ -26,6 +28,8 @@
 #include "space/run.c"
 #include "space/segment.c"
 
+#include "page/canary.c"
+#include "page/hardened.c"
 #include "page/page_make.c"
 #include "page/page_remote.c"
 #include "page/page_thaw.c"
@@ -39,6 +43,7 @@
 #include "heap/refill.c"
 #include "heap/theap.c"
 #include "heap/thread.c"
+#include "heap/vault.c"
 #include "heap/visit.c"
 
 #include "api/aligned.c"

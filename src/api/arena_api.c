@@ -150,6 +150,7 @@ static char letter_of(slice_t slice, uint64_t free, uint64_t dirty) {
     case SLICE_FOLLOW: return mii_page_is_apart(mii_page_record(slice)) ? 'h' : 'p';
     case SLICE_RUN: return 'r';
     case SLICE_HUGE: return 'B';
+    case SLICE_HARDENED: return 'k';
     case SLICE_FREE: break;
   }
   return 'b';
@@ -194,10 +195,11 @@ static void print_arena(const arena_t* arena) {
 
 void mi_arenas_print(void) {
   const uint32_t segments = mii_segment_count();
-  mii_print(NULL, NULL,
-            "memory: %u segments of 4 MiB; a letter is 64 KiB:\n"
-            "  p page  h page of another heap  r runs  B b block  - free, used before  . free\n",
-            segments);
+  mii_print(
+      NULL, NULL,
+      "memory: %u segments of 4 MiB; a letter is 64 KiB:\n"
+      "  p page  h page of another heap  k hardened page  r runs  B b block  - free, used before  . free\n",
+      segments);
   for (const arena_t* arena = mii_arena_first(); arena != NULL; arena = arena->next) {
     if (!atomic_load_explicit(&arena->is_gone, memory_order_relaxed)) print_arena(arena);
   }

@@ -8,9 +8,11 @@
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
+  if (mii_block_report(p, what)) return;
   const page_t* const page = mii_page_around(p);
   const size_t bytes = page != NULL ? mii_page_block_bytes(page) : 1;
   const size_t inside = page != NULL ? ((uintptr_t)p - (uintptr_t)mii_page_start(page)) % bytes : 0;
@@ -34,7 +36,7 @@ static MI_NOINLINE void free_slow(void* p) {
 
 // Reported, if p is ours and no block begins there.
 static MI_NOINLINE bool is_misplaced(const char* what, const void* p) {
-  if (!mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
+  if (mii_secure_level() > 0 || !mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
   report_invalid(what, p);
   return true;
 }
@@ -106,25 +108,36 @@ void mi_ufree(void* p, size_t* block_size) {
   mii_free(p);
 }
 
-// The size and alignment are the caller's claim; a debug build checks them. What is no block is left to
+// The size and alignment are the caller's claim, which a debug build checks. What is no block is left to
 // mii_free, which reports it.
-static bool is_claim_right(const void* p, size_t size, size_t alignment) {
-  return !mii_block_is_plausible(p)
-         || (size <= mii_block_bytes(p) && ((uintptr_t)p & (alignment - 1)) == 0);
+static bool is_aligned_block(const void* p, size_t alignment) {
+  return !mii_block_is_plausible(p) || ((uintptr_t)p & (alignment - 1)) == 0;
 }
 
+// The first lines are those of mi_free. A hardened process meets none of its blocks there, and checks the size.
 void mi_free_size(void* p, size_t size) {
-  MI_ASSERT(is_claim_right(p, size, 1));
+  MI_ASSERT(mii_secure_level() > 0 || mii_block_claim_is_right(p, size));
+  if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK && !MI_CFG_CHECK_POINTERS) {
+    page_t* const page = mii_page_record(mii_slice_of(p));
+    if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
+      if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
+      return;
+    }
+  }
+  if (mii_secure_level() > 0 && !mii_block_claim_is_right(p, size))
+    mii_block_report_claim(p, "free of a size");
   mii_free(p);
 }
 
 void mi_free_size_aligned(void* p, size_t size, size_t alignment) {
-  MI_ASSERT(is_claim_right(p, size, alignment));
-  mii_free(p);
+  MI_ASSERT(is_aligned_block(p, alignment));
+  (void)alignment;
+  mi_free_size(p, size);
 }
 
 void mi_free_aligned(void* p, size_t alignment) {
-  MI_ASSERT(is_claim_right(p, 0, alignment));
+  MI_ASSERT(is_aligned_block(p, alignment));
+  (void)alignment;
   mii_free(p);
 }
 

@@ -8,6 +8,7 @@
 #include "mimalloc.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include "space/range.h"
 #include <errno.h>
 #include <string.h>
@@ -64,7 +65,7 @@ bool mii_total_size(size_t count, size_t size, size_t* total) {
 // Allocation -----------------------------------------------------------------------------------------
 
 void* mii_try_allocate(block_request_t want, bool clear) {
-  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return NULL;
+  if (mii_theap_mine == &mii_theap_empty && !mii_start_to_allocate()) return NULL;
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return NULL;
   bool zero;
@@ -81,7 +82,8 @@ static void* take(block_request_t want, bool clear) {
 
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
-  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && !MI_CFG_TRACK) {
+  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && mii_secure_level() == 0
+      && !MI_CFG_TRACK) {
     const uint32_t size_class = mii_size_class(size);
     void* p = mii_list_pop(&theap->list[size_class]);
     if (p == NULL) p = mii_theap_refill(theap, size_class);

@@ -16,10 +16,12 @@
 #include "heap/apart.h"
 #include "heap/fork.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "mimalloc.h"
 #include "runtime/lock.h"
 #include "runtime/option.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include "space/hint.h"
 #include "space/purge.h"
 #include "space/run.h"
@@ -61,6 +63,7 @@ static void before_fork(void) {
   mii_apart_lock();
   mii_range_lock();
   mii_run_lock_all();
+  mii_vault_lock_all();
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
 }
 
@@ -70,6 +73,7 @@ static void after_fork(void) {
   const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
   if (forker != mii_platform_thread_id()) return;
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
+  mii_vault_unlock_all();
   mii_run_unlock_all();
   mii_range_unlock();
   mii_apart_unlock();
@@ -79,7 +83,10 @@ static void after_fork(void) {
 
 static void after_fork_in_child(void) {
   const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
-  if (forker == mii_platform_thread_id()) mii_fork_recover();
+  if (forker == mii_platform_thread_id()) {
+    mii_fork_recover();
+    mii_vault_reseed_all();
+  }
   after_fork();
 }
 
@@ -98,12 +105,22 @@ static void note_exit(void* arg) {
   atomic_store_explicit(&may_be_unloaded, false, memory_order_relaxed);
 }
 
+// The first allocation came before libc had an environment.
+static void warn_of_level(void) {
+  const int level = atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed);
+  const long wanted = mii_option_get(mi_option_secure);
+  if (level >= 0 && wanted >= 0 && wanted <= SECURE_MAX && wanted != level && !MI_CFG_TRACK)
+    mii_warn("secure level %ld was asked for after the first allocation: it is %d\n", wanted,
+             level);
+}
+
 static void start_late_parts(void) {
   if (!is_first_late_start()) return;
   mii_report_set_main_thread();
   mii_stats_start();  // not before: a tool may have put a clock of its own in the place of libc's
   start_options();
   mii_option_warn();
+  warn_of_level();
   const bool stays = mii_platform_is_first_function("mi_version", (platform_function_t*)mi_version);
   const bool told = !stays && mii_platform_on_exit(note_exit) == 0;
   atomic_store_explicit(&may_be_unloaded, told, memory_order_relaxed);
@@ -129,6 +146,15 @@ bool mii_start(void) {
   if (!start_memory_once()) return false;
   // Our constructor has been here, and there was no memory then.
   if (atomic_load_explicit(&libc_is_ready, memory_order_relaxed)) start_late_parts();
+  return true;
+}
+
+bool mii_start_to_allocate(void) {
+  if (!mii_start()) return false;
+  if (atomic_load_explicit(&mii_secure_fixed, memory_order_acquire) >= 0) return true;
+  mii_lock_enter(&start_lock);
+  if (atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed) < 0) mii_secure_fix();
+  mii_lock_leave(&start_lock);
   return true;
 }
 
@@ -158,6 +184,7 @@ void mi_process_done(void) {
 static void unload(void) {
   mii_platform_forget_exit();
   mii_thread_dissolve_everyone();
+  mii_vault_collect_all();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
   if (!mii_segments_are_unused()) return;
@@ -196,6 +223,7 @@ static void collect(bool force) {
   mii_theap_collect(theap);
   mii_thread_leave(theap);
   if (!force) return;
+  mii_vault_collect_all();
   mii_thread_pool_dissolve_all();
   mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);

@@ -9,4 +9,7 @@
 // of every thread. False if the system gives us no address space.
 bool mii_start(void);
 
+// The same for who is about to allocate: from then on it is fixed how hardened the process is.
+bool mii_start_to_allocate(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include "api/start.h"
 #include "base/compiler.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
 #include "space/purge.h"
@@ -43,6 +44,20 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   stats->touched_bytes += touched_bytes(&mii_class_table[c], cold, capacity);
 }
 
+// No theap owns it.
+static void count_hardened(stats_t* stats, size_t slice, stats_scope_t scope) {
+  const hardened_count_t page = mii_vault_count(slice);
+  const heap_t* const heap =
+      atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);
+  if (page.size_class >= CLASS_COUNT || scope.owner != 0) return;
+  if (scope.heap != NULL && scope.heap != heap) return;
+  stats->live_in_class[page.size_class].count += page.used;
+  stats->threaded_in_class[page.size_class].count += page.opened;
+  stats->pages_of_class[page.size_class].count++;
+  stats->touched_bytes +=
+      mii_align_up((size_t)page.opened * mii_class_bytes(page.size_class), UNIT_BYTES);
+}
+
 // What begins at the slice. Returns how many slices it has.
 static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
   page_t* const page = mii_page_record(slice);
@@ -53,6 +68,7 @@ static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
       add(&stats->huge, 1, bytes);
       return mii_max(1, bytes / SLICE_BYTES);
     }
+    case SLICE_HARDENED: count_hardened(stats, slice, scope); return 1;
     case SLICE_FREE:
     case SLICE_FOLLOW:
     case SLICE_RUN: break;

@@ -4,10 +4,13 @@
 // Tests: tests/api/visit_test.c
 #include "api/start.h"
 #include "heap/theap.h"
+#include "heap/vault.h"
 #include "heap/visit.h"
 #include "heap/block.h"
 #include "mimalloc.h"
 #include "page/page_remote.h"
+#include "runtime/report.h"
+#include <errno.h>
 
 static const heap_t* heap_of(const mi_heap_t* heap) {
   return heap != NULL ? (const heap_t*)heap : &mii_heap_main;
@@ -32,6 +35,16 @@ bool mi_heap_visit_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun
 bool mi_heap_visit_abandoned_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
                                     void* arg) {
   return visit_blocks_of(heap, true, visit_blocks, visitor, arg);
+}
+
+// On demand ------------------------------------------------------------------------------------------
+
+bool mi_check_heap(void) {
+  if (!mii_start()) return false;
+  theap_t* const home = mii_theap_mine->home;
+  const bool good = !home->is_live || mii_theap_is_valid(home);
+  if (!good) mii_misuse(EFAULT, "check: a list of free blocks is damaged\n");
+  return mii_vault_check_all() && good;
 }
 
 // How well a page is used ------------------------------------------------------------------------------

@@ -20,10 +20,12 @@
 #include "base/assert.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "page/page_remote.h"
 #include "runtime/lock.h"
 #include "space/arena.h"
 #include "space/huge.h"
+#include "space/purge.h"
 #include <string.h>
 
 enum { OTHERS_MIN = 8 };
@@ -283,10 +285,20 @@ static void move_huge(heap_t* heap, heap_t* to) {
   }
 }
 
+// From SECURE_CANARY on free memory is zero, and nowhere guarded.
+static void wipe_huge(slice_t slice) {
+  if (mii_secure_level() < SECURE_CANARY) return;
+  uint8_t* const start = mii_slice_start(slice);
+  const size_t bytes = mii_huge_bytes(start);
+  mii_secure_unguard(start, bytes);
+  if (!mii_purge_memory(start, bytes)) memset(start, 0, bytes);
+}
+
 static void discard_huge(heap_t* heap) {
   while (heap->huge != 0) {
     const slice_t slice = heap->huge;
     circle_unlink(heap, slice);
+    wipe_huge(slice);
     mii_huge_give(mii_slice_start(slice));
   }
 }
@@ -336,6 +348,7 @@ static void destroy_any(heap_t* heap) {
     mii_theap_discard(theap);
     mii_thread_give_theap(theap);
   }
+  mii_vault_discard(heap);
   discard_huge(heap);
   forget_heap(heap);
 }
@@ -372,6 +385,7 @@ void mii_heap_delete(heap_t* heap) {
   move_huge(heap, to);
   mii_apart_unlock();
   move_theaps(theaps, to);
+  mii_vault_move(heap, to);
   forget_heap(heap);
 }
 
@@ -398,6 +412,7 @@ heap_t* mii_heap_of(const void* p) {
     case SLICE_PAGE: return heap_of_page(mii_page_record(slice));
     case SLICE_FOLLOW: return heap_of_page(mii_page_record(slice - 1));
     case SLICE_RUN: return &mii_heap_main;
+    case SLICE_HARDENED:
     case SLICE_HUGE: {
       heap_t* const heap = heap_of_huge(slice);
       return heap != NULL ? heap : &mii_heap_main;

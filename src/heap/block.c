@@ -5,6 +5,9 @@
 // huge blocks are placed where the request wants them; with an odd offset the user's pointer may lie
 // inside the first unit of a run, or inside the first slice of a huge block, and nowhere else.
 //
+// In a hardened process (runtime/secure.h) blocks of pages come from vaults, and from SECURE_CANARY on every block
+// is sealed behind the size that was asked for, which is all of it that may be used.
+//
 // In a tracked build (MI_CFG_TRACK) a block is as large as it was asked for, and behind it, where the
 // program may not reach, its last bytes are a tag_t.
 //
@@ -13,8 +16,10 @@
 #include "heap/apart.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "base/assert.h"
 #include "base/track.h"
+#include "page/canary.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
@@ -101,15 +106,16 @@ static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, b
   return p != NULL ? p : take_huge(theap, want, zero);
 }
 
-MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
-  if (want.size == 0) want.size = 1;
-  if (want.alignment <= 1 && want.size <= MID_BLOCK_MAX)
-    return take_from_page(theap, mii_size_class(want.size));
+// The class that has such blocks; CLASS_COUNT if none has.
+MI_INLINE uint32_t class_for(block_request_t want) {
+  if (want.alignment <= 1)
+    return want.size <= MID_BLOCK_MAX ? mii_size_class(want.size) : CLASS_COUNT;
+  if ((want.offset & (want.alignment - 1)) != 0) return CLASS_COUNT;
+  return mii_size_class_aligned(want.size, want.alignment);
+}
+
+static void* take_beyond_classes(theap_t* theap, block_request_t want, bool* zero) {
   if (want.alignment > mii_range.slice_max * SLICE_BYTES) return NULL;
-  if ((want.offset & (want.alignment - 1)) == 0 && want.alignment > 1) {
-    const uint32_t size_class = mii_size_class_aligned(want.size, want.alignment);
-    if (size_class < CLASS_COUNT) return take_from_page(theap, size_class);
-  }
   mii_theap_beat(theap);
   void* p = take_unpaged(theap, want, zero);
   if (p == NULL) p = take_unpaged_under_pressure(theap, want, zero);
@@ -118,6 +124,13 @@ MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
     theap->large_bytes += mii_align_up(want.size, UNIT_BYTES);
   }
   return p;
+}
+
+MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
+  if (want.size == 0) want.size = 1;
+  const uint32_t size_class = class_for(want);
+  return size_class < CLASS_COUNT ? take_from_page(theap, size_class)
+                                  : take_beyond_classes(theap, want, zero);
 }
 
 MI_INLINE size_t raw_bytes(const void* p);
@@ -138,9 +151,92 @@ static void* take_tracked(theap_t* theap, block_request_t want, bool* zero) {
   return p;
 }
 
+// Hardened: take ------------------------------------------------------------------------------------
+
+static bool has_canary(void) { return mii_secure_level() >= SECURE_CANARY; }
+
+// The first piece of a large block begins here.
+static uint8_t* large_start(const void* p) {
+  const size_t piece = mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE ? SLICE_BYTES : UNIT_BYTES;
+  return (uint8_t*)((uintptr_t)p & ~(uintptr_t)(piece - 1));
+}
+
+// An OS page behind each large block is a guard; not where OS pages are larger than units.
+static size_t guard_bytes(void) {
+  return mii_secure_level() >= SECURE_GUARD && mii_range.os_page_size == UNIT_BYTES ? UNIT_BYTES
+                                                                                    : 0;
+}
+
+// What lies between the start of a large block and its guard; 0 if it is none.
+static size_t sealed_bytes(const void* p) {
+  const size_t bytes = raw_bytes(p);
+  return bytes > guard_bytes() ? bytes - guard_bytes() : 0;
+}
+
+static uint8_t* guard_behind(const void* p) { return (uint8_t*)(uintptr_t)p + sealed_bytes(p); }
+
+// A large block of which only the address is known.
+static scene_t large_scene(const void* p) {
+  return (scene_t){p, large_start(p), raw_bytes(p), mii_heap_of(p), CLASS_COUNT};
+}
+
+// Free memory is zero; of a huge block only the first slice is looked at, and the rest given back to the
+// system, which costs little where nothing is. Then all of it is zero.
+static void clear_large(void* p, bool is_new) {
+  const bool is_huge = mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE;
+  uint8_t* const start = large_start(p);
+  const size_t bytes = (size_t)((uint8_t*)p - start) + sealed_bytes(p);
+  const size_t looked_at = is_huge ? SLICE_BYTES : bytes;
+  const scene_t scene = large_scene(p);
+  const bool good = !is_new || mii_bytes_are_zero(start, looked_at);
+  if (is_new && good && !is_huge) return;
+  if (!is_huge || !mii_purge_memory(start, bytes)) memset(start, 0, bytes);
+  if (!good) mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
+}
+
+static void* take_sealed_large(theap_t* theap, block_request_t want, bool* zero) {
+  const size_t size = want.size;
+  want.size += CANARY_BYTES + guard_bytes();
+  void* const p = take_beyond_classes(theap, want, zero);
+  if (p == NULL) return NULL;
+  if (!*zero) clear_large(p, true);
+  mii_canary_set(p, sealed_bytes(p), size, mii_secure_key);
+  if (guard_bytes() > 0) mii_secure_guard(guard_behind(p), guard_bytes());
+  mii_secure_warn_of_guards();
+  return p;
+}
+
+static void* take_from_vault(theap_t* theap, uint32_t size_class) {
+  void* const p = mii_vault_take(theap, size_class);
+  if (p != NULL) return p;
+  mii_vault_collect_all();
+  mii_thread_pool_dissolve_all();
+  mii_purge_all();
+  return mii_vault_take(theap, size_class);
+}
+
+static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, bool* zero) {
+  const size_t size = want.size = mii_max(want.size, 1);
+  if (has_canary()) want.size += CANARY_BYTES;
+  const uint32_t size_class = class_for(want);
+  if (size_class == CLASS_COUNT) {
+    want.size = size;
+    void* const p = has_canary() ? take_sealed_large(theap, want, zero)
+                                 : take_beyond_classes(theap, want, zero);
+    *zero = *zero || has_canary();
+    return p;
+  }
+  void* const p = take_from_vault(theap, size_class);
+  if (p == NULL || !has_canary()) return p;
+  mii_vault_seal(p, size);
+  *zero = true;
+  return p;
+}
+
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
   *zero = false;
+  if (MI_UNLIKELY(mii_secure_level() > 0)) return take_hardened(theap, want, zero);
   return MI_CFG_TRACK ? take_tracked(theap, want, zero) : take_any(theap, want, zero);
 }
 
@@ -177,6 +273,7 @@ MI_INLINE size_t raw_bytes(const void* p) {
       return bytes == 0 ? 0 : bytes_behind(bytes, p, UNIT_BYTES);
     }
     case SLICE_HUGE: return bytes_behind(mii_huge_bytes(p), p, SLICE_BYTES);
+    case SLICE_HARDENED: return mii_vault_bytes(p);
     case SLICE_FREE: break;
   }
   return 0;
@@ -201,7 +298,20 @@ static bool tracked_size(const void* p, size_t* size) {
   return tag.stamp == ((uintptr_t)p ^ STAMP);
 }
 
+static bool is_large(const void* p) {
+  const slice_kind_t kind = mii_slice_kind(mii_slice_of(p));
+  return kind == SLICE_RUN || kind == SLICE_HUGE;
+}
+
+// What may be used of a block with `bytes` bytes. If its seal is broken, whoever frees it is told.
+static size_t unsealed_bytes(const void* p, size_t bytes) {
+  if (bytes == 0 || !is_large(p)) return bytes;
+  const size_t size = mii_canary_size(p, sealed_bytes(p), mii_secure_key);
+  return size != 0 ? size : sealed_bytes(p) - CANARY_BYTES;
+}
+
 size_t mii_block_bytes(const void* p) {
+  if (MI_UNLIKELY(has_canary())) return unsealed_bytes(p, raw_bytes(p));
   if (!MI_CFG_TRACK) return raw_bytes(p);
   size_t size;
   return tracked_size(p, &size) ? size : 0;
@@ -239,6 +349,7 @@ MI_INLINE give_result_t give_any(void* p) {
       mii_heap_remove_huge((slice_t)slice);
       mii_huge_give(p);
       return GIVE_DONE;
+    case SLICE_HARDENED:
     case SLICE_FREE: break;
   }
   return GIVE_INVALID;
@@ -258,11 +369,64 @@ static give_result_t give_tracked(void* p) {
   return result;
 }
 
-give_result_t mii_block_give(void* p) { return MI_CFG_TRACK ? give_tracked(p) : give_any(p); }
+// At SECURE_CANARY. False if there is no such block.
+static bool unseal_large(void* p) {
+  const size_t bytes = sealed_bytes(p);
+  if (bytes == 0) return false;
+  const scene_t scene = large_scene(p);
+  const bool good = mii_canary_check(p, bytes, mii_secure_key) != 0;
+  if (guard_bytes() > 0) mii_secure_unguard(guard_behind(p), guard_bytes());
+  clear_large(p, false);
+  if (!good) mii_secure_report(CRIME_OVERFLOW, "free", &scene);
+  return true;
+}
+
+static give_result_t give_hardened(void* p) {
+  if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
+  if (mii_slice_kind(mii_slice_of(p)) == SLICE_HARDENED) {
+    mii_vault_give(p, "free");
+    return GIVE_DONE;
+  }
+  if (has_canary() && is_large(p) && !unseal_large(p)) return GIVE_INVALID;
+  return give_any(p);
+}
+
+give_result_t mii_block_give(void* p) {
+  if (MI_UNLIKELY(mii_secure_level() > 0)) return give_hardened(p);
+  return MI_CFG_TRACK ? give_tracked(p) : give_any(p);
+}
+
+bool mii_block_report(const void* p, const char* what) {
+  if (mii_secure_level() == 0 || !mii_block_is_ours(p)) return false;
+  if (mii_slice_kind(mii_slice_of(p)) != SLICE_HARDENED) return false;
+  size_t size;
+  scene_t scene;
+  const crime_t crime = mii_vault_examine(p, &size, &scene);
+  mii_secure_report(crime == CRIME_DOUBLE_FREE ? CRIME_USE_AFTER_FREE : crime, what, &scene);
+  return true;
+}
+
+bool mii_block_claim_is_right(const void* p, size_t size) {
+  if (!mii_block_is_plausible(p)) return true;
+  const size_t bytes = mii_block_bytes(p);
+  return has_canary() ? mii_max(size, 1) == bytes : size <= bytes;
+}
+
+void mii_block_report_claim(const void* p, const char* what) {
+  size_t size;
+  scene_t scene = {.p = p};
+  if (is_large(p)) {
+    scene = large_scene(p);
+  } else {
+    mii_vault_examine(p, &size, &scene);
+  }
+  mii_secure_report(CRIME_WRONG_SIZE, what, &scene);
+}
 
 // Sizes ----------------------------------------------------------------------------------------------
 
 size_t mii_block_good_size(size_t size) {
+  if (has_canary()) return mii_max(size, 1);
   if (size <= MID_BLOCK_MAX) return mii_class_bytes(mii_size_class(mii_max(size, 1)));
   if (size <= RUN_BYTES_MAX) return mii_align_up(size, UNIT_BYTES);
   return size <= BLOCK_BYTES_MAX ? mii_align_up(size, SLICE_BYTES) : size;
@@ -287,15 +451,35 @@ static bool resize_huge(void* p, size_t size) {
   return mii_huge_resize(p, (uint32_t)slices);
 }
 
+// Within what it has already: what it gave up would have to be cleared.
+static bool resize_sealed(void* p, size_t size) {
+  scene_t scene;
+  size_t sealed;
+  const bool large = is_large(p);
+  if (!large && mii_vault_examine(p, &sealed, &scene) != CRIME_NONE) return false;
+  const size_t bytes = large ? sealed_bytes(p) : scene.bytes;
+  if (size + CANARY_BYTES > bytes || wastes_half(size, bytes)) return false;
+  if (!large) {
+    mii_vault_seal(p, size);
+  } else if (mii_canary_check(p, bytes, mii_secure_key) == 0) {
+    return false;  // who frees it is told
+  } else {
+    mii_canary_set(p, bytes, size, mii_secure_key);
+  }
+  return true;
+}
+
 bool mii_block_resize(void* p, size_t size) {
   const size_t bytes = mii_block_bytes(p);
   if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
+  if (has_canary()) return resize_sealed(p, size);
   if (MI_CFG_TRACK) return false;  // it moves, so that old pointers are noticed
   switch (mii_slice_kind(mii_slice_of(p))) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);
     case SLICE_PAGE:
     case SLICE_FOLLOW:
+    case SLICE_HARDENED:
     case SLICE_FREE: break;
   }
   return size <= bytes && !wastes_half(size, bytes);

@@ -40,6 +40,14 @@ size_t mii_block_bytes(const void* p);
 // Does a block begin at p, as far as can be told without touching it? Slower: for builds that check.
 bool mii_block_is_plausible(const void* p);
 
+// Of a hardened process. Report what is wrong with p, which is no live block; false if nobody here knows more.
+bool mii_block_report(const void* p, const char* what);
+
+// Does the caller know how large the block is? What is no block is left to others. Of a hardened process: report
+// that it does not.
+bool mii_block_claim_is_right(const void* p, size_t size);
+void mii_block_report_claim(const void* p, const char* what);
+
 // The usable size that a request of `size` bytes gets; `size` itself if it is too large.
 size_t mii_block_good_size(size_t size);
 

@@ -13,11 +13,12 @@
 
 // What a slice is. Stable as long as a block in it lives.
 typedef enum slice_kind_e {
-  SLICE_FREE,    // nobody's, or not the first slice of a huge block
-  SLICE_PAGE,    // the first slice of a page: blocks of one size
-  SLICE_FOLLOW,  // the second slice of a page: look at the one before
-  SLICE_RUN,     // part of a run area
-  SLICE_HUGE,    // the first slice of a huge block
+  SLICE_FREE,      // nobody's, or not the first slice of a huge block
+  SLICE_PAGE,      // the first slice of a page: blocks of one size
+  SLICE_FOLLOW,    // the second slice of a page: look at the one before
+  SLICE_RUN,       // part of a run area
+  SLICE_HUGE,      // the first slice of a huge block
+  SLICE_HARDENED,  // a hardened page
 } slice_kind_t;
 
 // The hot part: 32 bytes, all that free() reads and writes. Lies in an array below the range that
@@ -48,9 +49,10 @@ struct page_cold_s {
   slice_t awake_prev;             // owner: the same
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
   _Atomic(heap_t*) heap;  // atomic: relaxed; of a page or huge block. Changes when it is deleted
-  uint8_t arrival;        // owner: the theap's count of arrivals when the page came
-  uint8_t touched;        // owner: OS pages from its begin on that an earlier page has threaded
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 2];
+  _Atomic(hardened_t*) hardened;  // atomic: hardened.c; of a hardened page, else NULL
+  uint8_t arrival;                // owner: the theap's count of arrivals when the page came
+  uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - 2 * sizeof(void*) - 2];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

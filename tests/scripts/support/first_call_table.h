@@ -251,6 +251,7 @@ ENTRY(mi_stats_as_json, mi_stats_as_json(NULL, 0, NULL) == NULL && freed(mi_stat
 ENTRY(mi_stats_get_bin_size, mi_stats_get_bin_size(3) == 48)
 ENTRY(mi_heap_visit_blocks, !mi_heap_visit_blocks(NULL, false, NULL, NULL) && mi_heap_visit_blocks(NULL, true, on_block, NULL))
 ENTRY(mi_heap_visit_abandoned_blocks, !mi_heap_visit_abandoned_blocks(NULL, false, NULL, NULL) && mi_heap_visit_abandoned_blocks(NULL, true, on_block, NULL))
+ENTRY(mi_check_heap, mi_check_heap())
 ENTRY(mi_block_utilization, mi_block_utilization(none) <= 0 && mi_block_utilization(given(old())) > 0)
 ENTRY(mi_should_move, !mi_should_move(none, 1) && !mi_should_move(given(old()), 0))
 ENTRY(mi_unsafe_heap_page_is_under_utilized, !mi_unsafe_heap_page_is_under_utilized(NULL, none, 100))
