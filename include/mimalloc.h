@@ -694,8 +694,9 @@ typedef enum mi_option_e {
   mi_option_retry_on_oom = 27,
   // Keep track of abandoned memory, so that its blocks can be visited. [none]: they always can
   mi_option_visit_abandoned = 28,
-  // Guard pages behind sampled blocks: their least and largest size in bytes, whether a block ends
-  // exactly at its guard page, one block of how many, and where the sampling begins. [none]
+  // Guard pages around sampled blocks: their least and largest size in bytes, whether a block ends
+  // exactly at its guard page (else it ends within 16 bytes of one, or begins at one), one block of how many,
+  // and where the sampling begins. Looked at by the first allocation, the sizes by each thread's first.
   mi_option_guarded_min = 29,
   mi_option_guarded_max = 30,
   mi_option_guarded_precise = 31,
@@ -730,8 +731,11 @@ typedef enum mi_option_e {
   // What that notices stops the program: 1 (default), or 0: it is reported, and the program goes on. It
   // also goes on if it has an error function of its own (`mi_register_error`).
   mi_option_secure_stop = 48,
+  // Note who allocates and frees guarded blocks, and say so when one is touched where it must not be: 0 (default) or
+  // 1. It takes a handler of SIGSEGV, which calls the one that was there before. [start]
+  mi_option_guarded_report = 49,
   // All options are below.
-  _mi_option_last = 49,
+  _mi_option_last = 50,
 
   // Old names.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,
@@ -881,6 +885,20 @@ mi_decl_export mi_theap_t* mi_theap_set_default(mi_theap_t* theap) mi_attr_noexc
 
 // As the functions without `theap_`; NULL is the default one.
 mi_decl_export void mi_theap_collect(mi_theap_t* theap, bool force) mi_attr_noexcept;
+
+// Put one of `sample_rate` blocks that the theap allocates from now on between guard pages: 0 none, 1 all. The
+// choice is random; the same `seed` makes the same choice, 0 another each time. And only blocks of `min` to `max`
+// bytes. For threads and theaps that were not told: the options mi_option_guarded_*. NULL is the calling thread's
+// default theap; others' theaps, and those of heaps that are not a main one, have no guarded blocks.
+mi_decl_export void mi_theap_guarded_set_sample_rate(mi_theap_t* theap, size_t sample_rate, size_t seed)
+    mi_attr_noexcept;
+mi_decl_export void mi_theap_guarded_set_size_bound(mi_theap_t* theap, size_t min, size_t max)
+    mi_attr_noexcept;
+// Their names of version 2, for the calling thread's theap of the heap.
+mi_decl_export void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed)
+    mi_attr_noexcept;
+mi_decl_export void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max)
+    mi_attr_noexcept;
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc(mi_theap_t* theap, size_t size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_zalloc(mi_theap_t* theap, size_t size)

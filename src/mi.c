@@ -12,6 +12,7 @@
 
 #include "platform/linux/memory.c"
 #include "platform/linux/system.c"
+#include "platform/posix/fault.c"
 #include "platform/posix/process.c"
 #include "platform/posix/thread.c"
 
@@ -38,6 +39,7 @@
 #include "heap/apart.c"
 #include "heap/block.c"
 #include "heap/fork.c"
+#include "heap/guarded.c"
 #include "heap/heap.c"
 #include "heap/outbox.c"
 #include "heap/refill.c"

@@ -14,7 +14,7 @@
 enum { ARENA_BYTES_MIN = 32 * 1024 * 1024 };
 
 static int reserve_arena(arena_request_t want, mi_arena_id_t* id) {
-  arena_t* const arena = mii_start() ? mii_arena_new(want) : NULL;
+  arena_t* const arena = mii_start_to_allocate() ? mii_arena_new(want) : NULL;
   if (id != NULL) *id = arena;
   return arena != NULL ? 0 : ENOMEM;
 }
@@ -117,7 +117,7 @@ int mi_arena_release(mi_arena_id_t arena_id) {
 }
 
 mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) {
-  return mii_start() ? (mi_heap_t*)mii_heap_new(mii_subproc_mine(), arena_id) : NULL;
+  return mii_start_to_allocate() ? (mi_heap_t*)mii_heap_new(mii_subproc_mine(), arena_id) : NULL;
 }
 
 mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id) {
@@ -151,6 +151,7 @@ static char letter_of(slice_t slice, uint64_t free, uint64_t dirty) {
     case SLICE_RUN: return 'r';
     case SLICE_HUGE: return 'B';
     case SLICE_HARDENED: return 'k';
+    case SLICE_GUARDED: return 'g';
     case SLICE_FREE: break;
   }
   return 'b';
@@ -198,7 +199,7 @@ void mi_arenas_print(void) {
   mii_print(
       NULL, NULL,
       "memory: %u segments of 4 MiB; a letter is 64 KiB:\n"
-      "  p page  h page of another heap  k hardened page  r runs  B b block  - free, used before  . free\n",
+      "  p page  h page of another heap  k hardened page  g guarded block  r runs  B b block  - free, used before  . free\n",
       segments);
   for (const arena_t* arena = mii_arena_first(); arena != NULL; arena = arena->next) {
     if (!atomic_load_explicit(&arena->is_gone, memory_order_relaxed)) print_arena(arena);

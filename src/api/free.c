@@ -36,7 +36,7 @@ static MI_NOINLINE void free_slow(void* p) {
 
 // Reported, if p is ours and no block begins there.
 static MI_NOINLINE bool is_misplaced(const char* what, const void* p) {
-  if (mii_secure_level() > 0 || !mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
+  if (mii_block_is_watched(p) || !mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
   report_invalid(what, p);
   return true;
 }

@@ -4,6 +4,7 @@
 // Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/start.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
 #include "platform/platform.h"
@@ -83,7 +84,7 @@ static void* take(block_request_t want, bool clear) {
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
   if (size <= MID_BLOCK_MAX && !clear && theap->is_live && mii_secure_level() == 0
-      && !MI_CFG_TRACK) {
+      && !mii_is_sampling() && !MI_CFG_TRACK) {
     const uint32_t size_class = mii_size_class(size);
     void* p = mii_list_pop(&theap->list[size_class]);
     if (p == NULL) p = mii_theap_refill(theap, size_class);

@@ -15,6 +15,7 @@
 #include "base/track.h"
 #include "heap/apart.h"
 #include "heap/fork.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "mimalloc.h"
@@ -64,6 +65,7 @@ static void before_fork(void) {
   mii_range_lock();
   mii_run_lock_all();
   mii_vault_lock_all();
+  mii_guarded_lock();
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
 }
 
@@ -73,6 +75,7 @@ static void after_fork(void) {
   const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
   if (forker != mii_platform_thread_id()) return;
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
+  mii_guarded_unlock();
   mii_vault_unlock_all();
   mii_run_unlock_all();
   mii_range_unlock();
@@ -84,6 +87,7 @@ static void after_fork(void) {
 static void after_fork_in_child(void) {
   const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
   if (forker == mii_platform_thread_id()) {
+    mii_sampling_forget_others();
     mii_fork_recover();
     mii_vault_reseed_all();
   }
@@ -127,6 +131,8 @@ static void start_late_parts(void) {
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
   mii_foreign_start();
+  mii_sampling_start();
+  mii_guarded_start_reports();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
   mii_verbose("process init: 0x%zx\n", (size_t)mii_platform_thread_id());
@@ -153,7 +159,10 @@ bool mii_start_to_allocate(void) {
   if (!mii_start()) return false;
   if (atomic_load_explicit(&mii_secure_fixed, memory_order_acquire) >= 0) return true;
   mii_lock_enter(&start_lock);
-  if (atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed) < 0) mii_secure_fix();
+  if (atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed) < 0) {
+    mii_sampling_start();
+    mii_secure_fix();
+  }
   mii_lock_leave(&start_lock);
   return true;
 }
@@ -185,6 +194,7 @@ static void unload(void) {
   mii_platform_forget_exit();
   mii_thread_dissolve_everyone();
   mii_vault_collect_all();
+  mii_guarded_collect();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
   if (!mii_segments_are_unused()) return;
@@ -202,7 +212,7 @@ MI_DESTRUCTOR static void at_unload(void) {
 // Threads and collection -------------------------------------------------------------------------------
 
 void mi_thread_init(void) {
-  if (!mii_start()) return;
+  if (!mii_start_to_allocate()) return;
   theap_t* const theap = mii_thread_enter();
   if (theap != NULL) mii_thread_leave(theap);
 }
@@ -215,15 +225,17 @@ void mi_thread_set_in_threadpool(void) {
 }
 
 static void collect(bool force) {
-  if (!mii_start()) return;
+  if (!mii_start_to_allocate()) return;
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return;
   mii_deferred_free_call(theap, force);
+  mii_sampler_join(theap);
   mii_theap_give_lists(theap);
   mii_theap_collect(theap);
   mii_thread_leave(theap);
   if (!force) return;
   mii_vault_collect_all();
+  mii_guarded_collect();
   mii_thread_pool_dissolve_all();
   mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);

@@ -8,6 +8,7 @@
 #include "api/stats.h"
 #include "api/start.h"
 #include "base/compiler.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "page/page_remote.h"
@@ -69,6 +70,11 @@ static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
       return mii_max(1, bytes / SLICE_BYTES);
     }
     case SLICE_HARDENED: count_hardened(stats, slice, scope); return 1;
+    case SLICE_GUARDED: {
+      size_t bytes = 0;
+      if (mii_guarded_block(slice, &bytes) != NULL) add(&stats->huge, 1, bytes);
+      return mii_max(1, mii_huge_bytes(mii_slice_start((slice_t)slice)) / SLICE_BYTES);
+    }
     case SLICE_FREE:
     case SLICE_FOLLOW:
     case SLICE_RUN: break;

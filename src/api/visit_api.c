@@ -53,9 +53,19 @@ static double utilization(const page_t* page) {
   return (double)mii_page_live_count(page) / mii_class_blocks(page->size_class);
 }
 
+// 0 if it is no hardened page.
+static double hardened_utilization(const void* address) {
+  if (!mii_range_has(address)) return 0;
+  const hardened_count_t page = mii_vault_count(mii_slice_of(address));
+  if (page.size_class == CLASS_COUNT) return 0;
+  return (double)page.used * mii_class_bytes(page.size_class) / SLICE_BYTES;
+}
+
 double mi_block_utilization(const void* address) {
   const page_t* const page = mii_page_around(address);
   if (page != NULL) return utilization(page);
+  const double of_hardened = hardened_utilization(address);
+  if (of_hardened > 0) return of_hardened;
   return mii_block_bytes(address) > 0 ? 1.0 : 0.0;
 }
 
@@ -70,7 +80,9 @@ static bool is_being_filled(const page_t* page) {
 
 bool mi_should_move(const void* address, double ratio) {
   const page_t* const page = mii_page_around(address);
-  return page != NULL && utilization(page) < ratio && !is_being_filled(page);
+  if (page != NULL) return utilization(page) < ratio && !is_being_filled(page);
+  const double of_hardened = hardened_utilization(address);
+  return of_hardened > 0 && of_hardened < ratio;
 }
 
 bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* address, size_t perc_threshold) {

@@ -413,6 +413,7 @@ heap_t* mii_heap_of(const void* p) {
     case SLICE_FOLLOW: return heap_of_page(mii_page_record(slice - 1));
     case SLICE_RUN: return &mii_heap_main;
     case SLICE_HARDENED:
+    case SLICE_GUARDED:
     case SLICE_HUGE: {
       heap_t* const heap = heap_of_huge(slice);
       return heap != NULL ? heap : &mii_heap_main;

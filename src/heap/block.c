@@ -14,6 +14,7 @@
 // Tests: tests/unit/heap/block_test.c
 #include "heap/block.h"
 #include "heap/apart.h"
+#include "heap/guarded.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
@@ -233,9 +234,28 @@ static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, boo
   return p;
 }
 
+// Sampled --------------------------------------------------------------------------------------------
+
+static MI_NOINLINE void* take_sampled(theap_t* theap, block_request_t want, bool* zero) {
+  want.size = mii_max(want.size, 1);
+  const bool hardened = mii_secure_level() > 0;
+  const uint32_t size_class = hardened ? CLASS_COUNT : class_for(want);
+  if (!theap->is_apart && mii_sampler_hits(theap, size_class)) {
+    void* const p = mii_guarded_take(theap, want);
+    if (p != NULL) return p;
+  }
+  if (hardened) return take_hardened(theap, want, zero);
+  const uint64_t before = theap->blocks_handed;
+  void* const p = take_any(theap, want, zero);
+  if (p != NULL && !theap->is_apart && theap->blocks_handed > before)
+    mii_sampler_cut(theap, size_class, theap->blocks_handed - before - 1);
+  return p;
+}
+
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
   *zero = false;
+  if (MI_UNLIKELY(mii_is_sampling())) return take_sampled(theap, want, zero);
   if (MI_UNLIKELY(mii_secure_level() > 0)) return take_hardened(theap, want, zero);
   return MI_CFG_TRACK ? take_tracked(theap, want, zero) : take_any(theap, want, zero);
 }
@@ -274,6 +294,7 @@ MI_INLINE size_t raw_bytes(const void* p) {
     }
     case SLICE_HUGE: return bytes_behind(mii_huge_bytes(p), p, SLICE_BYTES);
     case SLICE_HARDENED: return mii_vault_bytes(p);
+    case SLICE_GUARDED: return mii_guarded_bytes(p);
     case SLICE_FREE: break;
   }
   return 0;
@@ -349,6 +370,7 @@ MI_INLINE give_result_t give_any(void* p) {
       mii_heap_remove_huge((slice_t)slice);
       mii_huge_give(p);
       return GIVE_DONE;
+    case SLICE_GUARDED: mii_guarded_give(p); return GIVE_DONE;
     case SLICE_HARDENED:
     case SLICE_FREE: break;
   }
@@ -394,6 +416,11 @@ static give_result_t give_hardened(void* p) {
 give_result_t mii_block_give(void* p) {
   if (MI_UNLIKELY(mii_secure_level() > 0)) return give_hardened(p);
   return MI_CFG_TRACK ? give_tracked(p) : give_any(p);
+}
+
+bool mii_block_is_watched(const void* p) {
+  return mii_secure_level() > 0
+         || (mii_block_is_ours(p) && mii_slice_kind(mii_slice_of(p)) == SLICE_GUARDED);
 }
 
 bool mii_block_report(const void* p, const char* what) {
@@ -478,6 +505,7 @@ bool mii_block_resize(void* p, size_t size) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);
     case SLICE_PAGE:
+    case SLICE_GUARDED: return size == bytes;  // the guard is behind the size that was asked for
     case SLICE_FOLLOW:
     case SLICE_HARDENED:
     case SLICE_FREE: break;

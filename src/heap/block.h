@@ -40,6 +40,9 @@ size_t mii_block_bytes(const void* p);
 // Does a block begin at p, as far as can be told without touching it? Slower: for builds that check.
 bool mii_block_is_plausible(const void* p);
 
+// Is what is wrong with p noticed by who frees it? So it is in a hardened process, and of guarded blocks.
+bool mii_block_is_watched(const void* p);
+
 // Of a hardened process. Report what is wrong with p, which is no live block; false if nobody here knows more.
 bool mii_block_report(const void* p, const char* what);
 

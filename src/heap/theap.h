@@ -66,6 +66,7 @@ struct theap_s {
   theap_t* next_made;            // const: the list of all theaps
   theap_t* next_of_heap;         // lock(apart)
   theap_t* next_waiting;         // lock(apart)
+  sampler_t* sampler;            // owner; NULL: nothing was sampled yet
   uint32_t vault_index;  // owner: 1 + which vault of each heap it takes from; 0: not chosen yet
   uint32_t vault_takes;  // owner: blocks it took from vaults
   subproc_t* subproc;    // owner, of a home: where its thread was added; NULL: the main one

@@ -21,6 +21,7 @@
 
 enum {
   TAKES_PER_BEAT = 64,
+  ROOM_ONE_IN = 8,  // how much of a page must be free to be worth a move
   TURN_ONE_IN = 8,  // how often the next page of the circle is taken from
   QUARANTINE_BLOCKS = 64,
   QUARANTINE_BYTES = 256 * 1024,
@@ -138,16 +139,15 @@ static void leave_circle(vault_t* vault, hardened_t* page) {
   if (*circle == page) *circle = page->next != page ? page->next : NULL;
 }
 
-static void add_page(vault_t* vault, hardened_t* page) {
+static void link_page(vault_t* vault, hardened_t* page) {
   page->prev_of_vault = NULL;
   page->next_of_vault = vault->pages;
   if (vault->pages != NULL) vault->pages->prev_of_vault = page;
   vault->pages = page;
   join_circle(vault, page);
-  mii_hardened_publish(page, vault);
 }
 
-static void end_hardened(vault_t* vault, hardened_t* page) {
+static void unlink_page(vault_t* vault, hardened_t* page) {
   if (mii_hardened_has_room(page)) leave_circle(vault, page);
   if (page->next_of_vault != NULL) page->next_of_vault->prev_of_vault = page->prev_of_vault;
   if (page->prev_of_vault != NULL) {
@@ -155,6 +155,10 @@ static void end_hardened(vault_t* vault, hardened_t* page) {
   } else {
     vault->pages = page->next_of_vault;
   }
+}
+
+static void end_hardened(vault_t* vault, hardened_t* page) {
+  unlink_page(vault, page);
   mii_hardened_unmake(page);
 }
 
@@ -212,16 +216,45 @@ static void* take_from(vault_t* vault, uint32_t size_class) {
   return p;
 }
 
+// Memory is the process's, not a thread's: before a new page is made, one that has room and no block in
+// quarantine moves here from another vault of the heap. Our lock is held; nobody waits for two.
+static bool bring_page(vault_t* vault, vault_t* from, uint32_t size_class) {
+  if (from == NULL || from == vault || !mii_lock_try(&from->lock)) return false;
+  hardened_t* const page = from->roomy[size_class];
+  const bool good = page != NULL && page->free >= page->block_count / ROOM_ONE_IN
+                    && page->free + page->used == page->opened;
+  if (good) {
+    unlink_page(from, page);
+    link_page(vault, page);
+    atomic_store_explicit(&page->vault, vault, memory_order_relaxed);
+  }
+  mii_lock_give(&from->lock);
+  return good;
+}
+
+static bool bring_any_page(theap_t* theap, vault_t* vault, uint32_t size_class) {
+  if (mii_lock_is_mine_by_fork()) return false;  // it has all locks
+  for (uint32_t i = 0; i < HEAP_VAULTS; i++) {
+    vault_t* const from = atomic_load_explicit(&theap->heap->vaults[i], memory_order_acquire);
+    if (bring_page(vault, from, size_class)) return true;
+  }
+  return false;
+}
+
 // Slices are taken without our lock: that may take the range's.
 static MI_NOINLINE void* take_from_new(theap_t* theap, vault_t* vault, uint32_t size_class) {
   lock_vault(vault);
+  const bool brought = bring_any_page(theap, vault, size_class);
+  void* const found = brought ? take_from(vault, size_class) : NULL;
   const uint64_t key = mii_rng_64(&vault->rng);
   unlock_vault(vault);
+  if (found != NULL) return found;
   heap_t* const heap = theap->heap;
   hardened_t* const page = mii_hardened_make(size_class, heap->bounds, heap, key);
   if (page == NULL) return NULL;
   lock_vault(vault);
-  add_page(vault, page);
+  link_page(vault, page);
+  mii_hardened_publish(page, vault);
   void* const p = take_from(vault, size_class);
   unlock_vault(vault);
   mii_secure_warn_of_guards();

@@ -7,6 +7,7 @@
 //
 // Tests: tests/api/visit_test.c
 #include "heap/visit.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "page/page_remote.h"
@@ -70,7 +71,10 @@ MI_NO_TSAN static void mark_list(const marks_t* marks, const block_t* block) {
 }
 
 MI_NO_TSAN static void mark_theap(const marks_t* marks, const theap_t* theap) {
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) mark_list(marks, theap->list[c]);
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    mark_list(marks, theap->list[c]);
+    mark_list(marks, mii_sampler_rest(theap, c));
+  }
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
     const parcel_t* const parcel = &theap->outbox[i];
     if (parcel->page != NULL && (uint16_t)mii_page_epoch(parcel->page) == parcel->epoch)
@@ -177,6 +181,9 @@ static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slic
       return false;
     if (!larger) continue;
     uint8_t* const start = mii_slice_start((slice_t)slice);
+    size_t bytes;
+    uint8_t* const guarded = kind == SLICE_GUARDED ? mii_guarded_block(slice, &bytes) : NULL;
+    if (guarded != NULL && !visit_large(visit, guarded, bytes)) return false;
     if (kind == SLICE_HUGE && !visit_large(visit, start, mii_huge_bytes(start))) return false;
     const bool first_of_runs = kind == SLICE_RUN && slice % SEGMENT_SLICES == 0;
     if (first_of_runs && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES))) return false;

@@ -113,6 +113,14 @@ void mii_platform_forget_exit(void);  // calls it, too
 // Is there an environment yet?
 bool mii_platform_has_environment(void);
 
+// Where we were called from: at most `count_max` return addresses, the nearest first. Returns how many. The first
+// call allocates. [late]
+uint32_t mii_platform_stack(void** frames, uint32_t count_max);
+
+// Have the function called when the program touches what it must not, before whoever else wants to know. It may not
+// allocate. [late]
+void mii_platform_on_fault(void (*on_fault)(const void* address));
+
 // The value of the environment variable, or NULL. Letter case is ignored. The text may be gone after
 // the next setenv.
 const char* mii_platform_environment(const char* name);

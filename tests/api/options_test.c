@@ -66,6 +66,7 @@ static const struct option_row_s {
     {mi_option_arena_is_numa_local, 46, "arena_is_numa_local", 0},
     {mi_option_secure, 47, "secure", MI_TEST_SECURE ? 4 : 0},
     {mi_option_secure_stop, 48, "secure_stop", 1},
+    {mi_option_guarded_report, 49, "guarded_report", 0},
 };
 
 // Can it be set when the process runs?
@@ -220,7 +221,7 @@ static void option_numbers_are_those_of_mimalloc(void** state) {
   assert_int_equal(mi_option_reset_decommits, 5);
   assert_int_equal(mi_option_reset_delay, 15);
   assert_int_equal(mi_option_limit_os_alloc, 17);
-  assert_int_equal(_mi_option_last, 49);
+  assert_int_equal(_mi_option_last, 50);
 }
 
 static void options_have_their_defaults(void** state) {

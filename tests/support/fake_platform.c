@@ -536,6 +536,12 @@ int mii_platform_release(void* address, size_t size) {
                      address, size);
 }
 
+uint32_t mii_platform_stack(void** frames, uint32_t count_max) {
+  (void)frames, (void)count_max;
+  return 0;
+}
+void mii_platform_on_fault(void (*on_fault)(const void* address)) { (void)on_fault; }
+
 // The same in every run.
 void mii_platform_random(void* bytes, size_t size) {
   static uint32_t state;
