@@ -30,6 +30,7 @@ struct sampler_s {
   size_t min;
   size_t max;
   uint64_t until;
+  bool is_random;  // the program has given no seed
   rng_t rng;
   block_t* rest[CLASS_COUNT];
   uint64_t rest_count[CLASS_COUNT];
@@ -82,6 +83,7 @@ static void begin_sampling(sampler_t* sampler, size_t rate, size_t seed) {
   } else {
     mii_secure_seed(&sampler->rng);
   }
+  sampler->is_random = seed == 0;
   sampler->rate = rate;
   sampler->until = draw(sampler);
 }
@@ -178,7 +180,9 @@ static void drop_rests(theap_t* theap) {
 
 void mii_sampling_forget_others(void) {
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
+    sampler_t* const sampler = theap->sampler;
     if (!mii_theap_is_mine(theap)) drop_rests(theap);
+    if (sampler != NULL && sampler->is_random) mii_secure_seed(&sampler->rng);
   }
 }
 

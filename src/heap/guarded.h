@@ -31,7 +31,8 @@ void mii_sampler_cut(theap_t* theap, uint32_t size_class, uint64_t count);
 // Put the rests of all lists back behind them.
 void mii_sampler_join(theap_t* theap);
 
-// In the child of a fork, first of all: what waits in samplers of other threads stays in use.
+// In the child of a fork, first of all: what waits in samplers of other threads stays in use. It goes on with other
+// random numbers.
 void mii_sampling_forget_others(void);
 block_t* mii_sampler_rest(const theap_t* theap, uint32_t size_class);
 

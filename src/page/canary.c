@@ -6,6 +6,7 @@
 // Tests: tests/unit/page/canary_test.c
 #include "page/canary.h"
 #include "base/bits.h"
+#include <string.h>
 
 enum { SLACK_FILLED_MAX = 64 };
 
@@ -18,8 +19,8 @@ static uint64_t mask_of(const void* p, uint64_t key) {
   return key ^ (uint64_t)(uintptr_t)p * SPREAD;
 }
 
-// Of the i-th byte of the slack. Never 0: a string that is one byte too long overwrites it with 0.
-static uint8_t filler_of(uint64_t key, size_t i) { return (uint8_t)(key >> i % 8 * 8 | 1); }
+// Of each 8 bytes of the slack. No byte is 0: a string that is one byte too long overwrites it with 0.
+static uint64_t filler_of(uint64_t key) { return key | UINT64_C(0x0101010101010101); }
 
 static uint64_t* seal_at(const void* p, size_t bytes) {
   return (uint64_t*)((uintptr_t)p + bytes - CANARY_BYTES);
@@ -27,8 +28,12 @@ static uint64_t* seal_at(const void* p, size_t bytes) {
 
 void mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
   const size_t slack = bytes - CANARY_BYTES - size;
-  uint8_t* const filled = (uint8_t*)p + size;
-  for (size_t i = 0; i < mii_min(slack, SLACK_FILLED_MAX); i++) filled[i] = filler_of(key, i);
+  const uint64_t filler = filler_of(key);
+  uint8_t* at = (uint8_t*)p + size;
+  size_t left = mii_min(slack, SLACK_FILLED_MAX);
+  for (; left >= sizeof filler; at += sizeof filler, left -= sizeof filler)
+    memcpy(at, &filler, sizeof filler);
+  if (left > 0) memcpy(at, &filler, left);
   *seal_at(p, bytes) = mask_of(p, key) ^ slack * SPREAD;
 }
 
@@ -40,12 +45,13 @@ size_t mii_canary_size(const void* p, size_t bytes, uint64_t key) {
 size_t mii_canary_check(const void* p, size_t bytes, uint64_t key) {
   const size_t size = mii_canary_size(p, bytes, key);
   if (size == 0) return 0;
-  const uint8_t* const slack = (const uint8_t*)p + size;
-  const size_t filled = mii_min(bytes - CANARY_BYTES - size, SLACK_FILLED_MAX);
-  for (size_t i = 0; i < filled; i++) {
-    if (slack[i] != filler_of(key, i)) return 0;
+  const uint64_t filler = filler_of(key);
+  const uint8_t* at = (const uint8_t*)p + size;
+  size_t left = mii_min(bytes - CANARY_BYTES - size, SLACK_FILLED_MAX);
+  for (; left >= sizeof filler; at += sizeof filler, left -= sizeof filler) {
+    if (memcmp(at, &filler, sizeof filler) != 0) return 0;
   }
-  return size;
+  return left == 0 || memcmp(at, &filler, left) == 0 ? size : 0;
 }
 
 bool mii_bytes_are_zero(const void* p, size_t bytes) {

@@ -201,6 +201,7 @@ static void one_of_many_is_guarded(void** state) {
 static void the_same_seed_makes_the_same_choice(void** state) {
   (void)state;
   bool first[500];
+  const size_t by_chance = 0;
   for (int round = 0; round < 2; round++) {
     mi_theap_guarded_set_sample_rate(NULL, 10, 4711);
     for (size_t i = 0; i < 500; i++) {
@@ -212,7 +213,12 @@ static void the_same_seed_makes_the_same_choice(void** state) {
       mi_free(p);
     }
   }
-  mi_theap_guarded_set_sample_rate(NULL, 0, 0);
+  mi_heap_guarded_set_size_bound(NULL, 50000, 60000);  // the names of version 2
+  mi_heap_guarded_set_sample_rate(NULL, 1, 0);
+  assert_int_equal(count_guarded(100, 480), by_chance);
+  mi_heap_guarded_set_size_bound(NULL, 0, 60000);
+  assert_int_equal(count_guarded(100, 480), 100);
+  mi_heap_guarded_set_sample_rate(NULL, 0, 0);
 }
 
 static int run_all(bool rate_is_1) {

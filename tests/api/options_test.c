@@ -77,7 +77,8 @@ static bool may_be_set(mi_option_t option) {
                                mi_option_use_numa_nodes,
                                mi_option_max_vabits,
                                mi_option_pagemap_commit,
-                               mi_option_allow_thp};
+                               mi_option_allow_thp,
+                               mi_option_guarded_report};
   for (size_t i = 0; i < COUNT_OF(fixed); i++) {
     if (fixed[i] == option) return false;
   }
