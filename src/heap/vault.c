@@ -102,11 +102,11 @@ static vault_t* vault_of(theap_t* theap) {
 }
 
 // The page that p lies in, with its vault locked; NULL if it lies in none. The vault may change, or the page
-// end, until we have the lock.
+// end, until we have the lock. Acquire pairs with the releases of who moves a page: the vault may be a new one.
 static hardened_t* lock_page_of(const void* p, vault_t** its_vault) {
   const size_t slice = mii_slice_of(p);
   for (hardened_t* page; (page = mii_hardened_in(slice)) != NULL;) {
-    vault_t* const vault = atomic_load_explicit(&page->vault, memory_order_relaxed);
+    vault_t* const vault = atomic_load_explicit(&page->vault, memory_order_acquire);
     if (vault == NULL) continue;
     lock_vault(vault);
     *its_vault = vault;
@@ -226,7 +226,7 @@ static bool bring_page(vault_t* vault, vault_t* from, uint32_t size_class) {
   if (good) {
     unlink_page(from, page);
     link_page(vault, page);
-    atomic_store_explicit(&page->vault, vault, memory_order_relaxed);
+    atomic_store_explicit(&page->vault, vault, memory_order_release);
   }
   mii_lock_give(&from->lock);
   return good;

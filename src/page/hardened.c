@@ -89,7 +89,7 @@ static uint8_t* guard_of(const hardened_t* page) {
 
 // The guard comes last, and goes first: the child of a fork takes slices for free that are not marked.
 void mii_hardened_publish(hardened_t* page, vault_t* vault) {
-  atomic_store_explicit(&page->vault, vault, memory_order_relaxed);
+  atomic_store_explicit(&page->vault, vault, memory_order_release);
   atomic_store_explicit(&mii_slice_cold(page->slice)->hardened, page, memory_order_release);
   mii_slice_set_kind(page->slice, SLICE_HARDENED);
   mii_secure_guard(guard_of(page), mii_range.os_page_size);

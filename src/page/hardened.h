@@ -21,7 +21,7 @@
 
 struct hardened_s {
   _Atomic(vault_t*)
-      vault;  // atomic: relaxed; NULL: the record is not in use. Changes with the lock held
+      vault;  // atomic: vault.c; NULL: the record is not in use. Changes with the lock held
   handle_link_t spare_link;  // atomic: handle_stack.h
   slice_t slice;             // lock(vault)
   uint32_t block_bytes;      // const, as all up to `key`

@@ -53,6 +53,7 @@ static int ends_of(int (*run)(void), int end) {
 
 static void every_block_is_guarded(void** state) {
   (void)state;
+  if (HAS_SANITIZER) skip();  // it has a handler of its own
   for (size_t size = 1; size < 200 * KiB; size = size * 3 + 5) {
     access_size = size;
     access_offset = 0;
@@ -128,6 +129,7 @@ static void the_first_block_of_a_thread_is_guarded_too(void** state) {
 
 static void sizes_out_of_bounds_are_not_guarded(void** state) {
   (void)state;
+  if (HAS_SANITIZER) skip();  // it has a handler of its own
   mi_theap_guarded_set_size_bound(NULL, 100, 200);
   for (size_t size = 10; size < 400; size += 10) {
     void* const p = mi_malloc(size);
@@ -143,6 +145,7 @@ static void sizes_out_of_bounds_are_not_guarded(void** state) {
 // What the fault is said to be, and by whom.
 static void a_fault_is_reported_with_both_stacks(void** state) {
   (void)state;
+  if (HAS_SANITIZER) skip();  // it has a handler of its own
   if (getenv("MIMALLOC_GUARDED_REPORT") == NULL) skip();
   int ends[2];
   assert_int_equal(pipe(ends), 0);

@@ -6,13 +6,15 @@
 
 static int level;
 
+enum { SIZE_END = (HAS_SANITIZER ? 300 : 3000) * KiB };
+
 static bool has_canaries(void) { return level >= 4; }
 
 // Blocks ------------------------------------------------------------------------------------------------
 
 static void blocks_of_all_sizes_are_good(void** state) {
   (void)state;
-  for (size_t size = 0; size < 3 * MiB; size += 1 + size / 9) {
+  for (size_t size = 0; size < SIZE_END; size += 1 + size / 9) {
     uint8_t* const p = (uint8_t*)mi_malloc(size);
     assert_non_null(p);
     assert_true(is_block_aligned(p, size));
@@ -30,7 +32,7 @@ static void blocks_of_all_sizes_are_good(void** state) {
 
 static void calloc_is_zero_and_alignment_is_kept(void** state) {
   (void)state;
-  for (size_t size = 1; size < 3 * MiB; size += 1 + size / 5) {
+  for (size_t size = 1; size < SIZE_END; size += 1 + size / 5) {
     make_dirty(size);
     uint8_t* const p = (uint8_t*)mi_calloc(1, size);
     assert_true(is_zero(p, size));
@@ -175,7 +177,7 @@ static void the_report_is_one_line_of_fixed_text(void** state) {
 
 // Threads, heaps, fork -------------------------------------------------------------------------------------
 
-enum { THREADS = 4, SHARED = 64, STEPS = 20000 };
+enum { THREADS = 4, SHARED = 64, STEPS = HAS_SANITIZER ? 2000 : 20000 };
 static _Atomic(void*) shared[SHARED];
 
 static void* exchange_blocks(void* arg) {
