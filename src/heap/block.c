@@ -504,8 +504,8 @@ bool mii_block_resize(void* p, size_t size) {
   switch (mii_slice_kind(mii_slice_of(p))) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);
-    case SLICE_PAGE:
     case SLICE_GUARDED: return size == bytes;  // the guard is behind the size that was asked for
+    case SLICE_PAGE:
     case SLICE_FOLLOW:
     case SLICE_HARDENED:
     case SLICE_FREE: break;
