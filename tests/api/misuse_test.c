@@ -10,7 +10,7 @@
 //   THEIRS          freed by the next          moved to us           what the next allocator says
 //   STRANGE         the next allocator's affair: it may stop the program. In a library that does not
 //                   replace malloc there is no next one: as NO_BLOCK
-//   IN_FIRST_PIECE  counts as the block, which may have an odd offset
+//   IN_FIRST_PIECE  counts as the block, which may have an odd offset; noticed by a hardened process
 //   IN_PAGE         as NO_BLOCK where pointers are checked (debug, secure); unnoticed in the release build
 //   FREE_IN_PAGE    unnoticed: only that the call itself comes back is tested
 //
@@ -293,6 +293,8 @@ static const pointer_t pointers[] = {
 
 static kind_t kind_of(const pointer_t* pointer) {
   switch (pointer->kind) {
+    case IN_FIRST_PIECE:
+      return MI_TEST_SECURE ? FREE_IN_PAGE : IN_FIRST_PIECE;  // the seal is noticed
     case IN_PAGE: return CHECKS_POINTERS ? NO_BLOCK : FREE_IN_PAGE;
     case THEIRS:
       // A hardened process takes no blocks of others.
