@@ -27,6 +27,10 @@ name=$1 report=$2 library=${3-}
 preload=()
 [ -z "$library" ] || preload=(-p "$library")
 
+# as_user, until_ready, free_port; what it has beside them stands again below.
+# shellcheck source=../tests/programs/server.sh
+. "$tests/server.sh"
+
 # measured COMMAND...: what is raced.
 measure=("$root/out/bench/measure" "${preload[@]}" -t 110 "$report")
 measured() { "${measure[@]}" "$@"; }
@@ -34,23 +38,12 @@ measured() { "${measure[@]}" "$@"; }
 # serve COMMAND...: the same for a server, in the background; it must stay in the foreground of that.
 serve() {
   "${measure[@]}" "$@" >>log 2>&1 &
-  stem=$!
-  trap 'kill "$(server)" || true' EXIT
+  server=$!
+  trap 'kill "$(measured_process)" || true' EXIT
 }
 
-# The process of the server.
-server() { tr -d ' ' 2>/dev/null <"/proc/$stem/task/$stem/children"; }
-
-# until_ready COMMAND...: it succeeds when the server is there.
-until_ready() {
-  for _ in $(seq 400); do
-    if "$@" >/dev/null 2>&1; then return; fi
-    kill -0 "$stem" 2>/dev/null || break
-    sleep 0.025
-  done
-  echo "the server did not start:" && tail -n 5 log
-  return 1
-} >&2
+# The server itself: $server is the program that measures it.
+measured_process() { tr -d ' ' 2>/dev/null <"/proc/$server/task/$server/children"; }
 
 # timed COMMAND...: the load. What it takes is the time of the row; the rest is the server's.
 timed() {
@@ -65,18 +58,10 @@ took() { echo "seconds $1" >>"$report"; }
 # stop_server SIGNAL: after the quiet, if this is a watched run.
 stop_server() {
   sleep "${BENCH_QUIET:-0}"
-  kill -"$1" "$(server)"
-  wait "$stem" || [ "${2-}" = any_status ]
+  kill -"$1" "$(measured_process)"
+  wait "$server" || [ "${2-}" = any_status ]
   trap - EXIT
 }
-
-# as_user COMMAND...: for servers that do not want to be root.
-# shellcheck disable=SC2034  # for programs
-as_user=()
-if [ "$(id -u)" -eq 0 ]; then
-  # shellcheck disable=SC2034
-  as_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
-fi
 
 load "$name"
 work=$(mktemp -d "${TMPDIR:-/tmp}/race-program.XXXXXX")

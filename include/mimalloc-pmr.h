@@ -41,7 +41,6 @@ private:
   }
 };
 
-#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
 // In a heap, which stays the caller's.
 class mi_heap_pmr_resource : public std::pmr::memory_resource {
 public:
@@ -65,7 +64,6 @@ private:
 #endif
   }
 };
-#endif
 
 #endif
 #endif  // C++17

@@ -157,15 +157,26 @@ extern "C" {
 // not what this library has.
 mi_decl_export bool mi_stats_get(mi_stats_t* stats) mi_attr_noexcept;
 
-// The same of one heap (NULL: the main one), as far as it is about its pages and blocks; blocks above 32
-// KiB, threads and memory are the main heap's. Here peak and total are what is there now.
+// The same of one heap (NULL: the main one), as far as it is about its pages and blocks; threads and memory are
+// the main heap's. Here peak and total are what is there now.
 mi_decl_export bool mi_heap_stats_get(mi_heap_t* heap, mi_stats_t* stats) mi_attr_noexcept;
+
+// The same of all heaps of a sub-process; and without them, which leaves what belongs to no heap: for the main
+// sub-process threads and memory, for the others nothing. False also if the id is NULL.
+mi_decl_export bool mi_subproc_stats_get(mi_subproc_id_t subproc_id, mi_stats_t* stats) mi_attr_noexcept;
+mi_decl_export bool mi_subproc_stats_get_exclusive(mi_subproc_id_t subproc_id, mi_stats_t* stats)
+    mi_attr_noexcept;
 
 // The statistics as JSON text. `buf` gets it, cut off to `buf_size` bytes with the NUL, and is the
 // result; NULL if `buf_size` is 0. If `buf` is NULL the result is a new block, to be freed with
 // `mi_free`, and NULL when out of memory. About 14 KiB.
 mi_decl_nodiscard mi_decl_export char* mi_stats_get_json(size_t buf_size, char* buf) mi_attr_noexcept;
 mi_decl_nodiscard mi_decl_export char* mi_heap_stats_get_json(mi_heap_t* heap, size_t buf_size, char* buf)
+    mi_attr_noexcept;
+
+// The same of a sub-process; NULL also for a NULL id.
+mi_decl_nodiscard mi_decl_export char* mi_subproc_stats_get_json(
+        mi_subproc_id_t subproc_id, size_t buf_size, char* buf)
     mi_attr_noexcept;
 
 // The same of `stats`, and of the process as it is now; NULL if that is NULL or its size or version is

@@ -548,6 +548,7 @@ mi_decl_export void mi_stats_print(void* out) mi_attr_noexcept;
 
 // Deprecated. Print the statistics of the calling thread: of the pages that it owns.
 mi_decl_export void mi_thread_stats_print_out(mi_output_fun* out, void* arg) mi_attr_noexcept;
+mi_decl_export void mi_thread_stats_print(mi_output_fun* out)                mi_attr_noexcept;
 
 // Deprecated. The peaks begin again with the next snapshot. What was counted since the start stays.
 mi_decl_export void mi_stats_reset(void) mi_attr_noexcept;
@@ -659,10 +660,10 @@ typedef enum mi_option_e {
   mi_option_purge_decommits = 5,
   // Use large OS pages of 2 or 4 MiB: 0 (default) or 1. [none]
   mi_option_allow_large_os_pages = 6,
-  // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node. [none] [start]
+  // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node (-1: any). [start]
   mi_option_reserve_huge_os_pages = 7,
   mi_option_reserve_huge_os_pages_at = 8,
-  // Reserve that much memory at the start; a size. [none] [start]
+  // Set that much memory apart at the start; a size. [start]
   mi_option_reserve_os_memory = 9,
   mi_option_deprecated_segment_cache = 10,         // [none]
   mi_option_deprecated_page_reset = 11,            // [none]
@@ -730,12 +731,12 @@ typedef enum mi_option_e {
   mi_option_secure = 47,
   // What that notices stops the program: 1 (default), or 0: it is reported, and the program goes on. It
   // also goes on if it has an error function of its own (`mi_register_error`).
-  mi_option_secure_stop = 48,
+  mi_option_secure_stop = mi_option_secure + 1,
   // Note who allocates and frees guarded blocks, and say so when one is touched where it must not be: 0 (default) or
   // 1. It takes a handler of SIGSEGV, which calls the one that was there before. [start]
-  mi_option_guarded_report = 49,
+  mi_option_guarded_report = mi_option_secure + 2,
   // All options are below.
-  _mi_option_last = 50,
+  _mi_option_last = mi_option_secure + 3,
 
   // Old names.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,
@@ -795,7 +796,9 @@ mi_decl_export void mi_heap_delete(mi_heap_t* heap) mi_attr_noexcept;
 // End the heap with all its blocks at once. NULL does nothing; the main heap is refused with a warning.
 mi_decl_export void mi_heap_destroy(mi_heap_t* heap) mi_attr_noexcept;
 
-// A hint: memory for the heap should come from this NUMA node, modulo their number. Negative: from any.
+// New memory for the heap comes from an arena on this NUMA node (`mi_reserve_huge_os_pages_at`, not exclusive), as long
+// as that has room: pages, and blocks that take whole 64 KiB. If there is no such arena now, or the node is negative,
+// from anywhere; what it has stays. The OS places other memory where a thread first touches it.
 mi_decl_export void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) mi_attr_noexcept;
 
 // Give back what is free in the running thread's part of the heap; `force`: also of threads that ended.
@@ -804,8 +807,8 @@ mi_decl_export void mi_heap_collect(mi_heap_t* heap, bool force) mi_attr_noexcep
 // The main heap of the thread's sub-process.
 mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_main(void) mi_attr_noexcept;
 
-// The heap of the block that `p` points into; NULL if it is not ours. Of a block of more than 64 KiB, only
-// pointers into its first 64 KiB are known.
+// The heap of the block that `p` points into, wherever that is; NULL if it is not ours. Constant time, but for pointers
+// far into a block of more than 64 KiB: a step per 64 KiB before them.
 mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_of(const void* p) mi_attr_noexcept;
 
 // Is that heap this one? Is there any?
@@ -914,6 +917,11 @@ mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc_aligned(
 mi_decl_nodiscard mi_decl_export void* mi_theap_realloc(mi_theap_t* theap, void* p, size_t newsize)
     mi_attr_noexcept mi_attr_alloc_size(3);
 
+// As `mi_heap_visit_blocks`, for the pages of this theap only. Blocks above 32 KiB belong to no theap.
+mi_decl_export bool mi_theap_visit_blocks(
+        const mi_theap_t* theap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
 // As in version 2: the thread's default heap, its first one, and whether a block is in a heap.
 mi_decl_export mi_heap_t* mi_heap_set_default(mi_heap_t* heap)                mi_attr_noexcept;
 mi_decl_export mi_heap_t* mi_heap_get_default(void)                           mi_attr_noexcept;
@@ -946,6 +954,28 @@ mi_decl_export int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa
 
 // As in version 1: a time in seconds; `*pages_reserved`, unless that is NULL, is how many there were.
 mi_decl_export int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserved) mi_attr_noexcept;
+
+// Opens the program's memory from `start` on (`commit`), and then says in `*is_zero` whether it is all zero; or takes it
+// back. Returns whether it did. It may use other memory of ours.
+typedef bool (mi_cdecl mi_commit_fun_t)(bool commit, void* start, size_t size, bool* is_zero, void* user_arg);
+
+// Make an arena of memory of the program: the whole 64 KiB in it, which stay the program's and have to stay until
+// the arena is released. False with a warning if it is smaller than an arena, or a part is ours already. Exclusive or
+// not, heaps that are bound to it have all their memory there; if it is not exclusive, others use it, too, as soon as
+// the system has no more. Its blocks are slower than others: a lock each.
+// If it is not `is_committed`, parts are opened before they are used, by `commit_fun`, or if that is NULL by the OS; then
+// they are zero if `is_zero`. What is free is given back to `commit_fun` by `mi_collect(true)`, unless `is_pinned`.
+mi_decl_export bool mi_manage_os_memory(
+        void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node)
+    mi_attr_noexcept;
+mi_decl_export bool mi_manage_os_memory_ex(
+        void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node, bool exclusive,
+        mi_arena_id_t* arena_id)
+    mi_attr_noexcept;
+mi_decl_export bool mi_manage_memory(
+        void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero, int numa_node, bool exclusive,
+        mi_commit_fun_t* commit_fun, void* commit_fun_arg, mi_arena_id_t* arena_id)
+    mi_attr_noexcept;
 
 // Give an arena back. 0, or EBUSY if a heap is bound to it or a block lives in it. Our own addition.
 mi_decl_export int mi_arena_release(mi_arena_id_t arena_id) mi_attr_noexcept;
@@ -994,6 +1024,18 @@ mi_decl_export void mi_subproc_delete(mi_subproc_id_t subproc)  mi_attr_noexcept
 // The running thread is in it from now on, until it ends. Refused with a warning if it was added elsewhere.
 mi_decl_export void mi_subproc_add_current_thread(mi_subproc_id_t subproc) mi_attr_noexcept;
 
+// Print the statistics of a sub-process; the second prints those of each of its heaps before. NULL: nothing.
+mi_decl_export void mi_subproc_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, void* arg)
+    mi_attr_noexcept;
+mi_decl_export void mi_subproc_heap_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, void* arg)
+    mi_attr_noexcept;
+
+// As in version 2: `mi_heap_visit_abandoned_blocks` of each heap of the sub-process. The tag is ignored. False for
+// NULL, too.
+mi_decl_export bool mi_abandoned_visit_blocks(
+        mi_subproc_id_t subproc_id, int heap_tag, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
+    mi_attr_noexcept;
+
 // Call `visitor` for each heap, while nobody makes or ends one. False if it returned false, which is the last call.
 mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visit_fun* visitor, void* arg)
     mi_attr_noexcept;
@@ -1016,8 +1058,6 @@ mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visi
 #define mi_reallocn_tp(tp, p, n) ((tp*)mi_reallocn(p, n, sizeof(tp)))
 #define mi_recalloc_tp(tp, p, n) ((tp*)mi_recalloc(p, n, sizeof(tp)))
 
-#define MI_HAS_HEAP_STL_ALLOCATOR 1  // heaps are declared, so what builds on them is, too
-
 // The same in a heap.
 #define mi_heap_malloc_tp(tp, hp)         ((tp*)mi_heap_malloc(hp, sizeof(tp)))
 #define mi_heap_zalloc_tp(tp, hp)         ((tp*)mi_heap_zalloc(hp, sizeof(tp)))
@@ -1030,6 +1070,8 @@ mi_decl_export bool mi_subproc_visit_heaps(mi_subproc_id_t subproc, mi_heap_visi
 // C++ (11 and up): `std::vector<int, mi_stl_allocator<int>>`, and the same in a heap. For
 // std::pmr see mimalloc-pmr.h.
 // ---------------------------------------------------------------------------------------------
+
+#define MI_HAS_HEAP_STL_ALLOCATOR 1  // for programs that ask: other versions had none
 
 #if defined(__cplusplus) && ((__cplusplus >= 201103L) || (defined(_MSC_VER) && _MSC_VER >= 1900))
 
@@ -1098,8 +1140,6 @@ template <class T, class U>
 bool operator!=(const mi_stl_allocator<T>&, const mi_stl_allocator<U>&) noexcept {
   return false;
 }
-
-#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
 
 // Where there is no memory and no heap: std::bad_alloc, or the end of a program without exceptions.
 [[noreturn]] inline void _mi_throw_bad_alloc() {
@@ -1211,8 +1251,6 @@ bool operator!=(const mi_heap_destroy_stl_allocator<T>& a,
                 const mi_heap_destroy_stl_allocator<U>& b) noexcept {
   return !a.is_equal(b);
 }
-
-#endif  // MI_HAS_HEAP_STL_ALLOCATOR
 
 #endif  // C++11
 

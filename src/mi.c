@@ -24,6 +24,7 @@
 #include "space/arena.c"
 #include "space/hint.c"
 #include "space/huge.c"
+#include "space/lent.c"
 #include "space/purge.c"
 #include "space/range.c"
 #include "space/run.c"

@@ -1,9 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2154  # variables of program.sh
 # nginx: two workers under wrk: small replies, files with gzip, a proxy to itself. The time is that of 100 000 requests.
 needs="nginx wrk perl"
-free_port() {
-  perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
-}
 configure() {
   mkdir -p www tmp
   seq 1 2000 >www/numbers.txt

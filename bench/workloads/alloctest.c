@@ -12,11 +12,9 @@
 enum { SIZE_LOG_MIN = 4, SIZE_LOG_SPAN = 7, HOT_PERCENT = 80, HOT_SLOTS_PERCENT = 20 };
 
 typedef struct worker {
-  pthread_t thread;
-  size_t index;
+  hand_t hand;
   size_t operations;
   size_t slot_count;
-  uint64_t checksum;
 } worker_t;
 
 // 16 .. 2047 bytes: first the power of two, then the place between it and the next.
@@ -49,7 +47,7 @@ static void* work(void* argument_of_thread) {
   worker_t* const own = argument_of_thread;
   block_t** const slots = must_malloc(own->slot_count * sizeof(block_t*));
   memset(slots, 0, own->slot_count * sizeof(block_t*));
-  rng_t rng = rng_seeded(own->index);
+  rng_t rng = rng_seeded(own->hand.index);
   uint64_t checksum = 0;
   for (size_t i = 0; i < own->operations; i++) {
     block_t** const slot = &slots[slot_draw(&rng, own->slot_count)];
@@ -64,7 +62,7 @@ static void* work(void* argument_of_thread) {
     if (slots[i] != NULL) checksum += used_up(slots[i]);
   }
   free(slots);
-  own->checksum = checksum;
+  own->hand.checksum = checksum;
   return NULL;
 }
 
@@ -75,15 +73,10 @@ int main(int argc, char** argv) {
 
   worker_t* const workers = must_malloc(threads * sizeof(worker_t));
   for (size_t i = 0; i < threads; i++) {
-    workers[i] = (worker_t){.index = i, .operations = part_of(operations, threads, i)};
+    workers[i] = (worker_t){.operations = part_of(operations, threads, i)};
     workers[i].slot_count = part_of(slots, threads, i) + 1;
-    workers[i].thread = start_thread(work, &workers[i]);
   }
-  uint64_t checksum = 0;
-  for (size_t i = 0; i < threads; i++) {
-    pthread_join(workers[i].thread, NULL);
-    checksum += workers[i].checksum;
-  }
+  const uint64_t checksum = crew_work(workers, sizeof *workers, threads, work);
   free(workers);
   printf("alloctest %zu threads, %zu in %zu: %016llx\n", threads, operations, slots,
          (unsigned long long)checksum);

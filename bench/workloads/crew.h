@@ -42,6 +42,30 @@ static inline pthread_t start_thread(void* (*run)(void*), void* argument_of_thre
   return thread;
 }
 
+// What every worker has; its first member.
+typedef struct hand {
+  pthread_t thread;
+  size_t index;
+  uint64_t checksum;  // what it returns
+} hand_t;
+
+// Let each of the workers, of `size` bytes each, do its work; the sum of what they return.
+static inline uint64_t crew_work(void* workers, size_t size, size_t count, void* (*work)(void*)) {
+  unsigned char* const first = workers;
+  for (size_t i = 0; i < count; i++) {
+    hand_t* const hand = (hand_t*)(first + i * size);
+    hand->index = i;
+    hand->thread = start_thread(work, hand);
+  }
+  uint64_t checksum = 0;
+  for (size_t i = 0; i < count; i++) {
+    const hand_t* const hand = (const hand_t*)(first + i * size);
+    pthread_join(hand->thread, NULL);
+    checksum += hand->checksum;
+  }
+  return checksum;
+}
+
 // How blocks come and go: by malloc and free, or with SIZED as C++ does it, where `delete` says the size.
 #if defined(SIZED) && SIZE_MAX == UINT32_MAX
 void* operator_new(size_t size) __asm__("_Znwj");

@@ -39,10 +39,8 @@ static int simple(size_t pairs) {
 }
 
 typedef struct worker {
-  pthread_t thread;
-  size_t index;
+  hand_t hand;
   size_t pairs;
-  uint64_t checksum;
 } worker_t;
 
 // The square of an even draw: half of the blocks are below a quarter of the span.
@@ -53,7 +51,7 @@ static size_t size_draw(rng_t* rng) {
 
 static void* work(void* argument_of_thread) {
   worker_t* const own = argument_of_thread;
-  rng_t rng = rng_seeded(own->index);
+  rng_t rng = rng_seeded(own->hand.index);
   block_t* blocks[WORKING_SET] = {NULL};
   uint64_t checksum = 0;
   for (size_t i = 0; i < own->pairs; i++) {
@@ -62,21 +60,14 @@ static void* work(void* argument_of_thread) {
     *victim = block_make(&rng, size_draw(&rng));
   }
   for (size_t i = 0; i < WORKING_SET; i++) checksum += block_end(blocks[i]);
-  own->checksum = checksum;
+  own->hand.checksum = checksum;
   return NULL;
 }
 
 static int thread(size_t threads, size_t pairs) {
   worker_t* const workers = must_malloc(threads * sizeof(worker_t));
-  for (size_t i = 0; i < threads; i++) {
-    workers[i] = (worker_t){.index = i, .pairs = part_of(pairs, threads, i)};
-    workers[i].thread = start_thread(work, &workers[i]);
-  }
-  uint64_t checksum = 0;
-  for (size_t i = 0; i < threads; i++) {
-    pthread_join(workers[i].thread, NULL);
-    checksum += workers[i].checksum;
-  }
+  for (size_t i = 0; i < threads; i++) workers[i] = (worker_t){.pairs = part_of(pairs, threads, i)};
+  const uint64_t checksum = crew_work(workers, sizeof *workers, threads, work);
   free(workers);
   printf("glibc thread %zu threads, %zu: %016llx\n", threads, pairs, (unsigned long long)checksum);
   return rest();

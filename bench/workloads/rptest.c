@@ -11,8 +11,7 @@
 enum { SIZE_MIN = sizeof(block_t), SIZE_SPAN = 7985, LOOP = 1000, FOREIGN_ONE_IN = 5 };
 
 typedef struct worker {
-  pthread_t thread;
-  size_t index;
+  hand_t hand;
   size_t operations;
   size_t block_count;
   place_t place;
@@ -46,7 +45,7 @@ static block_t* loop(block_t** blocks, size_t block_count, size_t operations, rn
 
 static void* work(void* argument_of_thread) {
   worker_t* const own = argument_of_thread;
-  rng_t rng = rng_seeded(own->index);
+  rng_t rng = rng_seeded(own->hand.index);
   place_t place = own->place;
   block_t** const blocks = must_malloc(own->block_count * sizeof(block_t*));
   for (size_t i = 0; i < own->block_count; i++) blocks[i] = NULL;
@@ -60,7 +59,7 @@ static void* work(void* argument_of_thread) {
   place_leave(&place);
   for (size_t i = 0; i < own->block_count; i++) place.checksum += block_end(blocks[i]);
   free(blocks);
-  own->place = place;
+  own->hand.checksum = place.checksum;
   return NULL;
 }
 
@@ -72,16 +71,11 @@ int main(int argc, char** argv) {
   worker_t* const workers = must_malloc(threads * sizeof(worker_t));
   box_t* const boxes = ring_make(threads);
   for (size_t i = 0; i < threads; i++) {
-    workers[i] = (worker_t){.index = i, .operations = part_of(operations, threads, i)};
+    workers[i] = (worker_t){.operations = part_of(operations, threads, i)};
     workers[i].place = place_make(boxes, threads, i, list_free);
     workers[i].block_count = part_of(blocks, threads, i) + 1;
-    workers[i].thread = start_thread(work, &workers[i]);
   }
-  uint64_t checksum = 0;
-  for (size_t i = 0; i < threads; i++) {
-    pthread_join(workers[i].thread, NULL);
-    checksum += workers[i].place.checksum;
-  }
+  const uint64_t checksum = crew_work(workers, sizeof *workers, threads, work);
   free(boxes);
   free(workers);
   printf("rptest %zu threads, %zu in %zu: %016llx\n", threads, operations, blocks,

@@ -9,10 +9,8 @@
 enum { BATCH = 4000, RUN = 20, SIZE_MIN = sizeof(block_t), SIZE_SPAN = 985 };
 
 typedef struct worker {
-  pthread_t thread;
-  size_t index;
+  hand_t hand;
   size_t batches;
-  uint64_t checksum;
 } worker_t;
 
 // The smallest of three draws.
@@ -49,7 +47,7 @@ static uint64_t end_odd(block_t** batch) {
 
 static void* work(void* argument_of_thread) {
   worker_t* const own = argument_of_thread;
-  rng_t rng = rng_seeded(own->index);
+  rng_t rng = rng_seeded(own->hand.index);
   block_t** const batches = must_malloc(2 * BATCH * sizeof(block_t*));
   uint64_t checksum = 0;
   for (size_t i = 0; i < own->batches; i++) {
@@ -60,7 +58,7 @@ static void* work(void* argument_of_thread) {
   }
   for (size_t i = 0; i < 2 && i < own->batches; i++) checksum += end_odd(batches + i * BATCH);
   free(batches);
-  own->checksum = checksum;
+  own->hand.checksum = checksum;
   return NULL;
 }
 
@@ -70,15 +68,9 @@ int main(int argc, char** argv) {
   const size_t batches = operations / BATCH + 1;
 
   worker_t* const workers = must_malloc(threads * sizeof(worker_t));
-  for (size_t i = 0; i < threads; i++) {
-    workers[i] = (worker_t){.index = i, .batches = part_of(batches, threads, i)};
-    workers[i].thread = start_thread(work, &workers[i]);
-  }
-  uint64_t checksum = 0;
-  for (size_t i = 0; i < threads; i++) {
-    pthread_join(workers[i].thread, NULL);
-    checksum += workers[i].checksum;
-  }
+  for (size_t i = 0; i < threads; i++)
+    workers[i] = (worker_t){.batches = part_of(batches, threads, i)};
+  const uint64_t checksum = crew_work(workers, sizeof *workers, threads, work);
   free(workers);
   printf("sh6 %zu threads, %zu batches of %d: %016llx\n", threads, batches, BATCH,
          (unsigned long long)checksum);

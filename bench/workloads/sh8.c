@@ -14,8 +14,7 @@ typedef struct batch {
 } batch_t;
 
 typedef struct worker {
-  pthread_t thread;
-  size_t index;
+  hand_t hand;
   size_t batches;
   place_t place;
 } worker_t;
@@ -48,11 +47,11 @@ static uint64_t batch_end(void* thing) {
 
 static void* work(void* argument_of_thread) {
   worker_t* const own = argument_of_thread;
-  rng_t rng = rng_seeded(own->index);
+  rng_t rng = rng_seeded(own->hand.index);
   place_t place = own->place;
   for (size_t i = 0; i < own->batches; i++) place_give(&place, batch_make(&rng));
   place_leave(&place);
-  own->place = place;
+  own->hand.checksum = place.checksum;
   return NULL;
 }
 
@@ -64,15 +63,10 @@ int main(int argc, char** argv) {
   worker_t* const workers = must_malloc(threads * sizeof(worker_t));
   box_t* const boxes = ring_make(threads);
   for (size_t i = 0; i < threads; i++) {
-    workers[i] = (worker_t){.index = i, .batches = part_of(batches, threads, i)};
+    workers[i] = (worker_t){.batches = part_of(batches, threads, i)};
     workers[i].place = place_make(boxes, threads, i, batch_end);
-    workers[i].thread = start_thread(work, &workers[i]);
   }
-  uint64_t checksum = 0;
-  for (size_t i = 0; i < threads; i++) {
-    pthread_join(workers[i].thread, NULL);
-    checksum += workers[i].place.checksum;
-  }
+  const uint64_t checksum = crew_work(workers, sizeof *workers, threads, work);
   free(boxes);
   free(workers);
   printf("sh8 %zu threads, %zu batches of %d: %016llx\n", threads, batches, BATCH,

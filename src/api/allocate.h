@@ -12,6 +12,9 @@
 // Everything that the fast path below does not do. With `clear` the whole block is zero.
 void* mii_allocate(size_t size, bool clear) MI_NOINLINE;
 
+// The first door: the list of the class is empty.
+void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) MI_NOINLINE;
+
 // A valid request, and no report: errno is not set.
 void* mii_try_allocate(block_request_t want, bool clear);
 
@@ -22,8 +25,9 @@ void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool cl
 MI_INLINE void* mii_malloc(size_t size) {
   if (MI_LIKELY(size <= FAST_SIZE_MAX) && !MI_CFG_TRACK) {
     theap_t* const theap = mii_theap_mine;
-    void* const p = mii_list_pop(&theap->list[mii_size_class_fast(size)]);
-    if (MI_LIKELY(p != NULL)) return p;
+    const uint32_t size_class = mii_size_class_fast(size);
+    void* const p = mii_list_pop(&theap->list[size_class]);
+    return MI_LIKELY(p != NULL) ? p : mii_allocate_refill(size, theap, size_class);
   }
   return mii_allocate(size, false);
 }

@@ -9,7 +9,9 @@
 #include "runtime/report.h"
 #include "space/arena.h"
 #include "space/huge.h"
+#include "space/lent.h"
 #include <errno.h>
+#include <limits.h>
 
 enum { ARENA_BYTES_MIN = 32 * 1024 * 1024 };
 
@@ -39,6 +41,43 @@ int mi_reserve_os_memory(size_t size, bool commit, bool allow_large) {
   return mi_reserve_os_memory_ex(size, commit, allow_large, false, NULL);
 }
 
+// Memory of the program ------------------------------------------------------------------------------
+
+MI_COLD bool mi_manage_memory(void* start, size_t size, bool is_committed, bool is_pinned,
+                              bool is_zero, int numa_node, bool exclusive,
+                              mi_commit_fun_t* commit_fun, void* commit_fun_arg,
+                              mi_arena_id_t* arena_id) {
+  const lent_request_t want = {.start = start,
+                               .size = size,
+                               .is_committed = is_committed,
+                               .is_pinned = is_pinned,
+                               .is_zero = is_zero,
+                               .is_exclusive = exclusive,
+                               .numa_node = numa_node < 0 ? -1 : numa_node,
+                               .commit = commit_fun,
+                               .commit_arg = commit_fun_arg};
+  const bool fits = size >= ARENA_BYTES_MIN && (uintptr_t)start <= UINTPTR_MAX - size;
+  arena_t* const arena = start != NULL && fits && mii_start() ? mii_lent_new(want) : NULL;
+  if (arena_id != NULL) *arena_id = arena;
+  if (arena != NULL) return true;
+  mii_warn(
+      "the memory at %p cannot be managed: %zu bytes (at least %zu are needed, which are not ours yet)\n",
+      start, size, (size_t)ARENA_BYTES_MIN);
+  return false;
+}
+
+bool mi_manage_os_memory_ex(void* start, size_t size, bool is_committed, bool is_pinned,
+                            bool is_zero, int numa_node, bool exclusive, mi_arena_id_t* arena_id) {
+  return mi_manage_memory(start, size, is_committed, is_pinned, is_zero, numa_node, exclusive, NULL,
+                          NULL, arena_id);
+}
+
+bool mi_manage_os_memory(void* start, size_t size, bool is_committed, bool is_pinned, bool is_zero,
+                         int numa_node) {
+  return mi_manage_os_memory_ex(start, size, is_committed, is_pinned, is_zero, numa_node, false,
+                                NULL);
+}
+
 // Huge OS pages --------------------------------------------------------------------------------------
 
 static uint64_t deadline_after(size_t timeout_msecs) {
@@ -63,8 +102,8 @@ static uint32_t page_count(size_t pages) {
   return pages > UINT16_MAX ? UINT16_MAX : (uint32_t)pages;
 }
 
-int mi_reserve_huge_os_pages_at_ex(size_t pages, int numa_node, size_t timeout_msecs,
-                                   bool exclusive, mi_arena_id_t* arena_id) {
+MI_COLD int mi_reserve_huge_os_pages_at_ex(size_t pages, int numa_node, size_t timeout_msecs,
+                                           bool exclusive, mi_arena_id_t* arena_id) {
   if (arena_id != NULL) *arena_id = NULL;
   if (pages == 0) return 0;
   const arena_request_t want = {.is_exclusive = exclusive,
@@ -84,7 +123,8 @@ int mi_reserve_huge_os_pages_at(size_t pages, int numa_node, size_t timeout_msec
 }
 
 // One after the other, until the time is over. 0 if there was any.
-int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes, size_t timeout_msecs) {
+MI_COLD int mi_reserve_huge_os_pages_interleave(size_t pages, size_t numa_nodes,
+                                                size_t timeout_msecs) {
   const size_t nodes = numa_nodes > 0 ? numa_nodes : 1;
   const uint64_t deadline = deadline_after(timeout_msecs);
   int code = 0;
@@ -108,6 +148,22 @@ int mi_reserve_huge_os_pages(size_t pages, double max_secs, size_t* pages_reserv
   const arena_t* const arena = id;
   if (pages_reserved != NULL) *pages_reserved = arena != NULL ? arena->huge_bytes >> 30 : 0;
   return code;
+}
+
+// At the start ---------------------------------------------------------------------------------------
+
+enum { MSECS_PER_HUGE_PAGE = 500 };
+
+static void reserve_huge_at_start(long pages) {
+  const int node = (int)mi_option_get_clamp(mi_option_reserve_huge_os_pages_at, -1, INT_MAX);
+  mi_reserve_huge_os_pages_at((size_t)pages, node, (size_t)pages * MSECS_PER_HUGE_PAGE);
+}
+
+MI_COLD void mii_arenas_start(void) {
+  const long pages = mi_option_get_clamp(mi_option_reserve_huge_os_pages, 0, UINT16_MAX);
+  const size_t bytes = mi_option_get_size(mi_option_reserve_os_memory);
+  if (pages > 0) reserve_huge_at_start(pages);
+  if (bytes > 0) mi_reserve_os_memory(bytes, true, true);
 }
 
 // Arenas and heaps -----------------------------------------------------------------------------------
@@ -188,13 +244,13 @@ static void print_segments(uint32_t segments) {
 }
 
 static void print_arena(const arena_t* arena) {
-  mii_print(NULL, NULL, "arena %p: %zu MiB at %p%s, %zu MiB in huge OS pages, %u heaps\n",
+  mii_print(NULL, NULL, "arena %p: %zu MiB at %p%s%s, %zu MiB in huge OS pages, %u heaps\n",
             (const void*)arena, mii_arena_bytes(arena) >> 20, (void*)mii_arena_start(arena),
-            arena->is_exclusive ? ", exclusive" : "", arena->huge_bytes >> 20,
-            atomic_load_explicit(&arena->users, memory_order_relaxed));
+            arena->is_exclusive ? ", exclusive" : "", arena->lent != NULL ? ", the program's" : "",
+            arena->huge_bytes >> 20, atomic_load_explicit(&arena->users, memory_order_relaxed));
 }
 
-void mi_arenas_print(void) {
+MI_COLD void mi_arenas_print(void) {
   const uint32_t segments = mii_segment_count();
   mii_print(
       NULL, NULL,

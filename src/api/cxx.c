@@ -30,10 +30,18 @@ extern void _ZNSt9bad_allocD1Ev(void* exception) __attribute__((weak));
 extern void* __cxa_allocate_exception(size_t size) __attribute__((weak));
 extern void __cxa_throw(void* exception, void* type, void (*destroy)(void*)) __attribute__((weak));
 
+// The loader allocates to find it, and there may be no memory for that either.
+static platform_function_t* find_in_runtime(const char* name) {
+  const bool hushed = mii_error_hush();
+  platform_function_t* const function = mii_platform_cxx_function(name);
+  if (hushed) mii_error_unhush();
+  return function;
+}
+
 static new_handler_t* new_handler(void) {
   typedef new_handler_t* get_new_handler_t(void);
   get_new_handler_t* get = _ZSt15get_new_handlerv;
-  if (get == NULL) get = (get_new_handler_t*)mii_platform_cxx_function("_ZSt15get_new_handlerv");
+  if (get == NULL) get = (get_new_handler_t*)find_in_runtime("_ZSt15get_new_handlerv");
   return get != NULL ? get() : NULL;
 }
 
@@ -56,7 +64,7 @@ static void throw_by_hand(void) {
 static void* throw_bad_alloc(size_t size) {
   platform_function_t* throw = _ZSt17__throw_bad_allocv;
   if (throw == NULL) throw_by_hand();
-  if (throw == NULL) throw = mii_platform_cxx_function("_ZSt17__throw_bad_allocv");
+  if (throw == NULL) throw = find_in_runtime("_ZSt17__throw_bad_allocv");
   if (throw != NULL) throw();
   mii_print(NULL, NULL,
             "mimalloc: error: out of memory in operator new, and no C++ runtime to throw an "

@@ -54,12 +54,7 @@ void mii_free_other(void* p, page_t* page) MI_NOINLINE;
 void mii_free_other(void* p, page_t* page) {
   const slice_kind_t kind = mii_record_kind(page);
   if (MI_LIKELY(kind == SLICE_PAGE)) {
-    theap_t* const mine = mii_theap_mine;
-    if (MI_UNLIKELY(mii_page_is_apart(page))) {
-      mii_outbox_push(page, p);
-    } else if (!mii_theap_keep_loose(mine, page->size_class, p)) {
-      mii_outbox_add(mine, page, p);
-    }
+    mii_outbox_free(mii_theap_mine, page, p);
   } else if (kind == SLICE_FOLLOW) {
     mii_block_give_to(page + 1, p);  // the records grow downwards
   } else {

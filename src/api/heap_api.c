@@ -8,6 +8,7 @@
 #include "heap/guarded.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "space/lent.h"
 #include "space/purge.h"
 
 mi_heap_t* mi_heap_main(void) { return (mi_heap_t*)mii_subproc_mine()->main; }
@@ -34,13 +35,15 @@ void mi_heap_destroy(mi_heap_t* heap) {
 
 void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) {
   heap_t* const of = heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
-  atomic_store_explicit(&of->numa_node, numa_node < 0 ? -1 : numa_node, memory_order_relaxed);
+  mii_heap_set_node(of, numa_node < 0 ? -1 : numa_node);
 }
 
 static void collect_heap(heap_t* heap, bool force) {
   if (!mii_start_to_allocate()) return;
   mii_heap_collect(heap, force);
-  if (force) mii_purge_all();
+  if (!force) return;
+  mii_purge_all();
+  mii_lent_purge();
 }
 
 void mi_heap_collect(mi_heap_t* heap, bool force) {

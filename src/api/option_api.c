@@ -68,7 +68,7 @@ static const char* tracking_tool(void) {
   return MI_CFG_TRACK == MI_TRACK_ASAN ? "asan" : "none";
 }
 
-void mi_options_print_out(mi_output_fun* out, void* arg) {
+MI_COLD void mi_options_print_out(mi_output_fun* out, void* arg) {
   mii_start();
   const int version = MI_MALLOC_VERSION;
   mii_print(out, arg, "v%d.%d.%d, %s\n", version / 10000, version / 100 % 100, version % 100,

@@ -24,6 +24,7 @@
 #include "runtime/report.h"
 #include "runtime/secure.h"
 #include "space/hint.h"
+#include "space/lent.h"
 #include "space/purge.h"
 #include "space/run.h"
 #include "space/segment.h"
@@ -62,6 +63,7 @@ static void before_fork(void) {
   mii_lock_enter(&start_lock);
   mii_lock_enter(&mii_report_lock);
   mii_apart_lock();
+  mii_lent_lock();
   mii_range_lock();
   mii_run_lock_all();
   mii_vault_lock_all();
@@ -79,6 +81,7 @@ static void after_fork(void) {
   mii_vault_unlock_all();
   mii_run_unlock_all();
   mii_range_unlock();
+  mii_lent_unlock();
   mii_apart_unlock();
   mii_lock_leave(&mii_report_lock);
   mii_lock_leave(&start_lock);
@@ -133,6 +136,7 @@ static void start_late_parts(void) {
   mii_foreign_start();
   mii_sampling_start();
   mii_guarded_start_reports();
+  mii_arenas_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
   mii_verbose("process init: 0x%zx\n", (size_t)mii_platform_thread_id());
@@ -197,8 +201,9 @@ static void unload(void) {
   mii_guarded_collect();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
-  if (!mii_segments_are_unused()) return;
+  if (!mii_segments_are_unused() || !mii_lent_is_unused()) return;
   atomic_store_explicit(&memory_is_ready, false, memory_order_relaxed);
+  mii_lent_stop();
   mii_range_stop();
 }
 
@@ -240,6 +245,7 @@ static void collect(bool force) {
   mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
+  mii_lent_purge();
 }
 
 void mi_collect(bool force) {

@@ -12,4 +12,7 @@ bool mii_start(void);
 // The same for who is about to allocate: from then on it is fixed how hardened the process is.
 bool mii_start_to_allocate(void);
 
+// Set memory apart as the options say. (arena_api.c)
+void mii_arenas_start(void);
+
 #endif

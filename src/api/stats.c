@@ -8,11 +8,14 @@
 #include "api/stats.h"
 #include "api/start.h"
 #include "base/compiler.h"
+#include "base/format.h"
+#include "heap/apart.h"
 #include "heap/guarded.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
+#include "space/lent.h"
 #include "space/purge.h"
 #include "space/run.h"
 #include <string.h>
@@ -24,8 +27,20 @@ static void add(amount_t* to, size_t count, size_t bytes) {
   to->bytes += bytes;
 }
 
+// The fields of a heap that has ended stay readable.
+static bool is_in_scope(stats_scope_t scope, const heap_t* heap) {
+  if (scope.heap != NULL) return scope.heap == heap;
+  return scope.subproc == NULL || scope.subproc == mii_subproc_of(heap);
+}
+
+// The main heap has what belongs to no heap, too.
+static bool has_memory(stats_scope_t scope) {
+  return scope.owner == 0 && is_in_scope(scope, &mii_heap_main);
+}
+
 // A page knows how many of its blocks were threaded, and how much an earlier page had touched.
-static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold, size_t capacity) {
+MI_NO_TSAN static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold,
+                                       size_t capacity) {
   const size_t threaded = mii_align_up(capacity * info->block_bytes, UNIT_BYTES);
   return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
 }
@@ -36,7 +51,7 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   const uintptr_t owner = mii_page_owner(page);
   const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
   if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
-  if (scope.heap != NULL && scope.heap != cold->heap) return;
+  if (!is_in_scope(scope, cold->heap)) return;
   const size_t capacity = mii_page_capacity(page);
   stats->live_in_class[c].count += mii_page_live_count(page);
   stats->threaded_in_class[c].count += capacity;
@@ -50,13 +65,17 @@ static void count_hardened(stats_t* stats, size_t slice, stats_scope_t scope) {
   const hardened_count_t page = mii_vault_count(slice);
   const heap_t* const heap =
       atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);
-  if (page.size_class >= CLASS_COUNT || scope.owner != 0) return;
-  if (scope.heap != NULL && scope.heap != heap) return;
+  if (page.size_class >= CLASS_COUNT || scope.owner != 0 || !is_in_scope(scope, heap)) return;
   stats->live_in_class[page.size_class].count += page.used;
   stats->threaded_in_class[page.size_class].count += page.opened;
   stats->pages_of_class[page.size_class].count++;
   stats->touched_bytes +=
       mii_align_up((size_t)page.opened * mii_class_bytes(page.size_class), UNIT_BYTES);
+}
+
+static void count_huge(stats_t* stats, slice_t slice, size_t bytes, stats_scope_t scope) {
+  const heap_t* const heap = mii_heap_of_huge(slice);
+  if (scope.owner == 0 && is_in_scope(scope, heap)) add(&stats->huge, 1, bytes);
 }
 
 // What begins at the slice. Returns how many slices it has.
@@ -66,13 +85,13 @@ static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
     case SLICE_PAGE: count_page(stats, page, scope); return 1;
     case SLICE_HUGE: {
       const size_t bytes = mii_huge_bytes(mii_slice_start((slice_t)slice));
-      add(&stats->huge, 1, bytes);
+      count_huge(stats, (slice_t)slice, bytes, scope);
       return mii_max(1, bytes / SLICE_BYTES);
     }
     case SLICE_HARDENED: count_hardened(stats, slice, scope); return 1;
     case SLICE_GUARDED: {
       size_t bytes = 0;
-      if (mii_guarded_block(slice, &bytes) != NULL) add(&stats->huge, 1, bytes);
+      if (mii_guarded_block(slice, &bytes) != NULL) count_huge(stats, (slice_t)slice, bytes, scope);
       return mii_max(1, mii_huge_bytes(mii_slice_start((slice_t)slice)) / SLICE_BYTES);
     }
     case SLICE_FREE:
@@ -82,7 +101,9 @@ static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
   return 1;
 }
 
-static void count_runs(stats_t* stats, uint32_t segment) {
+// Runs are the main heap's.
+static void count_runs(stats_t* stats, uint32_t segment, stats_scope_t scope) {
+  if (!has_memory(scope)) return;
   const run_count_t runs = mii_run_count(segment);
   add(&stats->runs, runs.count, runs.bytes);
   stats->run_bytes += runs.dirty_bytes;
@@ -95,7 +116,7 @@ static size_t count_from(stats_t* stats, size_t slice, stats_scope_t scope) {
   const segment_t* const segment = mii_segment(index);
   if (mii_segment_is_foreign(index)) return next;
   if (atomic_load_explicit(&segment->runs, memory_order_relaxed) != NULL) {
-    count_runs(stats, index);
+    count_runs(stats, index, scope);
     return next;
   }
   const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
@@ -124,7 +145,7 @@ static void count_segments(stats_t* stats) {
 MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
     if (scope.owner != 0 && scope.owner != mii_theap_tag(theap)) continue;
-    if (scope.heap != NULL && scope.heap != theap->heap) continue;
+    if (!is_in_scope(scope, theap->heap)) continue;
     stats->theaps_made++;
     stats->theaps_used += atomic_load_explicit(&theap->user, memory_order_relaxed) != 0;
     stats->handed.count += theap->blocks_handed;
@@ -132,6 +153,39 @@ MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
     stats->handed_large.count += theap->large_handed;
     stats->handed_large.bytes += theap->large_bytes;
   }
+}
+
+// Blocks in the program's own memory, which is not counted itself.
+typedef struct count_lent_s {
+  stats_t* stats;
+  stats_scope_t scope;
+} count_lent_t;
+
+static bool count_lent(const lent_piece_t* piece, void* arg) {
+  const count_lent_t* const into = arg;
+  if (into->scope.owner != 0 || !is_in_scope(into->scope, piece->heap)) return true;
+  if (piece->size_class == CLASS_COUNT) {
+    add(&into->stats->runs, 1, piece->slices * SLICE_BYTES);
+  } else {
+    into->stats->live_in_class[piece->size_class].count += piece->live;
+    into->stats->threaded_in_class[piece->size_class].count += piece->live;
+    into->stats->pages_of_class[piece->size_class].count++;
+  }
+  return true;
+}
+
+static bool count_heap(heap_t* heap, void* arg) {
+  (void)heap;
+  ++*(size_t*)arg;
+  return true;
+}
+
+static size_t heaps_in(stats_scope_t scope) {
+  if (scope.heap != NULL || scope.owner != 0) return 1;
+  if (scope.subproc == NULL) return mii_heap_count();
+  size_t count = 0;
+  mii_subproc_visit((subproc_t*)(uintptr_t)scope.subproc, count_heap, &count);
+  return count;
 }
 
 static void add_class(amount_t* of_class, size_t unit, amount_t* sum) {
@@ -148,24 +202,37 @@ static void add_up(stats_t* stats) {
   }
 }
 
-// Runs, huge blocks and memory know no heap: they are the main one's.
-static void keep_pages_only(stats_t* stats) {
-  stats->runs = stats->huge = stats->warm_slices = stats->dirty_slices = (amount_t){0};
+// Memory knows no heap: it is the main one's.
+static void remove_memory(stats_t* stats) {
+  stats->warm_slices = stats->dirty_slices = (amount_t){0};
   stats->run_bytes = stats->reserved_bytes = stats->opened_bytes = stats->meta_bytes = 0;
   stats->segments = 0;
+}
+
+static void remove_blocks(stats_t* stats) {
+  const stats_t all = *stats;
+  memset(stats, 0, sizeof *stats);
+  stats->warm_slices = all.warm_slices;
+  stats->dirty_slices = all.dirty_slices;
+  stats->segments = all.segments;
+  stats->reserved_bytes = all.reserved_bytes;
+  stats->opened_bytes = all.opened_bytes;
+  stats->meta_bytes = all.meta_bytes;
 }
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
   const size_t slices = mii_slice_count();
   for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
+  mii_lent_visit(count_lent, &(count_lent_t){stats, scope});
   count_segments(stats);
   count_theaps(stats, scope);
   add_up(stats);
   stats->reserved_bytes = mii_range_reserved_bytes();
   stats->meta_bytes = mii_meta_open_bytes();
-  if (scope.owner != 0 || (scope.heap != NULL && scope.heap != &mii_heap_main))
-    keep_pages_only(stats);
+  stats->heaps = heaps_in(scope);
+  if (!has_memory(scope)) remove_memory(stats);
+  if (scope.no_blocks) remove_blocks(stats);
 }
 
 size_t mii_stats_committed(const stats_t* stats) {
@@ -250,7 +317,7 @@ static void fill_blocks(mi_stats_t* to, const stats_t* from) {
   to->page_committed.current = (int64_t)from->touched_bytes;
   to->theaps.current = (int64_t)from->theaps_used;
   to->theaps.total = (int64_t)from->theaps_made;
-  to->heaps.current = 1;
+  to->heaps.current = (int64_t)from->heaps;
 }
 
 static void fill_memory(mi_stats_t* to, const stats_t* from) {
@@ -269,25 +336,29 @@ static void fill_process(mi_stats_t* to) {
   to->threads.current += to->threads.total;
 }
 
-static bool is_all(stats_scope_t scope) { return scope.heap == NULL && scope.owner == 0; }
+static bool is_all(stats_scope_t scope) {
+  return scope.heap == NULL && scope.subproc == NULL && scope.owner == 0;
+}
 
-void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
+MI_COLD void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
   stats_t stats;
   mii_start();
   mii_stats_collect(&stats, scope);
   mi_stats_init(public_stats);
   fill_blocks(public_stats, &stats);
   fill_memory(public_stats, &stats);
-  if (is_all(scope)) {
-    fill_process(public_stats);
-    note_peaks(public_stats);
-  }
+  if (scope.heap == NULL && has_memory(scope)) fill_process(public_stats);
+  if (is_all(scope)) note_peaks(public_stats);
   complete(public_stats);
 }
 
 bool mii_stats_header_fits(const mi_stats_t* public_stats) {
   return public_stats != NULL && public_stats->size == sizeof(mi_stats_t)
          && public_stats->version == MI_STAT_VERSION;
+}
+
+static stats_scope_t scope_of_subproc(mi_subproc_id_t id) {
+  return (stats_scope_t){.subproc = id.subproc};
 }
 
 static stats_scope_t scope_of(const mi_heap_t* heap) {
@@ -306,6 +377,20 @@ bool mi_heap_stats_get(mi_heap_t* heap, mi_stats_t* stats) {
   return true;
 }
 
+bool mi_subproc_stats_get(mi_subproc_id_t subproc_id, mi_stats_t* stats) {
+  if (subproc_id.subproc == NULL || !mii_stats_header_fits(stats)) return false;
+  mii_stats_fill(stats, scope_of_subproc(subproc_id));
+  return true;
+}
+
+bool mi_subproc_stats_get_exclusive(mi_subproc_id_t subproc_id, mi_stats_t* stats) {
+  if (subproc_id.subproc == NULL || !mii_stats_header_fits(stats)) return false;
+  stats_scope_t scope = scope_of_subproc(subproc_id);
+  scope.no_blocks = true;
+  mii_stats_fill(stats, scope);
+  return true;
+}
+
 size_t mi_stats_get_bin_size(size_t bin) {
   if (bin < CLASS_COUNT) return mii_class_bytes((uint32_t)bin);
   return bin == MI_BIN_HUGE ? PTRDIFF_MAX : 0;
@@ -321,7 +406,7 @@ void mii_stats_start(void) {
 }
 
 // A system that does not tell what is resident has at least not more than we know of.
-process_info_t mii_process_info(mi_stat_count_t committed) {
+MI_COLD process_info_t mii_process_info(mi_stat_count_t committed) {
   process_info_t info;
   mii_platform_usage(&info.usage);
   const uint64_t since = atomic_load_explicit(&started_at, memory_order_relaxed);
@@ -367,10 +452,37 @@ void mi_stats_print_out(mi_output_fun* out, void* arg) {
 }
 
 void mi_heap_stats_print_out(mi_heap_t* heap, mi_output_fun* out, void* arg) {
-  print(out, arg, "heap 0", scope_of(heap));
+  const stats_scope_t scope = scope_of(heap);
+  char about[32];
+  mii_format(about, sizeof about, "heap %u", scope.heap->slot);
+  print(out, arg, about, scope);
+}
+
+void mi_subproc_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, void* arg) {
+  const subproc_t* const subproc = subproc_id.subproc;
+  if (subproc == NULL) return;
+  char about[32];
+  mii_format(about, sizeof about, "subproc %u", subproc->main->slot);
+  print(out, arg, about, scope_of_subproc(subproc_id));
+}
+
+static bool print_heap(heap_t* heap, void* arg) {
+  const output_t* const to = arg;
+  mi_heap_stats_print_out((mi_heap_t*)heap, to->out, to->arg);
+  return true;
+}
+
+MI_COLD void mi_subproc_heap_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out,
+                                             void* arg) {
+  if (subproc_id.subproc == NULL) return;
+  output_t to = {out, arg};
+  mii_subproc_visit(subproc_id.subproc, print_heap, &to);
+  mi_subproc_stats_print_out(subproc_id, out, arg);
 }
 
 void mi_thread_stats_print_out(mi_output_fun* out, void* arg) {
   mi_thread_init();
   print(out, arg, "theap", (stats_scope_t){.owner = mii_theap_tag(mii_theap_mine)});
 }
+
+void mi_thread_stats_print(mi_output_fun* out) { mi_thread_stats_print_out(out, NULL); }

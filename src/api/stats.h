@@ -41,6 +41,7 @@ typedef struct stats_s {
   amount_t dirty_slices;  // the same of all, in use or not
   size_t theaps_made;
   size_t theaps_used;
+  size_t heaps;
   size_t segments;
   size_t reserved_bytes;
   size_t opened_bytes;
@@ -49,8 +50,10 @@ typedef struct stats_s {
 
 // What of it is wanted. Zero-filled: all.
 typedef struct stats_scope_s {
-  const heap_t* heap;  // pages of this heap
-  uintptr_t owner;     // pages that this theap owns
+  const heap_t* heap;        // pages and huge blocks of this heap
+  const subproc_t* subproc;  // of all heaps of this sub-process
+  uintptr_t owner;           // pages that this theap owns
+  bool no_blocks;            // only what belongs to no heap
 } stats_scope_t;
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope);
@@ -75,6 +78,12 @@ process_info_t mii_process_info(mi_stat_count_t committed);
 
 // Note the time.
 void mii_stats_start(void);
+
+// Where text goes.
+typedef struct output_s {
+  mi_output_fun* out;
+  void* arg;
+} output_t;
 
 // Print as text; the first line says what it is about.
 void mii_stats_print(mi_output_fun* out, void* arg, const char* about, const mi_stats_t* stats);

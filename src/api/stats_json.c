@@ -85,7 +85,7 @@ static void put_chunk_bins(json_t* json, const mi_stat_count_t* bins) {
   put_json(json, "  ]\n");
 }
 
-static void put_all(json_t* json, const mi_stats_t* stats, const process_info_t* info) {
+static MI_COLD void put_all(json_t* json, const mi_stats_t* stats, const process_info_t* info) {
   put_json(json, "{\n  \"stat_version\": %d,\n  \"mimalloc_version\": %d,\n", MI_STAT_VERSION,
            MI_MALLOC_VERSION);
   put_process(json, info);
@@ -133,6 +133,12 @@ char* mi_heap_stats_get_json(mi_heap_t* heap, size_t buf_size, char* buf) {
   mi_stats_t stats;
   mi_stats_init(&stats);
   return mi_heap_stats_get(heap, &stats) ? json_of(&stats, buf_size, buf) : NULL;
+}
+
+char* mi_subproc_stats_get_json(mi_subproc_id_t subproc_id, size_t buf_size, char* buf) {
+  mi_stats_t stats;
+  mi_stats_init(&stats);
+  return mi_subproc_stats_get(subproc_id, &stats) ? json_of(&stats, buf_size, buf) : NULL;
 }
 
 // Prometheus -------------------------------------------------------------------------------------------
@@ -189,7 +195,7 @@ static void put_memory_metrics(metrics_t m, const mi_stats_t* s) {
   put_metric(m, "threads_total", "counter", s->threads.total, "Threads started.");
 }
 
-void mi_stats_print_prometheus(mi_output_fun* out, void* arg) {
+MI_COLD void mi_stats_print_prometheus(mi_output_fun* out, void* arg) {
   const metrics_t m = {out, arg};
   mi_stats_t stats;
   mii_stats_fill(&stats, (stats_scope_t){0});

@@ -12,11 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct output_s {
-  mi_output_fun* out;
-  void* arg;
-} output_t;
-
 typedef struct cell_s {
   char text[24];
 } cell_t;
@@ -156,7 +151,8 @@ static void print_process(output_t o, const mi_stats_t* stats) {
   print_times(o, &info);
 }
 
-void mii_stats_print(mi_output_fun* out, void* arg, const char* about, const mi_stats_t* stats) {
+MI_COLD void mii_stats_print(mi_output_fun* out, void* arg, const char* about,
+                             const mi_stats_t* stats) {
   const output_t o = {out, arg};
   mii_print(out, arg, "%s\n", about);
   print_all_blocks(o, stats);

@@ -3,7 +3,7 @@
 //
 // Tests: tests/api/visit_test.c
 #include "api/start.h"
-#include "heap/theap.h"
+#include "heap/apart.h"
 #include "heap/vault.h"
 #include "heap/visit.h"
 #include "heap/block.h"
@@ -35,6 +35,39 @@ bool mi_heap_visit_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun
 bool mi_heap_visit_abandoned_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
                                     void* arg) {
   return visit_blocks_of(heap, true, visit_blocks, visitor, arg);
+}
+
+bool mi_theap_visit_blocks(const mi_theap_t* theap, bool visit_blocks, mi_block_visit_fun* visitor,
+                           void* arg) {
+  if (visitor == NULL || !mii_start()) return false;
+  const theap_t* const of = theap != NULL ? (const theap_t*)theap : mii_theap_mine;
+  const visit_t visit = {.heap = of->heap,
+                         .owner = mii_theap_tag(of),
+                         .blocks = visit_blocks,
+                         .visitor = visitor,
+                         .arg = arg};
+  return mii_visit(&visit);
+}
+
+// Of each heap of a sub-process.
+typedef struct visit_abandoned_s {
+  bool visit_blocks;
+  mi_block_visit_fun* visitor;
+  void* arg;
+} visit_abandoned_t;
+
+static bool visit_abandoned_of(heap_t* heap, void* arg) {
+  const visit_abandoned_t* const want = arg;
+  return mi_heap_visit_abandoned_blocks((mi_heap_t*)heap, want->visit_blocks, want->visitor,
+                                        want->arg);
+}
+
+bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc_id, int heap_tag, bool visit_blocks,
+                               mi_block_visit_fun* visitor, void* arg) {
+  (void)heap_tag;
+  if (subproc_id.subproc == NULL) return false;
+  visit_abandoned_t want = {visit_blocks, visitor, arg};
+  return mii_subproc_visit(subproc_id.subproc, visit_abandoned_of, &want);
 }
 
 // On demand ------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ static void put_argument(writer_t* out, char kind, field_t field, va_list* args)
   }
 }
 
-size_t mii_format_list(char* text, size_t size, const char* format, va_list args) {
+MI_COLD size_t mii_format_list(char* text, size_t size, const char* format, va_list args) {
   MI_ASSERT(size > 0);
   writer_t out = {.at = text, .end = text + size - 1};
   va_list rest;

@@ -61,6 +61,7 @@ static inline void mii_stack_clear(handle_stack_t* stack) {
 }
 
 // The linked handles become the stack, if it is empty.
+// Untried: the release is that of mii_stack_push.
 static inline bool mii_stack_try_fill(handle_stack_t* stack, uint32_t handle) {
   uint64_t seen = atomic_load_explicit(&stack->top, memory_order_relaxed);
   return (uint32_t)seen == 0

@@ -14,6 +14,7 @@ typedef struct page_cold_s page_cold_t;  // record of a page, cold part: links, 
 typedef struct segment_s segment_t;      // 4 MiB of the range: 64 slices in a few bit words
 typedef struct run_area_s run_area_t;    // a segment shared by runs of 4 KiB units
 typedef struct arena_s arena_t;          // segments in a row that the user set apart
+typedef struct lent_s lent_t;            // memory of the user, outside of the range, as an arena
 typedef struct theap_s theap_t;          // one thread's lists and pages of one heap
 typedef struct heap_s heap_t;            // a first-class heap: theaps and disowned pages
 typedef struct subproc_s subproc_t;      // a sub-process: heaps that belong together

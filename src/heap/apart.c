@@ -25,6 +25,7 @@
 #include "runtime/lock.h"
 #include "space/arena.h"
 #include "space/huge.h"
+#include "space/lent.h"
 #include "space/purge.h"
 #include <string.h>
 
@@ -33,14 +34,17 @@ enum { OTHERS_MIN = 8 };
 subproc_t mii_subproc_main = {.main = &mii_heap_main, .heaps = &mii_heap_main};
 
 static lock_t apart = {.rank = LOCK_APART};
-static heap_t* unused_heaps;        // lock(apart): linked by next
-static uint32_t heap_count;         // lock(apart): ever made
-static subproc_t* unused_subprocs;  // lock(apart)
+static heap_t* unused_heaps;             // lock(apart): linked by next
+static uint32_t heap_count;              // lock(apart): ever made
+static subproc_t* unused_subprocs;       // lock(apart)
+static _Atomic(size_t) heaps_alive = 1;  // atomic: relaxed; the main one is
 
 void mii_apart_lock(void) { mii_lock_enter(&apart); }
 void mii_apart_unlock(void) { mii_lock_leave(&apart); }
 
 // Heaps --------------------------------------------------------------------------------------------
+
+size_t mii_heap_count(void) { return atomic_load_explicit(&heaps_alive, memory_order_relaxed); }
 
 // Lock held.
 static heap_t* take_heap(void) {
@@ -73,18 +77,33 @@ static void unlink_heap(heap_t* heap) {
   }
 }
 
-heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
+MI_COLD heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
   mii_apart_lock();
   heap_t* const heap = take_heap();
   if (heap != NULL) {
     heap->arena = arena;
     heap->bounds = arena != NULL ? arena->bounds : (segment_bounds_t){0, 0};
+    heap->lent = arena != NULL ? arena->lent : NULL;
     if (arena != NULL) atomic_fetch_add_explicit(&arena->users, 1, memory_order_relaxed);
-    atomic_store_explicit(&heap->numa_node, -1, memory_order_relaxed);
+    atomic_store_explicit(&heap->near, 0, memory_order_relaxed);
     link_heap(heap, subproc);
+    atomic_fetch_add_explicit(&heaps_alive, 1, memory_order_relaxed);
   }
   mii_apart_unlock();
   return heap;
+}
+
+// Exclusive arenas, and memory of the program, are for their own heaps.
+static bool is_near(const arena_t* arena, int numa_node) {
+  return arena->numa_node == numa_node && !arena->is_exclusive && arena->lent == NULL
+         && !atomic_load_explicit(&arena->is_gone, memory_order_relaxed);
+}
+
+MI_COLD void mii_heap_set_node(heap_t* heap, int numa_node) {
+  arena_t* arena = numa_node >= 0 && heap->arena == NULL ? mii_arena_first() : NULL;
+  while (arena != NULL && !is_near(arena, numa_node)) arena = arena->next;
+  const segment_bounds_t near = arena != NULL ? arena->bounds : (segment_bounds_t){0, 0};
+  atomic_store_explicit(&heap->near, near.from | (uint64_t)near.end << 32, memory_order_relaxed);
 }
 
 // Theaps -------------------------------------------------------------------------------------------
@@ -214,6 +233,7 @@ static void collect_waiting(heap_t* heap) {
 void mii_heap_collect(heap_t* heap, bool all) {
   theap_t* const theap = mii_heap_enter(heap);
   if (theap == NULL) return;
+  mii_theap_give_lists(theap);
   mii_theap_collect(theap);
   mii_heap_leave(theap);
   if (all && heap->is_apart) collect_waiting(heap);
@@ -249,6 +269,11 @@ static void circle_unlink(heap_t* heap, slice_t slice) {
 
 static heap_t* heap_of_huge(slice_t slice) {
   return atomic_load_explicit(&mii_slice_cold(slice)->heap, memory_order_relaxed);
+}
+
+heap_t* mii_heap_of_huge(slice_t slice) {
+  heap_t* const heap = heap_of_huge(slice);
+  return heap != NULL ? heap : &mii_heap_main;
 }
 
 // NULL: it is the main one, which keeps no list of them.
@@ -334,10 +359,11 @@ static void forget_heap(heap_t* heap) {
   mii_apart_lock();
   heap->next = unused_heaps;
   unused_heaps = heap;
+  atomic_fetch_sub_explicit(&heaps_alive, 1, memory_order_relaxed);
   mii_apart_unlock();
 }
 
-static void destroy_any(heap_t* heap) {
+static MI_COLD void destroy_any(heap_t* heap) {
   stop_using(heap);
   mii_apart_lock();
   unlink_heap(heap);
@@ -350,6 +376,8 @@ static void destroy_any(heap_t* heap) {
   }
   mii_vault_discard(heap);
   discard_huge(heap);
+  // A main heap has what its sub-process's other heaps left.
+  if (heap->lent != NULL || heap->subproc->main == heap) mii_lent_discard(heap);
   forget_heap(heap);
 }
 
@@ -375,7 +403,7 @@ static void move_theaps(theap_t* theap, heap_t* to) {
   }
 }
 
-void mii_heap_delete(heap_t* heap) {
+MI_COLD void mii_heap_delete(heap_t* heap) {
   MI_ASSERT(heap->is_apart && heap->subproc->main != heap);
   heap_t* const to = heap->subproc->main;
   stop_using(heap);
@@ -385,6 +413,7 @@ void mii_heap_delete(heap_t* heap) {
   move_huge(heap, to);
   mii_apart_unlock();
   move_theaps(theaps, to);
+  if (heap->lent != NULL) mii_lent_move(heap, to);
   mii_vault_move(heap, to);
   forget_heap(heap);
 }
@@ -405,8 +434,29 @@ static heap_t* heap_of_page(const page_t* page) {
   return mii_page_is_apart(page) ? mii_page_heap(page) : &mii_heap_main;
 }
 
+static bool is_free_slice(slice_t slice) {
+  const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
+  const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
+  return (free >> slice % SEGMENT_SLICES & 1) != 0;
+}
+
+static bool huge_reaches(slice_t first, slice_t slice) {
+  const page_cold_t* const cold = mii_slice_cold(first);
+  return atomic_load_explicit(&cold->slice_count, memory_order_relaxed) > slice - first;
+}
+
+// In use, but nothing begins there: perhaps a huge block does before.
+static heap_t* heap_of_later_slice(slice_t slice) {
+  if (slice == 0 || slice >= mii_slice_count() || is_free_slice(slice)) return NULL;
+  slice_t first = slice - 1;
+  while (first > 0 && mii_slice_kind(first) == SLICE_FREE) first--;
+  const slice_kind_t kind = mii_slice_kind(first);
+  const bool large = kind == SLICE_HUGE || kind == SLICE_GUARDED;
+  return large && huge_reaches(first, slice) ? mii_heap_of_huge(first) : NULL;
+}
+
 heap_t* mii_heap_of(const void* p) {
-  if (!mii_range_owns(p)) return NULL;
+  if (!mii_range_owns(p)) return mii_lent_heap(p);
   const slice_t slice = (slice_t)mii_slice_of(p);
   switch (mii_slice_kind(slice)) {
     case SLICE_PAGE: return heap_of_page(mii_page_record(slice));
@@ -414,13 +464,10 @@ heap_t* mii_heap_of(const void* p) {
     case SLICE_RUN: return &mii_heap_main;
     case SLICE_HARDENED:
     case SLICE_GUARDED:
-    case SLICE_HUGE: {
-      heap_t* const heap = heap_of_huge(slice);
-      return heap != NULL ? heap : &mii_heap_main;
-    }
+    case SLICE_HUGE: return mii_heap_of_huge(slice);
     case SLICE_FREE: break;
   }
-  return NULL;
+  return heap_of_later_slice(slice);
 }
 
 // Sub-processes ------------------------------------------------------------------------------------
@@ -440,7 +487,7 @@ static void give_subproc(subproc_t* subproc) {
   mii_apart_unlock();
 }
 
-subproc_t* mii_subproc_new(void) {
+MI_COLD subproc_t* mii_subproc_new(void) {
   mii_apart_lock();
   subproc_t* const subproc = take_subproc();
   mii_apart_unlock();
@@ -476,7 +523,8 @@ bool mii_subproc_enter(subproc_t* subproc) {
   return true;
 }
 
-bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg), void* arg) {
+MI_COLD bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg),
+                               void* arg) {
   bool go_on = true;
   mii_apart_lock();
   heap_t* heap = subproc->heaps;

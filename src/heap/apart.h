@@ -37,8 +37,18 @@ bool mii_subproc_enter(subproc_t* subproc);
 // Call for each heap, until it returns false. Nobody makes or ends heaps meanwhile.
 bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg), void* arg);
 
+static inline const subproc_t* mii_subproc_of(const heap_t* heap) {
+  return heap == NULL || !heap->is_apart ? &mii_subproc_main : heap->subproc;
+}
+
+// How many heaps there are, in all sub-processes.
+size_t mii_heap_count(void);
+
 // A new heap, with its memory in the arena, or anywhere if that is NULL. NULL when out of memory.
 heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena);
+
+// New memory comes from an arena on the NUMA node, as long as one has room; -1, or there is none: from anywhere.
+void mii_heap_set_node(heap_t* heap, int numa_node);
 
 // The heap ends. Its blocks end with it, or go on as blocks of its sub-process's main heap. Not for main heaps.
 void mii_heap_destroy(heap_t* heap);
@@ -66,6 +76,9 @@ static inline theap_t* mii_heap_theap(const heap_t* heap) {
 // memory. Pair with mii_heap_leave.
 theap_t* mii_heap_enter(heap_t* heap);
 void mii_heap_leave(theap_t* theap);
+
+// The heap of a huge block.
+heap_t* mii_heap_of_huge(slice_t slice);
 
 // A huge block begins in the slice, or ends there.
 void mii_heap_add_huge(heap_t* heap, slice_t slice);

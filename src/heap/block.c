@@ -69,18 +69,33 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
+// In memory that was lent: what its arena has, or any that is for everyone.
+static void* take_lent(theap_t* theap, block_request_t want, bool* zero) {
+  const placement_t place = placement_of(want, SLICE_BYTES);
+  const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
+  if (slices > UINT32_MAX || (theap->heap->lent == NULL && theap->is_apart)) return NULL;
+  const slice_request_t whole = {
+      .count = (uint32_t)slices, .align = place.align, .phase = place.phase};
+  uint8_t* const start = mii_lent_take_slices(theap->heap->lent, theap->heap, whole, zero);
+  return start != NULL ? start + place.shift : NULL;
+}
+
 static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
   mii_purge_tick(mii_platform_clock_ms());
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
-  const slice_request_t huge = {
+  slice_request_t huge = {
       .count = (uint32_t)slices,
       .align = place.align,
       .phase = place.phase,
       .bounds = theap->heap->bounds,
   };
-  uint8_t* const start = mii_huge_take(huge, zero);
+  const segment_bounds_t near = mii_heap_near(theap->heap);
+  if (near.end != 0) huge.bounds = near;
+  uint8_t* start = mii_huge_take(huge, zero);
+  huge.bounds = theap->heap->bounds;
+  if (start == NULL && near.end != 0) start = mii_huge_take(huge, zero);
   if (start == NULL) return NULL;
   mii_heap_add_huge(theap->heap, (slice_t)mii_slice_of(start));
   return start + place.shift;
@@ -88,6 +103,7 @@ static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
 
 // Blocks that no page holds. Runs share their segments: they are of the main heap.
 static void* take_unpaged(theap_t* theap, block_request_t want, bool* zero) {
+  if (theap->heap->lent != NULL) return take_lent(theap, want, zero);
   const placement_t place = placement_of(want, UNIT_BYTES);
   const bool fits_run = want.size + place.shift <= RUN_BYTES_MAX && want.alignment <= RUN_BYTES_MAX;
   return fits_run && !theap->is_apart ? take_run(theap, want, place, zero)
@@ -103,8 +119,9 @@ static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, b
   mii_thread_pool_dissolve_all();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
-  void* const p = take_unpaged(theap, want, zero);
-  return p != NULL ? p : take_huge(theap, want, zero);
+  void* p = take_unpaged(theap, want, zero);
+  if (p == NULL) p = take_huge(theap, want, zero);
+  return p != NULL ? p : take_lent(theap, want, zero);
 }
 
 // The class that has such blocks; CLASS_COUNT if none has.
@@ -264,7 +281,7 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
 void mii_block_clear(void* p) {
   const size_t bytes = mii_block_bytes(p);
   const size_t whole = mii_align_up(bytes, SLICE_BYTES);
-  if (!MI_CFG_TRACK && mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE
+  if (!MI_CFG_TRACK && mii_range_owns(p) && mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE
       && mii_purge_memory(mii_slice_start((slice_t)mii_slice_of(p)), whole))
     return;
   memset(p, 0, bytes);
@@ -282,7 +299,7 @@ static size_t bytes_behind(size_t bytes, const void* p, size_t piece) {
 }
 
 MI_INLINE size_t raw_bytes(const void* p) {
-  if (!mii_block_is_ours(p)) return 0;
+  if (!mii_range_owns(p)) return mii_lent_bytes(p);
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
   switch (kind) {
@@ -301,7 +318,7 @@ MI_INLINE size_t raw_bytes(const void* p) {
 }
 
 MI_INLINE bool is_raw_block(const void* p) {
-  if (!mii_block_is_ours(p)) return false;
+  if (!mii_range_owns(p)) return mii_lent_bytes(p) > 0;
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
   if (kind == SLICE_PAGE || kind == SLICE_FOLLOW)
@@ -347,19 +364,24 @@ bool mii_block_is_plausible(const void* p) {
 
 void mii_block_give_to(page_t* page, void* block) {
   theap_t* const mine = mii_theap_mine;
-  if (mii_page_owner(page) == mii_theap_tag(mine)) {
-    if (mii_page_push_local(page, block)) mii_theap_wake(mine, page);
-    return;
-  }
-  if (mii_page_is_apart(page)) {
-    mii_outbox_push(page, block);
-  } else if (!mii_theap_keep_loose(mine, page->size_class, block)) {
-    mii_outbox_add(mine, page, block);
+  if (mii_page_owner(page) != mii_theap_tag(mine)) {
+    mii_outbox_free(mine, page, block);
+  } else if (mii_page_push_local(page, block)) {
+    mii_theap_wake(mine, page);
   }
 }
 
+static give_result_t give_lent(void* p) {
+  switch (mii_lent_give(p)) {
+    case LENT_GIVEN: return GIVE_DONE;
+    case LENT_NO_BLOCK: return GIVE_INVALID;
+    case LENT_FOREIGN: break;
+  }
+  return GIVE_FOREIGN;
+}
+
 MI_INLINE give_result_t give_any(void* p) {
-  if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
+  if (!mii_range_owns(p)) return give_lent(p);
   const size_t slice = mii_slice_of(p);
   const slice_kind_t kind = mii_slice_kind(slice);
   switch (kind) {
@@ -501,6 +523,7 @@ bool mii_block_resize(void* p, size_t size) {
   if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
   if (has_canary()) return resize_sealed(p, size);
   if (MI_CFG_TRACK) return false;  // it moves, so that old pointers are noticed
+  if (!mii_range_owns(p)) return size <= bytes && !wastes_half(size, bytes);
   switch (mii_slice_kind(mii_slice_of(p))) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);

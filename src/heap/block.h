@@ -4,6 +4,7 @@
 #define MI_BLOCK_H
 
 #include "heap/theap.h"
+#include "space/lent.h"
 
 // The block's user may begin `offset` bytes before an aligned address: (p + offset) % alignment == 0.
 typedef struct block_request_s {
@@ -23,16 +24,16 @@ void mii_block_clear(void* p);
 
 typedef enum give_result_e {
   GIVE_DONE,
-  GIVE_FOREIGN,  // p is not in our range
-  GIVE_INVALID,  // p is in our range, but no block begins there
+  GIVE_FOREIGN,  // p is not in our memory
+  GIVE_INVALID,  // p is in our memory, but no block begins there
 } give_result_t;
 
 // Give a block back, from any thread. p is not NULL.
 give_result_t mii_block_give(void* p);
 void mii_block_give_to(page_t* page, void* block);  // it is one of the page's
 
-// Is p in our range?
-static inline bool mii_block_is_ours(const void* p) { return mii_range_owns(p); }
+// Is p in our range, or in memory that was lent to us?
+static inline bool mii_block_is_ours(const void* p) { return mii_range_owns(p) || mii_lent_has(p); }
 
 // Bytes usable from p on; 0 if p is not a block of ours.
 size_t mii_block_bytes(const void* p);

@@ -77,7 +77,7 @@ static slice_t recover_segment(uint32_t index, slice_t end) {
   return end;
 }
 
-void mii_fork_recover(void) {
+MI_COLD void mii_fork_recover(void) {
   if (!mii_thread_forget_others()) return;
   forget_wakes();
   mii_heap_forget_claimable(&mii_heap_main);

@@ -213,7 +213,7 @@ static void print_callers(const char* what, const callers_t* callers) {
   if (length > 0) mii_print(NULL, NULL, "mimalloc: %s:%s\n", what, text);
 }
 
-static uintptr_t end_of(const guarded_t* record) {
+static uintptr_t end_of_guarded(const guarded_t* record) {
   return (uintptr_t)mii_slice_start(record->slice) + record->slices * (uintptr_t)SLICE_BYTES;
 }
 
@@ -225,7 +225,7 @@ static const guarded_t* find_record(const void* address) {
   for (size_t slice = last; slice + most > last; slice--) {
     if (mii_slice_kind(slice) != SLICE_GUARDED) continue;
     const guarded_t* const record = record_of(mii_slice_start((slice_t)slice));
-    return record != NULL && (uintptr_t)address < end_of(record) ? record : NULL;
+    return record != NULL && (uintptr_t)address < end_of_guarded(record) ? record : NULL;
   }
   return NULL;
 }

@@ -28,8 +28,14 @@ struct heap_s {
   slice_t huge;             // lock(apart): circle of its blocks of whole slices, by next and prev
   arena_t* arena;           // const while the heap lives: NULL: none
   segment_bounds_t bounds;  // const while the heap lives: those of its arena
-  _Atomic(int32_t) numa_node;  // atomic: relaxed; -1: any
+  lent_t* lent;            // const while the heap lives: its arena is the program's memory; or NULL
+  _Atomic(uint64_t) near;  // atomic: relaxed; bounds where new memory is looked for first; or 0
 };
+
+static inline segment_bounds_t mii_heap_near(const heap_t* heap) {
+  const uint64_t near = atomic_load_explicit(&heap->near, memory_order_relaxed);
+  return (segment_bounds_t){(uint32_t)near, (uint32_t)(near >> 32)};
+}
 
 extern heap_t mii_heap_main;
 

@@ -65,8 +65,9 @@ static theap_t* theap_with_outbox(theap_t* theap) {
 }
 
 MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block) {
-  theap = theap_with_outbox(theap);
-  if (theap == NULL || parcel_limit(page) == 1) {
+  // A heap that is apart may end while a parcel waits.
+  theap = mii_page_is_apart(page) || parcel_limit(page) == 1 ? NULL : theap_with_outbox(theap);
+  if (theap == NULL) {
     mii_outbox_push(page, block);
     return;
   }

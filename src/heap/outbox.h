@@ -16,8 +16,7 @@ static inline parcel_t* mii_outbox_parcel(theap_t* theap, const page_t* page) {
 // The parcel of the page is full, or for another page, or the thread has no outbox yet.
 void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block);
 
-// Free a block of a page that the running thread, whose theap it is, does not own. A thread without a
-// theap has a constant one, with empty parcels.
+// Put a block into the parcel of its page. A thread without a theap has a constant one, with empty parcels.
 static inline void mii_outbox_add(theap_t* theap, page_t* page, block_t* block) {
   parcel_t* const parcel = mii_outbox_parcel(theap, page);
   if (MI_UNLIKELY(parcel->page != page || parcel->room == 0)) {
@@ -29,7 +28,12 @@ static inline void mii_outbox_add(theap_t* theap, page_t* page, block_t* block) 
   parcel->room--;
 }
 
-// The same at once, and whoever the running thread is.
+// Free a block of a page that the running thread, whose theap it is, does not own.
+static inline void mii_outbox_free(theap_t* theap, page_t* page, block_t* block) {
+  if (!mii_theap_keep_loose(theap, page, block)) mii_outbox_add(theap, page, block);
+}
+
+// The same without waiting for more, and whoever the running thread is.
 void mii_outbox_push(page_t* page, block_t* block);
 
 // Push all parcels. The running thread's theap.

@@ -15,6 +15,7 @@
 #include "page/page_remote.h"
 #include "platform/platform.h"
 #include "runtime/option.h"
+#include "space/lent.h"
 #include "space/purge.h"
 
 enum {
@@ -59,11 +60,12 @@ static void review_next(theap_t* theap, class_pages_t* pages) {
 }
 
 static void review_some_pages(theap_t* theap, uint32_t looks) {
-  for (uint32_t c = 0; c < CLASS_COUNT && looks > 0; c++) {
-    class_pages_t* const pages = &theap->pages[theap->sweep_class];
-    if (pages->owned != 0) review_next(theap, pages), looks--;
-    theap->sweep_class = (theap->sweep_class + 1) % CLASS_COUNT;
+  uint32_t c = theap->sweep_class;
+  for (uint32_t i = 0; i < CLASS_COUNT && looks > 0; i++) {
+    if (++c == CLASS_COUNT) c = 0;
+    if (theap->pages[c].owned != 0) review_next(theap, &theap->pages[c]), looks--;
   }
+  theap->sweep_class = c;
 }
 
 static MI_NOINLINE void housekeeping(theap_t* theap) {
@@ -82,33 +84,19 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
   mii_purge_tick(now);
 }
 
-static inline void beat(theap_t* theap) {
+MI_INLINE void beat(theap_t* theap) {
   theap->heartbeat++;
   mii_outbox_send(theap->home);
   if (MI_UNLIKELY(atomic_load_explicit(&deferred_fun, memory_order_relaxed) != NULL)) {
     mii_deferred_free_call(theap, false);
   }
   if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_TICK == 0)) housekeeping(theap);
-}
-
-void mii_theap_beat(theap_t* theap) {
-  beat(theap);
   if (MI_UNLIKELY(mii_theap_is_woken(theap))) mii_theap_drain_some(theap, DRAINED_PER_BEAT);
 }
 
-// The search for a page ----------------------------------------------------------------------------
+void mii_theap_beat(theap_t* theap) { beat(theap); }
 
-// The fuller of the two woken last, so that the others may become empty. They are the fullest anyway: a
-// page wakes when a few blocks are free, and has more the longer it lies on the stack.
-static page_t* best_awake(theap_t* theap, uint32_t size_class) {
-  const slice_t first = theap->pages[size_class].awake;
-  if (first == 0) return NULL;
-  page_t* const page = mii_page_record(first);
-  const slice_t second = mii_slice_cold(first)->awake_next;
-  if (second == 0) return page;
-  page_t* const other = mii_page_record(second);
-  return mii_page_used(other) > mii_page_used(page) ? other : page;
-}
+// The search for a page ----------------------------------------------------------------------------
 
 // Memory is the process's, not a thread's: of the pages that are full only the last few stay ours. Who
 // frees the others' blocks makes them everyone's. None stays if it is mostly others that free our blocks
@@ -139,19 +127,36 @@ static inline bool activate(theap_t* theap, page_t* page) {
   return page != NULL && mii_theap_activate(theap, page);
 }
 
-static bool fill_list(theap_t* theap, uint32_t size_class) {
-  if (activate(theap, best_awake(theap, size_class))) return true;
+// In the arena on its NUMA node first, if the heap has one.
+static page_t* make_page(theap_t* theap, uint32_t size_class) {
+  const heap_t* const heap = theap->heap;
+  page_home_t home = {theap->heap, theap->is_apart, heap->bounds};
+  if (MI_UNLIKELY(heap->lent != NULL)) return NULL;
+  const segment_bounds_t near = mii_heap_near(heap);
+  if (MI_UNLIKELY(near.end != 0)) {
+    home.bounds = near;
+    page_t* const page = mii_page_make_in(size_class, &home, mii_theap_tag(theap));
+    if (page != NULL) return page;
+    home.bounds = heap->bounds;
+  }
+  return mii_page_make_in(size_class, &home, mii_theap_tag(theap));
+}
+
+static MI_NOINLINE bool fill_list_otherwise(theap_t* theap, uint32_t size_class) {
   if (mii_theap_extend(theap, size_class)) return true;
   if (activate(theap, usable_sleeper(theap, size_class))) return true;
   if (!theap->is_apart
       && activate(theap, mii_heap_claim(theap->heap, size_class, mii_theap_tag(theap))))
     return true;
-  const page_home_t home = {theap->heap, theap->is_apart, theap->heap->bounds};
-  return activate(theap, mii_page_make_in(size_class, &home, mii_theap_tag(theap)));
+  return activate(theap, make_page(theap, size_class));
+}
+
+static inline bool fill_list(theap_t* theap, uint32_t size_class) {
+  return mii_theap_use_awake(theap, size_class) || fill_list_otherwise(theap, size_class);
 }
 
 // Memory is short: any free block will do, and what waits to be purged can be used otherwise.
-static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
+static MI_NOINLINE bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
   mii_theap_collect(theap);
   mii_apart_collect_waiting();
   if (theap->heap->bounds.end != 0) return fill_list(theap, size_class);  // its arena is full
@@ -161,13 +166,23 @@ static bool fill_list_under_pressure(theap_t* theap, uint32_t size_class) {
   return fill_list(theap, size_class);
 }
 
+// In memory that was lent: of the heap's arena; or, if all else fails, of any that is for everyone.
+static MI_NOINLINE void* take_lent_block(theap_t* theap, uint32_t size_class) {
+  if (theap->heap->lent == NULL && theap->is_apart) return NULL;
+  void* const block = mii_lent_take(theap->heap->lent, theap->heap, size_class);
+  if (block == NULL) return NULL;
+  theap->blocks_handed++;
+  theap->bytes_handed += mii_class_bytes(size_class);
+  return block;
+}
+
 void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
   MI_ASSERT(theap->list[size_class] == NULL);
-  mii_theap_beat(theap);
+  beat(theap);
   // The program's deferred free may have allocated, and the list be full again.
   if (theap->list[size_class] == NULL && !fill_list(theap, size_class)
-      && !fill_list_under_pressure(theap, size_class)) {
-    return NULL;
+      && (theap->heap->lent != NULL || !fill_list_under_pressure(theap, size_class))) {
+    return take_lent_block(theap, size_class);
   }
   MI_ASSERT_VALID(theap->heartbeat % 256 != 0 || mii_theap_is_valid(theap));
   return mii_list_pop(&theap->list[size_class]);

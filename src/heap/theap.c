@@ -58,7 +58,7 @@ static void awake_push(class_pages_t* pages, slice_t slice) {
   pages->awake = slice;
 }
 
-static void awake_remove(class_pages_t* pages, slice_t slice) {
+MI_INLINE void awake_remove(class_pages_t* pages, slice_t slice) {
   const page_cold_t* const cold = mii_slice_cold(slice);
   const slice_t next = cold->awake_next;
   if (pages->awake == slice) {
@@ -143,12 +143,12 @@ static uint8_t loose_room(const theap_t* theap, uint32_t size_class) {
   return (uint8_t)(theap->keeps_nothing || theap->is_apart ? 0 : mii_class_loose_count(size_class));
 }
 
-static void hand_out(theap_t* theap, page_t* page, block_t* first, uint32_t count) {
-  MI_ASSERT(theap->list[page->size_class] == NULL);  // T2
-  theap->list[page->size_class] = first;
-  theap->room[page->size_class] = loose_room(theap, page->size_class);
+MI_INLINE void hand_out(theap_t* theap, uint32_t size_class, block_t* first, uint32_t count) {
+  MI_ASSERT(theap->list[size_class] == NULL);  // T2
+  theap->list[size_class] = first;
+  theap->room[size_class] = loose_room(theap, size_class);
   theap->blocks_handed += count;
-  theap->bytes_handed += (uint64_t)count * mii_page_block_bytes(page);
+  theap->bytes_handed += (uint64_t)count * mii_class_bytes(size_class);
 }
 
 // Thread more of the page, and remember it while there is more to come.
@@ -171,19 +171,46 @@ static void fall_asleep(theap_t* theap, page_t* page) {
   page->state = PAGE_ASLEEP;
 }
 
-bool mii_theap_activate(theap_t* theap, page_t* page) {
-  class_pages_t* const pages = pages_of(theap, page);
-  fall_asleep(theap, page);
-  count_frees(page);
+// All that is free in a page goes to the list, and it may sleep until enough has been freed again.
+MI_INLINE bool use(theap_t* theap, page_t* page, uint32_t size_class) {
+  mii_page_collect_remote(page);
   block_t* first = page->local_free;
-  uint32_t count = mii_page_free_count(page);
+  const uint32_t capacity = mii_page_capacity(page);
+  uint32_t count = capacity - mii_page_used(page);
   page->local_free = NULL;
-  page->out = (uint16_t)mii_page_capacity(page);
-  if (count == 0) count = grow(pages, page, &first);
-  arm_for(page, mii_class_wake_count(page->size_class));
+  page->out = (uint16_t)capacity;
+  mii_page_arm(page, (uint32_t)mii_min(mii_class_wake_count(size_class), capacity));
+  if (MI_UNLIKELY(count == 0)) {
+    count = grow(&theap->pages[size_class], page, &first);
+    arm_for(page, mii_class_wake_count(size_class));
+  }
   if (count == 0) return false;
-  hand_out(theap, page, first, count);
+  hand_out(theap, size_class, first, count);
   return true;
+}
+
+bool mii_theap_activate(theap_t* theap, page_t* page) {
+  fall_asleep(theap, page);
+  return use(theap, page, page->size_class);
+}
+
+// The fuller of the two woken last, so that the others may become empty. They are the fullest anyway: a
+// page wakes when a few blocks are free, and has more the longer it lies on the stack.
+static inline page_t* best_awake(const class_pages_t* pages) {
+  page_t* const page = mii_page_record(pages->awake);
+  const slice_t second = mii_slice_cold(pages->awake)->awake_next;
+  if (second == 0) return page;
+  page_t* const other = mii_page_record(second);
+  return mii_page_used(other) > mii_page_used(page) ? other : page;
+}
+
+bool mii_theap_use_awake(theap_t* theap, uint32_t size_class) {
+  class_pages_t* const pages = &theap->pages[size_class];
+  if (pages->awake == 0) return false;
+  page_t* const page = best_awake(pages);
+  awake_remove(pages, mii_page_slice(page));
+  page->state = PAGE_ASLEEP;
+  return use(theap, page, size_class);
 }
 
 bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
@@ -193,7 +220,7 @@ bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
   block_t* first;
   const uint32_t count = grow(pages, page, &first);
   if (count == 0) return false;
-  hand_out(theap, page, first, count);
+  hand_out(theap, size_class, first, count);
   return true;
 }
 
@@ -448,7 +475,7 @@ static void salvage_list(block_t* block, uint32_t size_class) {
   }
 }
 
-void mii_theap_forget(theap_t* theap) {
+MI_COLD void mii_theap_forget(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     salvage_list(theap->list[c], c);
     theap->list[c] = NULL;
@@ -508,7 +535,7 @@ static bool growing_is_valid(theap_t* theap, uint32_t size_class) {
              && MI_HOLDS(!mii_page_is_complete(mii_page_record(slice))));
 }
 
-bool mii_theap_is_valid(theap_t* theap) {
+MI_COLD bool mii_theap_is_valid(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     uint32_t awake = 0;
     if (!owned_is_valid(theap, c, &awake) || !awake_is_valid(theap, c, awake)) return false;  // T1

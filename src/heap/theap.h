@@ -107,9 +107,10 @@ static inline void mii_theap_add_loose(theap_t* theap, uint32_t size_class, bloc
 }
 
 // Only a few blocks of others do so between two refills: nothing piles up in a thread that only frees. False
-// if there is no room.
-static inline bool mii_theap_keep_loose(theap_t* theap, uint32_t size_class, block_t* block) {
-  if (theap->room[size_class] == 0) return false;
+// if there is no room, or the block's heap may end before ours.
+static inline bool mii_theap_keep_loose(theap_t* theap, const page_t* page, block_t* block) {
+  const uint32_t size_class = page->size_class;
+  if (theap->room[size_class] == 0 || MI_UNLIKELY(mii_page_is_apart(page))) return false;
   theap->room[size_class]--;
   mii_theap_add_loose(theap, size_class, block);
   return true;
@@ -159,6 +160,9 @@ bool mii_theap_is_valid(theap_t* theap);
 // Put the free blocks of a page that is owned, or just claimed or made, into the (empty) list of its class.
 // False if the page is complete and has no free block, so the list is still empty.
 bool mii_theap_activate(theap_t* theap, page_t* page);
+
+// The same for the best of the pages of which enough is free.
+bool mii_theap_use_awake(theap_t* theap, uint32_t size_class);
 
 // Thread more blocks of the growing page into the (empty) list. False if there is none.
 bool mii_theap_extend(theap_t* theap, uint32_t size_class);

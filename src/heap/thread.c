@@ -116,6 +116,7 @@ static void retire(theap_t* theap) {
 
 // A thread that is gone has done its last store; the system's answer comes after it. Of those that find
 // this out at the same time one gets the theap.
+// Untried: no thread of a scenario ends unseen.
 static void retire_if_user_is_gone(theap_t* theap) {
   uint32_t user = atomic_load_explicit(&theap->user, memory_order_relaxed);
   if (user == 0 || user == SOME_USER || !mii_platform_thread_is_gone(user)) return;
@@ -124,12 +125,15 @@ static void retire_if_user_is_gone(theap_t* theap) {
     retire(theap);
 }
 
+// Unnoticed: it takes three threads, one to make a theap, one to stop at it, one to go on from there; the load
+// and the store hand on its next_made.
 static void ask_for_users(uint32_t count) {
   theap_t* theap = atomic_load_explicit(&asked_last, memory_order_acquire);
   for (; count > 0; count--) {
     theap = theap != NULL ? theap->next_made : mii_thread_first_theap();
     if (theap != NULL) retire_if_user_is_gone(theap);
   }
+  // Unnoticed: see above.
   atomic_store_explicit(&asked_last, theap, memory_order_release);
 }
 

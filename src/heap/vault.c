@@ -205,7 +205,7 @@ static void collect_vault(vault_t* vault) {
 // Take ---------------------------------------------------------------------------------------------
 
 // Lock held.
-static void* take_from(vault_t* vault, uint32_t size_class) {
+static void* take_of_roomy(vault_t* vault, uint32_t size_class) {
   hardened_t* page = vault->roomy[size_class];
   if (page == NULL) return NULL;
   if (page->next != page && mii_secure_level() >= SECURE_RANDOM
@@ -242,10 +242,10 @@ static bool bring_any_page(theap_t* theap, vault_t* vault, uint32_t size_class) 
 }
 
 // Slices are taken without our lock: that may take the range's.
-static MI_NOINLINE void* take_from_new(theap_t* theap, vault_t* vault, uint32_t size_class) {
+static MI_NOINLINE void* take_of_new(theap_t* theap, vault_t* vault, uint32_t size_class) {
   lock_vault(vault);
   const bool brought = bring_any_page(theap, vault, size_class);
-  void* const found = brought ? take_from(vault, size_class) : NULL;
+  void* const found = brought ? take_of_roomy(vault, size_class) : NULL;
   const uint64_t key = mii_rng_64(&vault->rng);
   unlock_vault(vault);
   if (found != NULL) return found;
@@ -255,7 +255,7 @@ static MI_NOINLINE void* take_from_new(theap_t* theap, vault_t* vault, uint32_t 
   lock_vault(vault);
   link_page(vault, page);
   mii_hardened_publish(page, vault);
-  void* const p = take_from(vault, size_class);
+  void* const p = take_of_roomy(vault, size_class);
   unlock_vault(vault);
   mii_secure_warn_of_guards();
   return p;
@@ -286,9 +286,9 @@ void* mii_vault_take(theap_t* theap, uint32_t size_class) {
   vault_t* const vault = vault_of(theap);
   if (vault == NULL) return NULL;
   lock_vault(vault);
-  void* p = take_from(vault, size_class);
+  void* p = take_of_roomy(vault, size_class);
   unlock_vault(vault);
-  if (p == NULL) p = take_from_new(theap, vault, size_class);
+  if (p == NULL) p = take_of_new(theap, vault, size_class);
   if (p == NULL) return NULL;
   theap->blocks_handed++;
   theap->bytes_handed += mii_class_bytes(size_class);

@@ -7,11 +7,13 @@
 //
 // Tests: tests/api/visit_test.c
 #include "heap/visit.h"
+#include "heap/apart.h"
 #include "heap/guarded.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
+#include "space/lent.h"
 #include "space/run.h"
 
 enum { MARK_BYTES = 8 };  // the smallest block
@@ -170,8 +172,7 @@ static bool visit_runs(const visit_t* visit, uint32_t segment) {
 }
 
 static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slices) {
-  // Larger blocks are the main heap's, and no thread owns them.
-  const bool larger = visit->heap == &mii_heap_main && visit->owner == 0 && !visit->abandoned_only;
+  const bool larger = visit->owner == 0 && !visit->abandoned_only;  // no thread owns them
   for (size_t slice = 1; slice < slices; slice++) {
     page_t* const page = mii_page_record(slice);
     const slice_kind_t kind = mii_record_kind(page);
@@ -183,21 +184,48 @@ static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slic
     uint8_t* const start = mii_slice_start((slice_t)slice);
     size_t bytes;
     uint8_t* const guarded = kind == SLICE_GUARDED ? mii_guarded_block(slice, &bytes) : NULL;
-    if (guarded != NULL && !visit_large(visit, guarded, bytes)) return false;
-    if (kind == SLICE_HUGE && !visit_large(visit, start, mii_huge_bytes(start))) return false;
+    if (guarded != NULL && mii_heap_of_huge((slice_t)slice) == visit->heap
+        && !visit_large(visit, guarded, bytes))
+      return false;
+    const bool huge = kind == SLICE_HUGE && mii_heap_of_huge((slice_t)slice) == visit->heap;
+    if (huge && !visit_large(visit, start, mii_huge_bytes(start))) return false;
     const bool first_of_runs = kind == SLICE_RUN && slice % SEGMENT_SLICES == 0;
-    if (first_of_runs && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES))) return false;
+    if (first_of_runs && visit->heap == &mii_heap_main
+        && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES)))
+      return false;
   }
   return true;
 }
 
-bool mii_visit(const visit_t* visit) {
-  if (!visit->blocks) return visit_slices(visit, NULL, mii_slice_count());
+// Blocks in memory that was lent belong to no thread. The visitor may free what it is shown: the piece is a copy.
+static bool visit_lent(const lent_piece_t* piece, void* arg) {
+  const visit_t* const visit = arg;
+  const size_t bytes = piece->slices * SLICE_BYTES;
+  if (piece->heap != visit->heap) return true;
+  if (piece->size_class == CLASS_COUNT) return visit_large(visit, piece->start, bytes);
+  const size_t size = mii_class_bytes(piece->size_class);
+  const mi_heap_area_t area = {piece->start, bytes, bytes, piece->live, size, size, NULL};
+  if (!show_area(visit, &area, NULL)) return false;
+  for (uint32_t i = 0; visit->blocks && i < bytes / size; i++) {
+    const bool used = (piece->used[i / 64] >> i % 64 & 1) != 0;
+    if (used && !show_area(visit, &area, piece->start + i * size)) return false;
+  }
+  return true;
+}
+
+static bool visit_all(const visit_t* visit, const marks_t* marks, size_t slices) {
+  const bool lent = visit->owner == 0 && !visit->abandoned_only;
+  return visit_slices(visit, marks, slices)
+         && (!lent || mii_lent_visit(visit_lent, (void*)(uintptr_t)visit));
+}
+
+MI_COLD bool mii_visit(const visit_t* visit) {
+  if (!visit->blocks) return visit_all(visit, NULL, mii_slice_count());
   marks_t marks = {0};
-  if (mii_slice_count() == 0) return true;
+  if (mii_slice_count() == 0) return visit_all(visit, NULL, 0);
   if (!begin_marks(&marks)) return false;
   mark_all(&marks);
-  const bool all = visit_slices(visit, &marks, marks.slices);
+  const bool all = visit_all(visit, &marks, marks.slices);
   end_marks(&marks);
   return all;
 }

@@ -82,14 +82,14 @@ uint32_t mii_page_extend(page_t* page, block_t** first) {
   const uint32_t bytes = mii_page_block_bytes(page);
   const uint32_t index = mii_page_index(page, mii_page_capacity(page));
   const uint32_t count = blocks_in_step(page, index);
-  block_t* block = (block_t*)(mii_page_start(page) + (size_t)index * bytes);
-  *first = block;
-  for (uint32_t i = 1; i < count; i++) {
-    block_t* const next = (block_t*)((uint8_t*)block + bytes);
-    block->next = next;
-    block = next;
+  uint8_t* block = mii_page_start(page) + (size_t)index * bytes;
+  uint8_t* const last = block + (size_t)(count - 1) * bytes;
+  *first = (block_t*)block;
+  while (block != last) {
+    block += bytes;
+    ((block_t*)(block - bytes))->next = (block_t*)block;
   }
-  block->next = NULL;
+  ((block_t*)last)->next = NULL;
   mii_page_set_capacity(page, mii_page_capacity(page) + count);
   page->out = (uint16_t)(page->out + count);
   return count;

@@ -131,11 +131,13 @@ void mii_page_take_remote(page_t* page) {
   take_list(page, atomic_fetch_and_explicit(remote_of(page), ~LIST_MASK, memory_order_acquire));
 }
 
+// Untried: a walk takes nothing; the blocks are read as those of mii_page_take_remote are.
 block_t* mii_page_peek_remote(const page_t* page) {
   const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_acquire);
   return word_count(word) > 0 ? word_head(page, word) : NULL;
 }
 
+// Untried: the heap ends, and nobody pushes any more.
 block_t* mii_page_detach_remote(page_t* page) {
   const uint64_t word =
       atomic_fetch_and_explicit(remote_of(page), ~LIST_MASK, memory_order_acquire);

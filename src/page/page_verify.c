@@ -28,7 +28,7 @@ static uint32_t list_length(const page_t* page, const block_t* block) {
   return length;
 }
 
-bool mii_page_is_valid(page_t* page) {
+MI_COLD bool mii_page_is_valid(page_t* page) {
   const slice_t slice = mii_page_slice(page);
   const uint32_t seen_frees = page->armed - page->needed;
   return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT)

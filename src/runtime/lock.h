@@ -17,8 +17,9 @@ typedef enum lock_rank_e {
   LOCK_START = 1,
   LOCK_REPORT = 2,
   LOCK_APART = 4,
-  LOCK_GROWTH = 8,
-  LOCK_AREA = 16,  // of which a thread may hold several: fork does
+  LOCK_LENT = 8,
+  LOCK_GROWTH = 16,
+  LOCK_AREA = 32,  // of which a thread may hold several: fork does
 } lock_rank_t;
 
 typedef struct lock_s {

@@ -23,6 +23,8 @@ enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, NULL}
 #define MI_START_OPTION(name, initial) \
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, true, NULL}
+#define MI_START_SIZE(name, initial) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_SIZE, true, NULL}
 #define MI_NO_OPTION(name, initial, why) \
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, (why)}
 #define MI_NO_START_OPTION(name, initial, why) \
@@ -32,7 +34,6 @@ enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
 
 static const char unused_by_all[] = "mimalloc 3 does not use it either";
 static const char no_arenas[] = "there is one range of addresses, opened in steps";
-static const char no_huge[] = "huge OS pages are not reserved at the start";
 static const char no_numa[] = "memory is placed where a thread first touches it";
 static const char no_count[] = "the number of pages that a thread keeps is adapted";
 
@@ -44,9 +45,9 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_OPTION(arena_eager_commit, 2, no_arenas),
     MI_NO_OPTION(purge_decommits, 1, "purged memory always goes back at once"),
     MI_NO_OPTION(allow_large_os_pages, 0, "the system decides about large OS pages"),
-    MI_NO_START_OPTION(reserve_huge_os_pages, 0, no_huge),
-    MI_NO_START_OPTION(reserve_huge_os_pages_at, -1, no_huge),
-    MI_NO_SIZE(reserve_os_memory, 0, true, no_arenas),
+    MI_START_OPTION(reserve_huge_os_pages, 0),
+    MI_START_OPTION(reserve_huge_os_pages_at, -1),
+    MI_START_SIZE(reserve_os_memory, 0),
     MI_NO_OPTION(deprecated_segment_cache, 0, unused_by_all),
     MI_NO_OPTION(deprecated_page_reset, 0, unused_by_all),
     MI_NO_OPTION(deprecated_abandoned_page_purge, 0, unused_by_all),
@@ -366,7 +367,7 @@ void mii_option_start(bool is_privileged) {
   for (size_t i = 0; i < OPTION_COUNT; i++) read_option((mi_option_t)i);
 }
 
-void mii_option_warn(void) {
+MI_COLD void mii_option_warn(void) {
   if (!is_read) return;
   for (size_t i = 0; i < OPTION_COUNT; i++) warn_of_option((mi_option_t)i);
   for (size_t i = 0; i < OLD_NAME_COUNT; i++) warn_of_old_name(&old_names[i]);

@@ -54,7 +54,7 @@ static callback_t get_callback(const callback_t* callback) {
   return copy;
 }
 
-void mii_report_set_output(mi_output_fun* out, void* arg) {
+MI_COLD void mii_report_set_output(mi_output_fun* out, void* arg) {
   set_callback(&output_callback, (void (*)(void))out, arg);
   if (out == NULL) return;
   mii_lock_enter(&mii_report_lock);
@@ -166,7 +166,24 @@ static void stop_if_out_of_memory(bool handled, int code) {
   if (MI_CFG_XMALLOC && !handled && (code == ENOMEM || code == EOVERFLOW)) abort();
 }
 
+// The thread whose errors are not reported, or 0. Only the thread itself compares equal.
+static _Atomic(uintptr_t) hushed_thread;  // atomic: relaxed
+
+bool mii_error_hush(void) {
+  uintptr_t nobody = 0;
+  return atomic_compare_exchange_strong_explicit(&hushed_thread, &nobody, mii_platform_thread_id(),
+                                                 memory_order_relaxed, memory_order_relaxed);
+}
+
+void mii_error_unhush(void) { atomic_store_explicit(&hushed_thread, 0, memory_order_relaxed); }
+
+static bool is_hushed(void) {
+  const uintptr_t thread = atomic_load_explicit(&hushed_thread, memory_order_relaxed);
+  return thread != 0 && thread == mii_platform_thread_id();
+}
+
 void mii_error(int code, const char* format, ...) {
+  if (is_hushed()) return;
   va_list args;
   va_start(args, format);
   const bool handled = report_error(code, MI_CFG_XMALLOC, format, args);

@@ -14,6 +14,11 @@
 // free: the caller holds no lock and is in the middle of nothing.
 void mii_error(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;
 
+// What the running thread cannot allocate until it says so again is part of a failure that has been reported. One
+// thread at a time: false if another is at it.
+bool mii_error_hush(void);
+void mii_error_unhush(void);
+
 // False if the options say that no error is shown: then there is no need to find out more about it.
 bool mii_error_may_be_shown(void);
 

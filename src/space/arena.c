@@ -7,6 +7,7 @@
 // Tests: tests/unit/space/arena_test.c, tests/api/arena_test.c
 #include "space/arena.h"
 #include "base/bits.h"
+#include "space/lent.h"
 #include "space/purge.h"
 #include "space/range.h"
 
@@ -14,7 +15,7 @@ static _Atomic(arena_t*) first_arena;  // atomic: release to add, acquire to wal
 
 arena_t* mii_arena_first(void) { return atomic_load_explicit(&first_arena, memory_order_acquire); }
 
-static void add_arena(arena_t* arena) {
+void mii_arena_add(arena_t* arena) {
   arena_t* first = atomic_load_explicit(&first_arena, memory_order_relaxed);
   do {
     arena->next = first;
@@ -41,7 +42,7 @@ arena_t* mii_arena_new(arena_request_t want) {
   arena->is_exclusive = want.is_exclusive;
   arena->huge_bytes = growth.huge_bytes;
   arena->numa_node = want.numa_node;
-  add_arena(arena);
+  mii_arena_add(arena);
   return arena;
 }
 
@@ -51,6 +52,7 @@ static slice_t first_slice(const arena_t* arena) {
 
 // Whoever takes all slices is alone in the arena.
 bool mii_arena_release(arena_t* arena) {
+  if (arena->lent != NULL) return mii_lent_release(arena);
   if (atomic_load_explicit(&arena->users, memory_order_relaxed) != 0) return false;
   bool zero;
   const slice_t first = first_slice(arena);

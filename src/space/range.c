@@ -476,7 +476,7 @@ static bool foreign_segments_are_empty(void) {
 }
 
 // Takes the lock: not for a caller that holds it.
-bool mii_range_is_valid(void) {
+MI_COLD bool mii_range_is_valid(void) {
   mii_lock_enter(&growth);
   const size_t slices = mii_slice_count();
   const size_t segments = slices / SEGMENT_SLICES;

@@ -649,7 +649,7 @@ static bool lists_are_right(run_area_t* area) {
   return MI_HOLDS(free_units == area->free_units);
 }
 
-bool mii_run_area_is_valid(uint32_t segment) {
+MI_COLD bool mii_run_area_is_valid(uint32_t segment) {
   run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
   if (area == NULL) return true;
   bool hints = true;

@@ -414,7 +414,7 @@ void mii_segment_reclaim(uint32_t index, uint64_t used) {
   mii_hint_set(HINT_PURGE, index, true);
 }
 
-bool mii_segment_is_valid(uint32_t index) {
+MI_COLD bool mii_segment_is_valid(uint32_t index) {
   segment_t* const segment = mii_segment(index);
   const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
   const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);

@@ -94,8 +94,6 @@ static void pmr_can_be_the_default_resource() {
 
 // Heaps ----------------------------------------------------------------------------------------------------
 
-#if defined(MI_HAS_HEAP_STL_ALLOCATOR)
-
 // In which heap does a container with a new allocator put its elements, and do all of them agree?
 template <template <class> class Allocator> static void containers_share_a_heap_of_their_own() {
   std::vector<int, Allocator<int>> numbers(1000, 1);
@@ -196,12 +194,6 @@ static void the_allocators_work_in_heaps() {
   pmr_in_a_heap();
   typed_macros_of_heaps();
 }
-
-#else
-
-static void the_allocators_work_in_heaps() { std::printf("not yet: there are no heaps\n"); }
-
-#endif
 
 int main() {
   mi_option_set(mi_option_show_errors, 0);

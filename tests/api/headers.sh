@@ -122,12 +122,8 @@ must_define() { # <header> <names>
 must_define mimalloc.h MI_MALLOC_VERSION MI_SMALL_WSIZE_MAX MI_SMALL_SIZE_MAX mi_attr_noexcept mi_decl_nodiscard \
   mi_decl_export mi_decl_restrict mi_attr_malloc mi_cdecl mi_attr_alloc_size mi_attr_alloc_size2 \
   mi_attr_alloc_align mi_malloc_tp mi_zalloc_tp mi_calloc_tp mi_mallocn_tp mi_reallocn_tp mi_recalloc_tp \
-  > "$work/macros.c"
-# With heaps come the C++ allocators in them, which a macro switches on, and their typed macros.
-if grep -q 'mi_heap_t\* mi_heap_new(void)' "$root/include/mimalloc.h"; then
-  must_define mimalloc.h MI_HAS_HEAP_STL_ALLOCATOR mi_heap_malloc_tp mi_heap_zalloc_tp mi_heap_calloc_tp mi_heap_mallocn_tp \
-    mi_heap_reallocn_tp mi_heap_recalloc_tp | grep -v some_declaration >> "$work/macros.c"
-fi
+  MI_HAS_HEAP_STL_ALLOCATOR mi_heap_malloc_tp mi_heap_zalloc_tp mi_heap_calloc_tp mi_heap_mallocn_tp \
+  mi_heap_reallocn_tp mi_heap_recalloc_tp > "$work/macros.c"
 must_define mimalloc-override.h malloc calloc realloc free strdup strndup realpath _expand _msize _recalloc _strdup \
   _strndup _wcsdup _mbsdup _dupenv_s _wdupenv_s reallocf malloc_size malloc_usable_size malloc_good_size cfree \
   valloc pvalloc reallocarray reallocarr memalign aligned_alloc posix_memalign _posix_memalign _aligned_malloc \

@@ -42,7 +42,7 @@ static void blocks_belong_to_their_heap(void** state) {
     fill(p, mi_usable_size(p), (unsigned)i);
     assert_true(mi_usable_size(p) >= sizes[i]);
     assert_ptr_equal(mi_heap_of(p), heap);
-    assert_ptr_equal(mi_heap_of(p + mi_usable_size(p) % (32 * KiB) / 2), heap);
+    assert_ptr_equal(mi_heap_of(p + mi_usable_size(p) / 2), heap);
     assert_ptr_equal(mi_heap_of(other), mi_heap_main());
     assert_true(mi_heap_contains(heap, p) && !mi_heap_contains(heap, other));
     assert_true(mi_heap_contains(NULL, other) && !mi_heap_contains(NULL, p));
@@ -52,6 +52,28 @@ static void blocks_belong_to_their_heap(void** state) {
     mi_free(p);
   }
   mi_heap_destroy(heap);
+}
+
+static void every_address_of_a_large_block_is_in_its_heap(void** state) {
+  (void)state;
+  enum { SIZE = 9 * 1024 * 1024 };
+  mi_heap_t* const heap = mi_heap_new();
+  uint8_t* const blocks[] = {mi_heap_malloc(heap, SIZE), mi_malloc(SIZE),
+                             mi_heap_malloc(heap, SIZE)};
+  for (size_t i = 0; i < COUNT_OF(blocks); i++) {
+    for (size_t at = 0; at < SIZE; at += 60 * KiB) {
+      assert_ptr_equal(mi_heap_of(blocks[i] + at), i == 1 ? mi_heap_main() : heap);
+      assert_true(mi_is_in_heap_region(blocks[i] + at));
+    }
+    assert_ptr_equal(mi_heap_of(blocks[i] + SIZE - 1), i == 1 ? mi_heap_main() : heap);
+  }
+  mi_free(blocks[2]);
+  assert_null(mi_heap_of(blocks[2] + SIZE / 2));
+  mi_heap_destroy(heap);
+  assert_null(mi_heap_of(blocks[0] + SIZE / 2));
+  assert_ptr_equal(mi_heap_of(blocks[1] + SIZE / 2), mi_heap_main());
+  mi_free(blocks[1]);
+  assert_null(mi_heap_of(blocks[1] + SIZE / 2));
 }
 
 static void what_is_not_ours_is_in_no_heap(void** state) {
@@ -383,6 +405,7 @@ static void the_child_of_a_fork_goes_on_with_the_heap(void** state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(blocks_belong_to_their_heap),
+      cmocka_unit_test(every_address_of_a_large_block_is_in_its_heap),
       cmocka_unit_test(what_is_not_ours_is_in_no_heap),
       cmocka_unit_test(null_is_the_main_heap),
       cmocka_unit_test(every_function_allocates_in_the_heap),

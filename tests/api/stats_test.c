@@ -250,6 +250,136 @@ static void the_main_heap_has_it_all(void** state) {
   release();
 }
 
+// --- heaps and sub-processes ---
+
+static mi_stats_t heap_snapshot(mi_heap_t* heap) {
+  mi_stats_t_decl(stats);
+  mi_heap_collect(heap, false);
+  if (!mi_heap_stats_get(heap, &stats)) abort();
+  return stats;
+}
+
+static void* use_a_heap(void* arg) {
+  for (int i = 0; i < 70; i++) {
+    if (mi_heap_malloc(arg, 100) == NULL) return NULL;
+  }
+  mi_heap_collect(arg, false);
+  return arg;
+}
+
+static void a_heap_has_its_blocks_and_nobody_elses(void** state) {
+  (void)state;
+  const mi_stats_t before = snapshot_after_collect();
+  mi_heap_t* const heap = mi_heap_new();
+  mi_heap_t* const empty = mi_heap_new();
+  for (int i = 0; i < 100; i++) assert_non_null(mi_heap_malloc(heap, 100));
+  for (int i = 0; i < 3; i++) assert_non_null(mi_heap_malloc(heap, 128 * KiB));
+  assert_non_null(result_of_thread(&use_a_heap, heap));
+  const mi_stats_t its = heap_snapshot(heap);
+  assert_int_equal(its.malloc_bins[bin_of(100)].current, 170);
+  assert_int_equal(its.malloc_normal.current, 170 * (int64_t)mi_good_size(100));
+  assert_int_equal(its.malloc_bins[MI_BIN_HUGE].current, 3);
+  assert_int_equal(its.malloc_huge.current, 3 * 128 * KiB);
+  assert_true(its.malloc_normal_count.total >= 170 && its.malloc_huge_count.total == 3);
+  assert_int_equal(its.theaps.total, 2);
+  assert_int_equal(its.reserved.current, 0);  // memory belongs to no heap
+  const mi_stats_t none = heap_snapshot(empty);
+  assert_int_equal(none.malloc_normal.current + none.malloc_huge.current, 0);
+  const mi_stats_t all = snapshot_after_collect();
+  const mi_stats_t of_main = heap_snapshot(NULL);
+  assert_int_equal(live_change(&before, &all, bin_of(100)), 170);
+  assert_int_equal(all.malloc_normal.current - of_main.malloc_normal.current,
+                   its.malloc_normal.current);
+  assert_int_equal(all.malloc_huge.current - of_main.malloc_huge.current, 3 * 128 * KiB);
+  assert_int_equal(all.heaps.current, 3);
+  mi_heap_delete(heap);
+  const mi_stats_t after = heap_snapshot(NULL);
+  assert_int_equal(live_change(&of_main, &after, bin_of(100)), 170);
+  mi_heap_destroy(empty);
+  assert_int_equal(snapshot().heaps.current, 1);
+}
+
+typedef struct subproc_s {
+  mi_subproc_id_t id;
+  mi_heap_t* heap;
+} subproc_t;
+
+static void* live_in_subproc(void* arg) {
+  subproc_t* const shared = (subproc_t*)arg;
+  mi_subproc_add_current_thread(shared->id);
+  shared->heap = mi_heap_new();
+  for (int i = 0; i < 50; i++) {
+    if (mi_malloc(100) == NULL || mi_heap_malloc(shared->heap, 100) == NULL) return NULL;
+  }
+  if (mi_malloc(3 * MiB) == NULL) return NULL;
+  mi_heap_collect(shared->heap, false);
+  mi_collect(false);
+  return arg;
+}
+
+static void a_subprocess_has_the_blocks_of_its_heaps(void** state) {
+  (void)state;
+  subproc_t shared = {.id = mi_subproc_new()};
+  mi_stats_t_decl(main_before);
+  mi_collect(false);
+  assert_true(mi_subproc_stats_get(mi_subproc_main(), &main_before));
+  assert_non_null(result_of_thread(&live_in_subproc, &shared));
+  mi_stats_t_decl(its);
+  assert_true(mi_subproc_stats_get(shared.id, &its));
+  assert_int_equal(its.malloc_bins[bin_of(100)].current, 100);
+  assert_int_equal(its.malloc_huge.current, 3 * MiB);
+  assert_int_equal(its.heaps.current, 2);
+  assert_int_equal(its.reserved.current, 0);
+  mi_stats_t_decl(of_main);
+  assert_true(mi_subproc_stats_get(mi_subproc_main(), &of_main));
+  assert_int_equal(live_change(&main_before, &of_main, bin_of(100)), 0);
+  assert_int_equal(of_main.malloc_huge.current, main_before.malloc_huge.current);
+  assert_true(of_main.reserved.current > 0 && of_main.threads.total > 0);
+  assert_int_equal(of_main.heaps.current, 1);
+
+  assert_true(mi_subproc_stats_get_exclusive(shared.id, &its));
+  assert_int_equal(its.malloc_normal.current + its.malloc_huge.current + its.heaps.current, 0);
+  assert_true(mi_subproc_stats_get_exclusive(mi_subproc_main(), &of_main));
+  assert_int_equal(of_main.malloc_normal.current, 0);
+  assert_true(of_main.reserved.current > 0);
+
+  char* const json = mi_subproc_stats_get_json(shared.id, 0, NULL);
+  assert_non_null(strstr(json, "\"current\": 3145728"));
+  mi_free(json);
+  char small[20];
+  assert_ptr_equal(mi_subproc_stats_get_json(mi_subproc_main(), sizeof small, small), small);
+  assert_int_equal(strlen(small), sizeof small - 1);
+
+  output_clear();
+  mi_subproc_stats_print_out(shared.id, &note_output, &output);
+  assert_memory_equal(output.text, "subproc ", 8);
+  assert_int_equal(count_lines_with(output.text, "heap "), 0);
+  assert_int_equal(count_lines_with(output.text, "  bin S"), 1);
+  output_clear();
+  mi_subproc_heap_stats_print_out(shared.id, &note_output, &output);
+  assert_memory_equal(output.text, "heap ", 5);
+  assert_int_equal(count_lines_with(output.text, "  bin S"), 3);  // two heaps, and their sum
+  assert_non_null(strstr(output.text, "\nsubproc "));
+  mi_subproc_destroy(shared.id);
+}
+
+static void no_subprocess_has_no_statistics(void** state) {
+  (void)state;
+  const mi_subproc_id_t none = {NULL};
+  mi_stats_t_decl(stats);
+  assert_false(mi_subproc_stats_get(none, &stats));
+  assert_false(mi_subproc_stats_get_exclusive(none, &stats));
+  assert_null(mi_subproc_stats_get_json(none, 0, NULL));
+  stats.size = 0;
+  assert_false(mi_subproc_stats_get(mi_subproc_main(), &stats));
+  assert_false(mi_subproc_stats_get_exclusive(mi_subproc_main(), &stats));
+  assert_false(mi_subproc_stats_get(mi_subproc_main(), opaque_pointer(NULL)));
+  output_clear();
+  mi_subproc_stats_print_out(none, &note_output, &output);
+  mi_subproc_heap_stats_print_out(none, &note_output, &output);
+  assert_int_equal(output.calls, 0);
+}
+
 // --- while others work ---
 
 static _Atomic(bool) is_over;
@@ -538,6 +668,10 @@ static void a_thread_prints_the_statistics_of_its_own_pages(void** state) {
   assert_int_equal(count_lines_with(output.text, "  bin S 50"), 1);
   const char* const row = strstr(output.text, "  bin S  3");
   assert_true(row == NULL || strstr(row, "14.0 KiB") == NULL);
+  output_begin();
+  mi_thread_stats_print(NULL);  // the registered output
+  assert_memory_equal(output.text, "theap\n", 6);
+  mi_register_output(NULL, NULL);
 }
 
 static void prometheus_metrics_have_help_and_type(void** state) {
@@ -575,6 +709,9 @@ int main(void) {
       cmocka_unit_test(every_count_has_current_at_most_peak_at_most_total),
       cmocka_unit_test(blocks_that_another_thread_frees_are_not_live_after_both_collected),
       cmocka_unit_test(the_main_heap_has_it_all),
+      cmocka_unit_test(a_heap_has_its_blocks_and_nobody_elses),
+      cmocka_unit_test(a_subprocess_has_the_blocks_of_its_heaps),
+      cmocka_unit_test(no_subprocess_has_no_statistics),
       cmocka_unit_test(snapshots_are_sane_while_threads_allocate),
       cmocka_unit_test(statistics_leave_errno_alone),
       cmocka_unit_test(process_info_knows_the_resident_memory),

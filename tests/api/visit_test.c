@@ -165,6 +165,100 @@ static void abandoned_blocks_are_visited_alone(void** state) {
   mi_free(mine);
 }
 
+typedef struct other_thread_s {
+  pthread_barrier_t barrier;
+  void* block;
+  mi_heap_t* heap;
+} other_thread_t;
+
+static void* hold_a_block(void* arg) {
+  other_thread_t* const other = (other_thread_t*)arg;
+  other->block = mi_heap_malloc(other->heap, 100);
+  pthread_barrier_wait(&other->barrier);
+  pthread_barrier_wait(&other->barrier);
+  return NULL;
+}
+
+static void a_theap_shows_the_blocks_of_its_thread_only(void** state) {
+  (void)state;
+  pthread_t thread;
+  other_thread_t other = {.heap = mi_heap_new()};
+  pthread_barrier_init(&other.barrier, NULL, 2);
+  assert_int_equal(pthread_create(&thread, NULL, &hold_a_block, &other), 0);
+  pthread_barrier_wait(&other.barrier);
+  void* const mine = mi_heap_malloc(other.heap, 100);
+  void* const elsewhere = mi_malloc(100);
+  void* const all[] = {mine, elsewhere, other.block};
+  for (size_t i = 0; i < 3; i++) {
+    expected_count = 0;
+    expect_block(all[i], 100);
+    visit_begin();
+    assert_true(mi_theap_visit_blocks(mi_heap_theap(other.heap), true, &note_block, NULL));
+    assert_int_equal(seen_count(), all[i] == mine);
+    visit_begin();
+    assert_true(mi_theap_visit_blocks(NULL, true, &note_block, NULL));  // the default one
+    assert_int_equal(seen_count(), all[i] == elsewhere);
+    visit_begin();
+    assert_true(mi_heap_visit_blocks(other.heap, true, &note_block, NULL));
+    assert_int_equal(seen_count(), all[i] != elsewhere);
+  }
+  visit_begin();
+  assert_true(mi_theap_visit_blocks(mi_heap_theap(other.heap), false, &note_block, NULL));
+  assert_true(areas == 1 && visited == 0);
+  assert_false(mi_theap_visit_blocks(NULL, true, opaque_pointer(NULL), NULL));
+  pthread_barrier_wait(&other.barrier);
+  pthread_join(thread, NULL);
+  pthread_barrier_destroy(&other.barrier);
+  mi_free(elsewhere);
+  mi_heap_destroy(other.heap);
+  expected_count = 0;
+}
+
+static void blocks_of_whole_slices_are_visited_in_their_heap(void** state) {
+  (void)state;
+  mi_heap_t* const heap = mi_heap_new();
+  mi_heap_t* const heaps[] = {heap, mi_heap_main()};
+  void* of[2][3];
+  for (size_t h = 0; h < 2; h++) {
+    of[h][0] = mi_heap_malloc(heaps[h], 100);
+    of[h][1] = mi_heap_malloc(heaps[h], 100 * KiB);
+    of[h][2] = mi_heap_malloc(heaps[h], 3 * MiB);
+  }
+  for (size_t h = 0; h < 2; h++) {
+    for (size_t other = 0; other < 2; other++) {
+      expected_count = 0;
+      for (size_t i = 0; i < 3; i++) expect_block(of[other][i], 100);
+      visit_begin();
+      assert_true(mi_heap_visit_blocks(heaps[h], true, &note_block, NULL));
+      assert_int_equal(seen_count(), h == other ? 3 : 0);
+      assert_int_equal(twice + wrong + outside, 0);
+    }
+  }
+  for (size_t i = 0; i < 3; i++) mi_free(of[1][i]);
+  mi_heap_destroy(heap);
+  expected_count = 0;
+}
+
+static void abandoned_blocks_are_visited_by_subprocess(void** state) {
+  (void)state;
+  mi_collect(true);
+  result_of_thread(&allocate_and_free_some, NULL);
+  mi_collect(true);
+  expect_those_blocks();
+  visit_begin();
+  assert_true(mi_abandoned_visit_blocks(mi_subproc_main(), -1, true, &note_block, NULL));
+  assert_true(seen_count() > expected_count / 2);
+  const mi_subproc_id_t empty = mi_subproc_new();
+  visit_begin();
+  assert_true(mi_abandoned_visit_blocks(empty, 0, true, &note_block, NULL));
+  assert_int_equal(visited + areas, 0);
+  mi_subproc_destroy(empty);
+  const mi_subproc_id_t none = {NULL};
+  assert_false(mi_abandoned_visit_blocks(none, 0, true, &note_block, NULL));
+  assert_false(mi_abandoned_visit_blocks(mi_subproc_main(), 0, true, opaque_pointer(NULL), NULL));
+  free_those_blocks();
+}
+
 static bool mi_cdecl stop_at(const mi_heap_t* heap, const mi_heap_area_t* area, void* block,
                              size_t block_size, void* arg) {
   (void)heap;
@@ -337,6 +431,9 @@ int main(void) {
       cmocka_unit_test(blocks_of_ended_threads_are_visited),
       cmocka_unit_test(areas_alone_are_visited_without_blocks),
       cmocka_unit_test(abandoned_blocks_are_visited_alone),
+      cmocka_unit_test(a_theap_shows_the_blocks_of_its_thread_only),
+      cmocka_unit_test(abandoned_blocks_are_visited_by_subprocess),
+      cmocka_unit_test(blocks_of_whole_slices_are_visited_in_their_heap),
       cmocka_unit_test(the_visitor_can_stop),
       cmocka_unit_test(the_visitor_may_free_the_block),
       cmocka_unit_test(utilization_is_the_live_part_of_a_page),

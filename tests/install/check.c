@@ -12,7 +12,7 @@
 int main(int argc, char** argv) {
   volatile size_t size = 40;
   if (argc > 1 && strcmp(argv[1], "fail") == 0) {
-    size = (size_t)-1 / 2;
+    size = (size_t)-1 / 2 + 1;  // more than any block can have
     puts(mi_malloc(size) == NULL ? "NULL" : "memory");
     return 0;
   }

@@ -17,7 +17,7 @@ explorer() {
 
 # C++, from a copy in which fields that belong to an owner, or do not change, are watched for races.
 relacy() {
-  local copy=$out/relacy-src types='block_t\*|page_t\*|heap_t\*|slice_t|uint[0-9]+_t|bool'
+  local copy=$out/relacy-src types='block_t\*|page_t\*|slice_t|uint[0-9]+_t|bool'
   rm -rf "$copy" && cp -r "$src" "$copy"
   rm "$copy"/base/{config,size_class,assert}.h "$copy/space/range.h"
   sed -i -E "s/^( +)($types) (\w+(\[\w+\])?);( *\/\/ (owner:|owner$|const))/\1plain_t<\2> \3;\5/" "$copy/space/record.h"

@@ -91,6 +91,9 @@ int mii_platform_thread_arm(void* value) {
 long mii_option_get(mi_option_t option) { return (void)option, 0; }
 void mii_purge_tick(uint64_t now) { (void)now; }
 void mii_purge_all(void) {}
+void* mii_lent_take(lent_t* from, heap_t* heap, uint32_t size_class) {
+  return (void)from, (void)heap, (void)size_class, NULL;
+}
 
 // What threads do ----------------------------------------------------------------------------------
 
@@ -128,7 +131,7 @@ static block_t* take(void) {
   return block;
 }
 
-// free, as give_to_page in block.c.
+// free, as mii_block_give_to in block.c.
 static void give(block_t* block) {
   if (block == NULL) return;
   enter_call();
@@ -137,11 +140,7 @@ static void give(block_t* block) {
   page_t* const page = mii_page_record(mii_slice_of(block));
   theap_t* const mine = mii_theap_mine;
   if (mii_page_owner(page) != mii_theap_tag(mine)) {
-    if (mii_page_is_apart(page)) {
-      mii_outbox_push(page, block);
-    } else {
-      mii_outbox_add(mine, page, block);
-    }
+    mii_outbox_free(mine, page, block);
   } else if (mii_page_push_local(page, block)) {
     mii_theap_wake(mine, page);
   }
@@ -302,8 +301,11 @@ static void check_at_rest(void) {
       check_blocks(page);
     }
   }
-  for (theap_t* t = mii_thread_first_theap(); t != NULL; t = t->next_made)
+  for (theap_t* t = mii_thread_first_theap(); t != NULL; t = t->next_made) {
     PROOF_CHECK(mii_theap_is_valid(t));  // T1, T2, T5
+    const bool waits = atomic_load_explicit(&t->user, memory_order_relaxed) == 0;
+    PROOF_CHECK(!waits || t->parcels == 0);  // who takes it over finds nothing to send
+  }
 }
 
 static uint64_t all_slices;

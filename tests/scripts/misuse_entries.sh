@@ -9,7 +9,7 @@
 . "$support/declarations.bash"
 # These may be asked about any pointer.
 asking='mi_(heap_of|heap_contains|heap_contains_block|heap_check_owned|any_heap_contains|is_in_heap_region|check_owned|arena_contains)'
-harmless='arg|tag|out|stream|start|address|\* p'
+harmless='arg|commit_fun_arg|user_arg|tag|out|stream|start|address|\* p'
 
 list_declarations
 strange=$(grep -E 'void ?\*' declared | sed -E "s/(const )?void ?\* ?($harmless|p|ptrp)\b//g" | grep -E 'void ?\*')

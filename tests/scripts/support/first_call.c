@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <wchar.h>
 #include "mimalloc-stats.h"
@@ -127,6 +128,12 @@ static char buffer[PATH_MAX];
 static bool freed(void* p) {
   free(p);
   return p != none;
+}
+
+// Memory of the program, for an arena.
+static void* lent_memory(void) {
+  return mmap(NULL, 34 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+              -1, 0);
 }
 
 static bool wrong(const char* words) {
@@ -300,6 +307,9 @@ static bool was_said(bool condition, const char* words) {
 #define says(condition, words) was_said(redirect_stderr() && (condition), words)
 
 // --- the table ---------------------------------------------------------------------------------
+
+// With 32 bits arenas share the 64 MiB that are reserved at the start: a second one does not fit.
+#define NO_ARENA (sizeof(void*) == 4)
 
 #define ENTRY(symbol, ...) \
   static bool call_##symbol(void) { return __VA_ARGS__; }

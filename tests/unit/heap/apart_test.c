@@ -5,6 +5,7 @@
 #include "heap/apart.h"
 #include "heap/fork.h"
 #include "heap/outbox.h"
+#include "space/arena.h"
 #include "space/hint.h"
 #include "unit/heap/heap_world.h"
 
@@ -32,6 +33,47 @@ TEST(a_thread_has_one_theap_of_a_heap) {
   new_thread();
   CHECK(mii_heap_theap(heap) == NULL);
   CHECK(enter() != theap);
+}
+
+static bool is_in(const arena_t* arena, const void* p) {
+  return (size_t)((const uint8_t*)p - mii_arena_start(arena)) < mii_arena_bytes(arena);
+}
+
+static arena_t* arena_on(int node, bool is_exclusive) {
+  arena_t* const arena = mii_arena_new((arena_request_t){
+      .size = 2 * SEGMENT_BYTES, .is_exclusive = is_exclusive, .numa_node = node});
+  CHECK(arena != NULL);
+  return arena;
+}
+
+static void* take_huge_of(theap_t* theap) {
+  bool zero;
+  return mii_block_take(theap, (block_request_t){.size = 3 * 1024 * 1024}, &zero);
+}
+
+TEST(a_heap_on_a_numa_node_uses_the_arena_there_first) {
+  start_apart();
+  theap_t* const theap = enter();
+  take(theap, SIZE);
+  take_huge_of(theap);
+  arena_on(1, true);
+  arena_t* const near = arena_on(1, false);
+  arena_on(0, false);
+  mii_heap_set_node(heap, 1);
+  CHECK(is_in(near, take(theap, 2 * SIZE)));
+  CHECK(is_in(near, take_huge_of(theap)));
+  mii_heap_set_node(&mii_heap_main, 1);
+  CHECK(is_in(near, take(mine, 3 * SIZE)));
+  CHECK(is_in(near, take_huge_of(mine)));
+  CHECK(!is_in(near, take_huge_of(mine)));  // no room for one more
+  mii_heap_set_node(heap, 2);               // there is none
+  CHECK(!is_in(near, take(theap, 4 * SIZE)));
+  mii_heap_set_node(heap, 1);
+  CHECK(is_in(near, take(theap, 5 * SIZE)));
+  mii_heap_set_node(heap, -1);
+  CHECK(!is_in(near, take(theap, 6 * SIZE)));
+  mii_heap_set_node(&mii_heap_main, -1);
+  CHECK(all_is_valid());
 }
 
 TEST(blocks_are_pushed_at_once_and_never_loose) {

@@ -229,6 +229,28 @@ TEST(a_kept_standard_error_is_written_to) {
   CHECK_EQ(fake_output_descriptor(), FAKE_KEPT_STDERR);
 }
 
+static void* err_in_another_thread(void* arg) {
+  CHECK(!mii_error_hush());  // one at a time
+  mii_error(ENOMEM, "here\n");
+  return arg;
+}
+
+TEST(a_hushed_thread_reports_no_errors_and_the_others_do) {
+  pthread_t thread;
+  start(1);
+  mii_report_set_error(note_error, NULL);
+  CHECK(mii_error_hush());
+  mii_error(ENOMEM, "not here\n");
+  CHECK_EQ(error_calls, 0);
+  CHECK_TEXT(fake_output(), "");
+  CHECK_EQ(pthread_create(&thread, NULL, err_in_another_thread, NULL), 0);
+  pthread_join(thread, NULL);
+  CHECK_EQ(error_calls, 1);
+  mii_error_unhush();
+  mii_error(EINVAL, "again\n");
+  CHECK_EQ(error_calls, 2);
+}
+
 static void* warn_from_here(void* arg) {
   mii_warn("odd\n");
   return arg;
