@@ -109,9 +109,9 @@ static bool is_aligned_block(const void* p, size_t alignment) {
   return !mii_block_is_plausible(p) || ((uintptr_t)p & (alignment - 1)) == 0;
 }
 
-// The first lines are those of mi_free. A hardened process meets none of its blocks there, and checks the size.
+// The first lines are those of mi_free. Where there are vaults none of their blocks comes there, and the size is checked.
 void mi_free_size(void* p, size_t size) {
-  MI_ASSERT(mii_secure_level() > 0 || mii_block_claim_is_right(p, size));
+  MI_ASSERT(mii_secure_has_vaults() || mii_block_claim_is_right(p, size));
   if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK && !MI_CFG_CHECK_POINTERS) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
@@ -119,7 +119,7 @@ void mi_free_size(void* p, size_t size) {
       return;
     }
   }
-  if (mii_secure_level() > 0 && !mii_block_claim_is_right(p, size))
+  if (mii_secure_has_vaults() && !mii_block_claim_is_right(p, size))
     mii_block_report_claim(p, "free of a size");
   mii_free(p);
 }

@@ -82,7 +82,7 @@ static void* take(block_request_t want, bool clear) {
 }
 
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
-  if (MI_UNLIKELY(!theap->is_live || mii_secure_level() > 0 || mii_is_sampling()))
+  if (MI_UNLIKELY(!theap->is_live || mii_secure_has_vaults() || mii_is_sampling()))
     return mii_allocate(size, false);
   void* const p = mii_theap_refill(theap, size_class);
   return MI_LIKELY(p != NULL) ? p : mii_fail_no_memory(size);
@@ -90,7 +90,7 @@ void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
 
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
-  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && mii_secure_level() == 0
+  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && !mii_secure_has_vaults()
       && !mii_is_sampling() && !MI_CFG_TRACK) {
     const uint32_t size_class = mii_size_class(size);
     void* const p = mii_list_pop(&theap->list[size_class]);

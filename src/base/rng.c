@@ -23,29 +23,20 @@ static void double_round(uint32_t* x) {
     quarter_round(&x[i], &x[4 + (i + 1) % 4], &x[8 + (i + 2) % 4], &x[12 + (i + 3) % 4]);
 }
 
-static void next_block(rng_t* rng) {
+void mii_rng_refill(rng_t* rng) {
   uint32_t start[RNG_BLOCK_WORDS] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+  uint32_t* const words = rng->block.words;
   memcpy(&start[4], rng->key, sizeof rng->key);
   start[12] = (uint32_t)rng->counter;
   start[13] = (uint32_t)(rng->counter >> 32);
   rng->counter++;
-  memcpy(rng->block, start, sizeof start);
-  for (int i = 0; i < DOUBLE_ROUNDS; i++) double_round(rng->block);
-  for (uint32_t i = 0; i < RNG_BLOCK_WORDS; i++) rng->block[i] += start[i];
-  rng->left = 2 * RNG_BLOCK_WORDS;
+  memcpy(words, start, sizeof start);
+  for (int i = 0; i < DOUBLE_ROUNDS; i++) double_round(words);
+  for (uint32_t i = 0; i < RNG_BLOCK_WORDS; i++) words[i] += start[i];
+  rng->left = sizeof rng->block;
 }
 
 void mii_rng_seed(rng_t* rng, const uint32_t key[RNG_KEY_WORDS]) {
   memset(rng, 0, sizeof *rng);
   memcpy(rng->key, key, sizeof rng->key);
-}
-
-// What was given is not kept.
-uint32_t mii_rng_16(rng_t* rng) {
-  if (rng->left == 0) next_block(rng);
-  const uint32_t place = 2 * RNG_BLOCK_WORDS - rng->left--;
-  uint32_t* const word = &rng->block[place / 2];
-  const uint32_t bits = *word & 0xFFFF;
-  *word >>= 16;
-  return bits;
 }

@@ -8,18 +8,35 @@
 
 enum { RNG_KEY_WORDS = 8, RNG_BLOCK_WORDS = 16 };
 
-// Who may touch it: whoever holds the lock of what it is a part of.
+// Who may touch it: whoever may touch what it is a part of.
 typedef struct rng_s {
   uint32_t key[RNG_KEY_WORDS];
-  uint64_t counter;                 // blocks made so far
-  uint32_t block[RNG_BLOCK_WORDS];  // of which the last `left` halves of a word were not given yet
-  uint32_t left;
+  uint64_t counter;  // blocks made so far
+  union {
+    uint32_t words[RNG_BLOCK_WORDS];
+    uint8_t bytes[RNG_BLOCK_WORDS * 4];
+  } block;
+  uint32_t left;  // of its bytes, the last ones
 } rng_t;
 
 void mii_rng_seed(rng_t* rng, const uint32_t key[RNG_KEY_WORDS]);
 
-// 16 random bits.
-uint32_t mii_rng_16(rng_t* rng);
+// Make the next block.
+void mii_rng_refill(rng_t* rng);
+
+// 8 random bits. What was given is not kept.
+static inline uint32_t mii_rng_8(rng_t* rng) {
+  if (rng->left == 0) mii_rng_refill(rng);
+  uint8_t* const at = &rng->block.bytes[sizeof rng->block - rng->left--];
+  const uint8_t bits = *at;
+  *at = 0;
+  return bits;
+}
+
+static inline uint32_t mii_rng_16(rng_t* rng) {
+  const uint32_t low = mii_rng_8(rng);
+  return low | mii_rng_8(rng) << 8;
+}
 
 // 0 .. bound - 1; bound is at most 65536.
 static inline uint32_t mii_rng_below(rng_t* rng, uint32_t bound) {

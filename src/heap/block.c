@@ -5,7 +5,7 @@
 // huge blocks are placed where the request wants them; with an odd offset the user's pointer may lie
 // inside the first unit of a run, or inside the first slice of a huge block, and nowhere else.
 //
-// In a hardened process (runtime/secure.h) blocks of pages come from vaults, and from SECURE_CANARY on every block
+// From SECURE_VAULT on (runtime/secure.h) blocks of pages come from vaults, and from SECURE_CANARY on every block
 // is sealed behind the size that was asked for, which is all of it that may be used.
 //
 // In a tracked build (MI_CFG_TRACK) a block is as large as it was asked for, and behind it, where the
@@ -69,11 +69,12 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
-// In memory that was lent: what its arena has, or any that is for everyone.
+// In memory that was lent: what its arena has, or any that is for everyone; that is not hardened.
 static void* take_lent(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
-  if (slices > UINT32_MAX || (theap->heap->lent == NULL && theap->is_apart)) return NULL;
+  const bool is_own = theap->heap->lent != NULL;
+  if (slices > UINT32_MAX || (!is_own && (theap->is_apart || mii_secure_has_vaults()))) return NULL;
   const slice_request_t whole = {
       .count = (uint32_t)slices, .align = place.align, .phase = place.phase};
   uint8_t* const start = mii_lent_take_slices(theap->heap->lent, theap->heap, whole, zero);
@@ -173,9 +174,14 @@ static void* take_tracked(theap_t* theap, block_request_t want, bool* zero) {
 
 static bool has_canary(void) { return mii_secure_level() >= SECURE_CANARY; }
 
+// Lent memory has no slices of ours.
+static slice_kind_t kind_at(const void* p) {
+  return mii_range_owns(p) ? mii_slice_kind(mii_slice_of(p)) : SLICE_FREE;
+}
+
 // The first piece of a large block begins here.
 static uint8_t* large_start(const void* p) {
-  const size_t piece = mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE ? SLICE_BYTES : UNIT_BYTES;
+  const size_t piece = kind_at(p) == SLICE_HUGE ? SLICE_BYTES : UNIT_BYTES;
   return (uint8_t*)((uintptr_t)p & ~(uintptr_t)(piece - 1));
 }
 
@@ -201,7 +207,7 @@ static scene_t large_scene(const void* p) {
 // Free memory is zero; of a huge block only the first slice is looked at, and the rest given back to the
 // system, which costs little where nothing is. Then all of it is zero.
 static void clear_large(void* p, bool is_new) {
-  const bool is_huge = mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE;
+  const bool is_huge = kind_at(p) == SLICE_HUGE;
   uint8_t* const start = large_start(p);
   const size_t bytes = (size_t)((uint8_t*)p - start) + sealed_bytes(p);
   const size_t looked_at = is_huge ? SLICE_BYTES : bytes;
@@ -226,14 +232,17 @@ static void* take_sealed_large(theap_t* theap, block_request_t want, bool* zero)
 
 static void* take_from_vault(theap_t* theap, uint32_t size_class) {
   void* const p = mii_vault_take(theap, size_class);
-  if (p != NULL) return p;
+  if (MI_LIKELY(p != NULL)) return p;
+  mii_vault_unload(theap);
   mii_vault_collect_all();
   mii_thread_pool_dissolve_all();
   mii_purge_all();
   return mii_vault_take(theap, size_class);
 }
 
+// A heap in lent memory has no vaults: bits say there, too, which blocks live.
 static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, bool* zero) {
+  if (theap->heap->lent != NULL) return take_any(theap, want, zero);
   const size_t size = want.size = mii_max(want.size, 1);
   if (has_canary()) want.size += CANARY_BYTES;
   const uint32_t size_class = class_for(want);
@@ -255,7 +264,7 @@ static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, boo
 
 static MI_NOINLINE void* take_sampled(theap_t* theap, block_request_t want, bool* zero) {
   want.size = mii_max(want.size, 1);
-  const bool hardened = mii_secure_level() > 0;
+  const bool hardened = mii_secure_has_vaults();
   const uint32_t size_class = hardened ? CLASS_COUNT : class_for(want);
   if (!theap->is_apart && mii_sampler_hits(theap, size_class)) {
     void* const p = mii_guarded_take(theap, want);
@@ -273,7 +282,7 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
   *zero = false;
   if (MI_UNLIKELY(mii_is_sampling())) return take_sampled(theap, want, zero);
-  if (MI_UNLIKELY(mii_secure_level() > 0)) return take_hardened(theap, want, zero);
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return take_hardened(theap, want, zero);
   return MI_CFG_TRACK ? take_tracked(theap, want, zero) : take_any(theap, want, zero);
 }
 
@@ -337,7 +346,7 @@ static bool tracked_size(const void* p, size_t* size) {
 }
 
 static bool is_large(const void* p) {
-  const slice_kind_t kind = mii_slice_kind(mii_slice_of(p));
+  const slice_kind_t kind = kind_at(p);
   return kind == SLICE_RUN || kind == SLICE_HUGE;
 }
 
@@ -427,7 +436,7 @@ static bool unseal_large(void* p) {
 
 static give_result_t give_hardened(void* p) {
   if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
-  if (mii_slice_kind(mii_slice_of(p)) == SLICE_HARDENED) {
+  if (kind_at(p) == SLICE_HARDENED) {
     mii_vault_give(p, "free");
     return GIVE_DONE;
   }
@@ -436,18 +445,16 @@ static give_result_t give_hardened(void* p) {
 }
 
 give_result_t mii_block_give(void* p) {
-  if (MI_UNLIKELY(mii_secure_level() > 0)) return give_hardened(p);
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return give_hardened(p);
   return MI_CFG_TRACK ? give_tracked(p) : give_any(p);
 }
 
 bool mii_block_is_watched(const void* p) {
-  return mii_secure_level() > 0
-         || (mii_block_is_ours(p) && mii_slice_kind(mii_slice_of(p)) == SLICE_GUARDED);
+  return mii_secure_has_vaults() || kind_at(p) == SLICE_GUARDED;
 }
 
 bool mii_block_report(const void* p, const char* what) {
-  if (mii_secure_level() == 0 || !mii_block_is_ours(p)) return false;
-  if (mii_slice_kind(mii_slice_of(p)) != SLICE_HARDENED) return false;
+  if (kind_at(p) != SLICE_HARDENED) return false;
   size_t size;
   scene_t scene;
   const crime_t crime = mii_vault_examine(p, &size, &scene);
@@ -458,7 +465,7 @@ bool mii_block_report(const void* p, const char* what) {
 bool mii_block_claim_is_right(const void* p, size_t size) {
   if (!mii_block_is_plausible(p)) return true;
   const size_t bytes = mii_block_bytes(p);
-  return has_canary() ? mii_max(size, 1) == bytes : size <= bytes;
+  return has_canary() && mii_range_owns(p) ? mii_max(size, 1) == bytes : size <= bytes;
 }
 
 void mii_block_report_claim(const void* p, const char* what) {
@@ -521,7 +528,7 @@ static bool resize_sealed(void* p, size_t size) {
 bool mii_block_resize(void* p, size_t size) {
   const size_t bytes = mii_block_bytes(p);
   if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
-  if (has_canary()) return resize_sealed(p, size);
+  if (has_canary() && mii_range_owns(p)) return resize_sealed(p, size);
   if (MI_CFG_TRACK) return false;  // it moves, so that old pointers are noticed
   if (!mii_range_owns(p)) return size <= bytes && !wastes_half(size, bytes);
   switch (mii_slice_kind(mii_slice_of(p))) {

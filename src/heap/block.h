@@ -41,13 +41,13 @@ size_t mii_block_bytes(const void* p);
 // Does a block begin at p, as far as can be told without touching it? Slower: for builds that check.
 bool mii_block_is_plausible(const void* p);
 
-// Is what is wrong with p noticed by who frees it? So it is in a hardened process, and of guarded blocks.
+// Is what is wrong with p noticed by who frees it? So it is where there are vaults, and of guarded blocks.
 bool mii_block_is_watched(const void* p);
 
-// Of a hardened process. Report what is wrong with p, which is no live block; false if nobody here knows more.
+// Where there are vaults. Report what is wrong with p, which is no live block; false if nobody here knows more.
 bool mii_block_report(const void* p, const char* what);
 
-// Does the caller know how large the block is? What is no block is left to others. Of a hardened process: report
+// Does the caller know how large the block is? What is no block is left to others. Where there are vaults: report
 // that it does not.
 bool mii_block_claim_is_right(const void* p, size_t size);
 void mii_block_report_claim(const void* p, const char* what);

@@ -10,6 +10,7 @@
 #include "base/handle_stack.h"
 #include "heap/heap.h"
 #include "mimalloc.h"
+#include "runtime/secure.h"
 
 // The owned pages of a class, linked in their cold records.
 typedef struct class_pages_s {
@@ -28,7 +29,22 @@ typedef struct parcel_s {
   uint16_t epoch;  // of the page when the parcel was begun
 } parcel_t;
 
-enum { OUTBOX_PARCELS = 16 };
+enum { OUTBOX_PARCELS = 16, MAGAZINE_BLOCKS = 32 };
+
+// Blocks that a theap keeps ready where there are vaults: vault.c.
+typedef struct magazine_s {
+  uint32_t count;
+  uint32_t room;
+  void* blocks[MAGAZINE_BLOCKS];
+} magazine_t;
+
+// What a theap has besides in a hardened process. Owner only.
+typedef struct stock_s {
+  rng_t rng;
+  uint32_t takes;        // blocks it took from magazines
+  uint32_t vault_index;  // which vault of each heap it loads from
+  magazine_t magazines[CLASS_COUNT];
+} stock_t;
 
 struct theap_s {
   block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
@@ -67,9 +83,8 @@ struct theap_s {
   theap_t* next_of_heap;         // lock(apart)
   theap_t* next_waiting;         // lock(apart)
   sampler_t* sampler;            // owner; NULL: nothing was sampled yet
-  uint32_t vault_index;  // owner: 1 + which vault of each heap it takes from; 0: not chosen yet
-  uint32_t vault_takes;  // owner: blocks it took from vaults
-  subproc_t* subproc;    // owner, of a home: where its thread was added; NULL: the main one
+  stock_t* stock;                // owner; NULL: it was not needed yet
+  subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
 };
 // The sweet spot of one theap per thread and heap.
 static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
@@ -87,6 +102,15 @@ static inline bool mii_theap_is_mine(const theap_t* theap) {
 }
 
 MI_INLINE uintptr_t mii_theap_tag(const theap_t* theap) { return (uintptr_t)theap; }
+
+stock_t* mii_theap_make_stock(theap_t* theap) MI_COLD;
+
+// What decides about the order of blocks. NULL: nothing does, below SECURE_RANDOM.
+static inline rng_t* mii_theap_rng(theap_t* theap) {
+  if (MI_LIKELY(mii_secure_level() < SECURE_RANDOM)) return NULL;
+  stock_t* const stock = theap->stock != NULL ? theap->stock : mii_theap_make_stock(theap);
+  return stock != NULL ? &stock->rng : NULL;
+}
 
 // Take a block of the class when list[size_class] has run empty: the cadence point, see refill.c. NULL
 // when out of memory.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// vault.c - hardened pages of a heap, behind a lock
+// vault.c - hardened pages of a heap, behind a lock, and magazines, which need none
+//
+// A theap keeps some blocks of each class in a magazine: malloc takes a random one of them, and free puts
+// its block there. So there is a lock only per half a magazine, what comes next cannot be told, and a freed
+// block waits for a while. Whether a block lives says a bit that both set and clear in one step.
 //
 //   V1  pages with room are in the circle of their class; all pages are in `pages`
-//   V2  a page without live blocks and blocks in quarantine is kept if it is alone in its circle, and ends
-//       otherwise
-//   V3  blocks in quarantine belong to pages of the vault. They are not live, and zero
+//   V2  a page none of whose blocks is taken is kept if it is alone in its circle, and ends otherwise
+//   V3  blocks in a magazine are of its theap's heap, are taken, and do not live
 //   V4  the vaults of a heap that has ended are retired: nobody takes from them. Their pages, if it was
 //       deleted, are those of the heap that its blocks went to
 //
@@ -14,6 +17,7 @@
 #include "heap/vault.h"
 #include "base/assert.h"
 #include "heap/apart.h"
+#include "heap/thread.h"
 #include "page/canary.h"
 #include "runtime/lock.h"
 #include "space/purge.h"
@@ -23,8 +27,8 @@ enum {
   TAKES_PER_BEAT = 64,
   ROOM_ONE_IN = 8,  // how much of a page must be free to be worth a move
   TURN_ONE_IN = 8,  // how often the next page of the circle is taken from
-  QUARANTINE_BLOCKS = 64,
-  QUARANTINE_BYTES = 256 * 1024,
+  MAGAZINE_BLOCKS_MIN = 4,
+  MAGAZINE_BYTES = 32 * 1024,
 };
 
 struct vault_s {
@@ -34,10 +38,6 @@ struct vault_s {
   vault_t* next_made;              // const
   hardened_t* roomy[CLASS_COUNT];  // lock(vault), as all below
   hardened_t* pages;
-  rng_t rng;
-  uint32_t quarantine_count;
-  size_t quarantine_bytes;
-  void* quarantine[QUARANTINE_BLOCKS];
 };
 
 static _Atomic(vault_t*)
@@ -72,7 +72,6 @@ static vault_t* make_vault(heap_t* heap) {
   if (vault == NULL) return NULL;
   vault->lock.rank = LOCK_AREA;
   vault->heap = heap;
-  mii_secure_seed(&vault->rng);
   vault->next_made = atomic_load_explicit(&made_vaults, memory_order_relaxed);
   atomic_store_explicit(&made_vaults, vault, memory_order_release);
   return vault;
@@ -87,16 +86,8 @@ static MI_NOINLINE vault_t* add_vault(heap_t* heap, uint32_t index) {
   return vault;
 }
 
-static uint32_t index_of(theap_t* theap) {
-  if (theap->vault_index == 0) {
-    theap->vault_index =
-        1 + atomic_fetch_add_explicit(&next_index, 1, memory_order_relaxed) % HEAP_VAULTS;
-  }
-  return theap->vault_index - 1;
-}
-
-static vault_t* vault_of(theap_t* theap) {
-  const uint32_t index = index_of(theap);
+static vault_t* vault_of(const theap_t* theap) {
+  const uint32_t index = theap->stock->vault_index;
   vault_t* const vault = atomic_load_explicit(&theap->heap->vaults[index], memory_order_acquire);
   return MI_LIKELY(vault != NULL) ? vault : add_vault(theap->heap, index);
 }
@@ -172,57 +163,50 @@ static void release_block(vault_t* vault, hardened_t* page, uint32_t index) {
   if (is_empty(page) && (!is_alone || vault->is_retired)) end_hardened(vault, page);  // V2
 }
 
-// Quarantine, with the lock held -------------------------------------------------------------------
-
-static void release_at(vault_t* vault, uint32_t place) {
-  void* const p = vault->quarantine[place];
-  hardened_t* const page = mii_hardened_in(mii_slice_of(p));
-  uint32_t index;
-  mii_hardened_index(page, p, &index);
-  vault->quarantine[place] = vault->quarantine[--vault->quarantine_count];
-  vault->quarantine_bytes -= page->block_bytes;
-  release_block(vault, page, index);
-}
-
-// Some block comes out for one that comes in: which one cannot be told from outside.
-static void hold_back(vault_t* vault, const hardened_t* page, void* p) {
-  if (vault->quarantine_count == QUARANTINE_BLOCKS)
-    release_at(vault, mii_rng_below(&vault->rng, QUARANTINE_BLOCKS));
-  vault->quarantine[vault->quarantine_count++] = p;
-  vault->quarantine_bytes += page->block_bytes;
-  while (vault->quarantine_bytes > QUARANTINE_BYTES)
-    release_at(vault, mii_rng_below(&vault->rng, vault->quarantine_count));
-}
-
 static void collect_vault(vault_t* vault) {
-  while (vault->quarantine_count > 0) release_at(vault, vault->quarantine_count - 1);
   for (hardened_t *page = vault->pages, *next; page != NULL; page = next) {
     next = page->next_of_vault;
     if (is_empty(page)) end_hardened(vault, page);
   }
 }
 
-// Take ---------------------------------------------------------------------------------------------
+// Load ---------------------------------------------------------------------------------------------
 
-// Lock held.
-static void* take_of_roomy(vault_t* vault, uint32_t size_class) {
-  hardened_t* page = vault->roomy[size_class];
-  if (page == NULL) return NULL;
-  if (page->next != page && mii_secure_level() >= SECURE_RANDOM
-      && mii_rng_below(&vault->rng, TURN_ONE_IN) == 0)
-    vault->roomy[size_class] = page = page->next;
-  void* const p = mii_hardened_take(page, &vault->rng);
-  if (!mii_hardened_has_room(page)) leave_circle(vault, page);
-  return p;
+static uint32_t room_for(uint32_t size_class) {
+  const size_t blocks = MAGAZINE_BYTES / mii_class_bytes(size_class);
+  return (uint32_t)mii_max(MAGAZINE_BLOCKS_MIN, mii_min(blocks, MAGAZINE_BLOCKS));
 }
 
-// Memory is the process's, not a thread's: before a new page is made, one that has room and no block in
-// quarantine moves here from another vault of the heap. Our lock is held; nobody waits for two.
+stock_t* mii_theap_make_stock(theap_t* theap) {
+  stock_t* const stock = mii_meta_take(sizeof *stock);
+  if (stock == NULL) return NULL;
+  mii_secure_seed(&stock->rng);
+  stock->vault_index =
+      atomic_fetch_add_explicit(&next_index, 1, memory_order_relaxed) % HEAP_VAULTS;
+  for (uint32_t c = 0; mii_secure_has_vaults() && c < CLASS_COUNT; c++)
+    stock->magazines[c].room = room_for(c);
+  return theap->stock = stock;
+}
+
+static bool comes_up(rng_t* rng, uint32_t one_in) { return mii_rng_8(rng) % one_in == 0; }
+
+// Lock held. Half of the magazine, or what there is.
+static void load_from(vault_t* vault, magazine_t* magazine, uint32_t size_class, rng_t* rng) {
+  hardened_t** const circle = &vault->roomy[size_class];
+  while (*circle != NULL && magazine->count < magazine->room / 2) {
+    if (comes_up(rng, TURN_ONE_IN)) *circle = (*circle)->next;
+    hardened_t* const page = *circle;
+    magazine->blocks[magazine->count++] = mii_hardened_take(page, rng);
+    if (!mii_hardened_has_room(page)) leave_circle(vault, page);
+  }
+}
+
+// Memory is the process's, not a thread's: before a new page is made, one that has room moves here from
+// another vault of the heap. Our lock is held; nobody waits for two.
 static bool bring_page(vault_t* vault, vault_t* from, uint32_t size_class) {
   if (from == NULL || from == vault || !mii_lock_try(&from->lock)) return false;
   hardened_t* const page = from->roomy[size_class];
-  const bool good = page != NULL && page->free >= page->block_count / ROOM_ONE_IN
-                    && page->free + page->used == page->opened;
+  const bool good = page != NULL && page->free >= page->block_count / ROOM_ONE_IN;
   if (good) {
     unlink_page(from, page);
     link_page(vault, page);
@@ -232,35 +216,80 @@ static bool bring_page(vault_t* vault, vault_t* from, uint32_t size_class) {
   return good;
 }
 
-static bool bring_any_page(theap_t* theap, vault_t* vault, uint32_t size_class) {
+static bool bring_any_page(const heap_t* heap, vault_t* vault, uint32_t size_class) {
   if (mii_lock_is_mine_by_fork()) return false;  // it has all locks
   for (uint32_t i = 0; i < HEAP_VAULTS; i++) {
-    vault_t* const from = atomic_load_explicit(&theap->heap->vaults[i], memory_order_acquire);
+    vault_t* const from = atomic_load_explicit(&heap->vaults[i], memory_order_acquire);
     if (bring_page(vault, from, size_class)) return true;
   }
   return false;
 }
 
+static hardened_t* make_page_of(heap_t* heap, uint32_t size_class, rng_t* rng) {
+  return mii_hardened_make(size_class, heap->bounds, heap, mii_rng_64(rng));
+}
+
+// So few are left that there is no choice.
+static inline bool is_low(const magazine_t* magazine) {
+  return magazine->count <= magazine->room / 4;
+}
+
 // Slices are taken without our lock: that may take the range's.
-static MI_NOINLINE void* take_of_new(theap_t* theap, vault_t* vault, uint32_t size_class) {
+static MI_NOINLINE void load(theap_t* theap, magazine_t* magazine, uint32_t size_class) {
+  vault_t* const vault = vault_of(theap);
+  rng_t* const rng = &theap->stock->rng;
+  if (vault == NULL) return;
   lock_vault(vault);
-  const bool brought = bring_any_page(theap, vault, size_class);
-  void* const found = brought ? take_of_roomy(vault, size_class) : NULL;
-  const uint64_t key = mii_rng_64(&vault->rng);
+  load_from(vault, magazine, size_class, rng);
+  if (is_low(magazine) && bring_any_page(theap->heap, vault, size_class))
+    load_from(vault, magazine, size_class, rng);
   unlock_vault(vault);
-  if (found != NULL) return found;
-  heap_t* const heap = theap->heap;
-  hardened_t* const page = mii_hardened_make(size_class, heap->bounds, heap, key);
-  if (page == NULL) return NULL;
+  if (!is_low(magazine)) return;
+  hardened_t* const page = make_page_of(theap->heap, size_class, rng);
+  if (page == NULL) return;
   lock_vault(vault);
   link_page(vault, page);
   mii_hardened_publish(page, vault);
-  void* const p = take_of_roomy(vault, size_class);
+  load_from(vault, magazine, size_class, rng);
   unlock_vault(vault);
   mii_secure_warn_of_guards();
+}
+
+// Unload -------------------------------------------------------------------------------------------
+
+static void bring_back(const void* p) {
+  vault_t* vault;
+  uint32_t index;
+  hardened_t* const page = lock_page_of(p, &vault);
+  mii_hardened_index(page, p, &index);
+  release_block(vault, page, index);
+  unlock_vault(vault);
+}
+
+// A random one.
+static inline void* take_out(magazine_t* magazine, rng_t* rng) {
+  void** const place = &magazine->blocks[mii_rng_8(rng) * magazine->count >> 8];
+  void* const p = *place;
+  *place = magazine->blocks[--magazine->count];
   return p;
 }
 
+static MI_NOINLINE void unload_magazine(theap_t* theap, magazine_t* magazine, uint32_t left) {
+  rng_t* const rng = &theap->stock->rng;
+  while (magazine->count > left) bring_back(take_out(magazine, rng));
+}
+
+void mii_vault_unload(theap_t* theap) {
+  for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++)
+    unload_magazine(theap, &theap->stock->magazines[c], 0);
+}
+
+void mii_vault_forget(theap_t* theap) {
+  for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++)
+    theap->stock->magazines[c].count = 0;
+}
+
+// The page of a block that is taken.
 static scene_t scene_of(const hardened_t* page, const void* p) {
   const uint32_t inside = (uint32_t)((uintptr_t)p - (uintptr_t)mii_hardened_start(page));
   return (scene_t){
@@ -272,27 +301,31 @@ static scene_t scene_of(const hardened_t* page, const void* p) {
   };
 }
 
-// V3. The block is ours alone.
-static void check_zero(void* p, uint32_t size_class) {
-  const size_t bytes = mii_class_bytes(size_class);
-  if (MI_LIKELY(mii_bytes_are_zero(p, bytes))) return;
-  const scene_t scene = scene_of(mii_hardened_in(mii_slice_of(p)), p);
-  memset(p, 0, bytes);
+// Take ---------------------------------------------------------------------------------------------
+
+// It is ours alone.
+static void check_zero(const hardened_t* page, void* p) {
+  if (MI_LIKELY(mii_bytes_are_zero(p, page->block_bytes))) return;
+  const scene_t scene = scene_of(page, p);
+  memset(p, 0, page->block_bytes);
   mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
 }
 
 void* mii_vault_take(theap_t* theap, uint32_t size_class) {
-  if (++theap->vault_takes % TAKES_PER_BEAT == 0) mii_theap_beat(theap);
-  vault_t* const vault = vault_of(theap);
-  if (vault == NULL) return NULL;
-  lock_vault(vault);
-  void* p = take_of_roomy(vault, size_class);
-  unlock_vault(vault);
-  if (p == NULL) p = take_of_new(theap, vault, size_class);
-  if (p == NULL) return NULL;
+  stock_t* const stock = theap->stock != NULL ? theap->stock : mii_theap_make_stock(theap);
+  if (MI_UNLIKELY(stock == NULL)) return NULL;
+  if (MI_UNLIKELY(++stock->takes % TAKES_PER_BEAT == 0)) mii_theap_beat(theap);
+  magazine_t* const magazine = &stock->magazines[size_class];
+  if (MI_UNLIKELY(is_low(magazine))) load(theap, magazine, size_class);
+  if (MI_UNLIKELY(magazine->count == 0)) return NULL;
+  void* const p = take_out(magazine, &stock->rng);
+  hardened_t* const page = mii_hardened_in(mii_slice_of(p));
+  uint32_t index;
+  mii_hardened_index(page, p, &index);
+  mii_hardened_begin(page, index);
   theap->blocks_handed++;
-  theap->bytes_handed += mii_class_bytes(size_class);
-  if (has_canaries()) check_zero(p, size_class);
+  theap->bytes_handed += page->block_bytes;
+  if (has_canaries()) check_zero(page, p);
   return p;
 }
 
@@ -304,11 +337,8 @@ void mii_vault_seal(void* p, size_t size) {
 
 // Give ---------------------------------------------------------------------------------------------
 
-// Lock held.
-static crime_t examine(const hardened_t* page, const void* p, uint32_t* index, size_t* size) {
-  *size = 0;
-  if (!mii_hardened_index(page, p, index)) return CRIME_NO_BLOCK;
-  if (!mii_hardened_is_live(page, *index)) return CRIME_DOUBLE_FREE;
+// Of a live block. Its size goes to *size: what it was sealed with, or all of it.
+static crime_t examine_seal(const hardened_t* page, const void* p, size_t* size) {
   *size = page->block_bytes;
   if (!has_canaries()) return CRIME_NONE;
   const size_t sealed = mii_canary_check(p, page->block_bytes, page->key);
@@ -316,19 +346,16 @@ static crime_t examine(const hardened_t* page, const void* p, uint32_t* index, s
   return sealed != 0 ? CRIME_NONE : CRIME_OVERFLOW;
 }
 
-static bool is_block(crime_t crime) { return crime == CRIME_NONE || crime == CRIME_OVERFLOW; }
-
 crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene) {
-  vault_t* vault;
   uint32_t index;
   *size = 0;
   *scene = (scene_t){.p = p};
-  const hardened_t* const page = lock_page_of(p, &vault);
+  const hardened_t* const page = mii_hardened_in(mii_slice_of(p));
   if (page == NULL) return CRIME_NO_BLOCK;
-  const crime_t crime = examine(page, p, &index, size);
   *scene = scene_of(page, p);
-  unlock_vault(vault);
-  return crime;
+  if (!mii_hardened_index(page, p, &index)) return CRIME_NO_BLOCK;
+  if (!mii_hardened_is_live(page, index)) return CRIME_DOUBLE_FREE;
+  return examine_seal(page, p, size);
 }
 
 size_t mii_vault_bytes(const void* p) {
@@ -338,29 +365,42 @@ size_t mii_vault_bytes(const void* p) {
   return size;
 }
 
-// Lock held.
-static void take_back(vault_t* vault, hardened_t* page, void* p, uint32_t index) {
-  mii_hardened_end(page, index);
-  if (has_canaries()) {
-    memset(p, 0, page->block_bytes);
-    hold_back(vault, page, p);
-  } else {
-    release_block(vault, page, index);
+// The block is nobody's now. A wild pointer may have led to the record of a page that has just ended, and is
+// another's: then the bit was that of a block which lives on.
+static crime_t end_block(hardened_t* page, const void* p) {
+  size_t size;
+  uint32_t index;
+  const slice_t slice = (slice_t)mii_slice_of(p);
+  if (!mii_hardened_index(page, p, &index)) return CRIME_NO_BLOCK;
+  if (!mii_hardened_end(page, index)) return CRIME_DOUBLE_FREE;
+  if (MI_LIKELY(page->slice == slice)) return examine_seal(page, p, &size);
+  mii_hardened_begin(page, index);
+  return CRIME_NO_BLOCK;
+}
+
+// Into the magazine of malloc's theap, if the block is of its heap.
+static void keep(const hardened_t* page, void* p) {
+  theap_t* const theap = mii_theap_mine;
+  const heap_t* const heap =
+      atomic_load_explicit(&mii_slice_cold(page->slice)->heap, memory_order_relaxed);
+  if (MI_UNLIKELY(theap->stock == NULL || theap->heap != heap)) {
+    bring_back(p);
+    return;
   }
+  magazine_t* const magazine = &theap->stock->magazines[page->size_class];
+  if (MI_UNLIKELY(magazine->count == magazine->room))
+    unload_magazine(theap, magazine, magazine->count / 2);
+  magazine->blocks[magazine->count++] = p;
 }
 
 void mii_vault_give(void* p, const char* what) {
-  vault_t* vault;
-  uint32_t index;
-  size_t size;
   scene_t scene = {.p = p};
-  crime_t crime = CRIME_NO_BLOCK;
-  hardened_t* const page = lock_page_of(p, &vault);
-  if (page != NULL) {
-    crime = examine(page, p, &index, &size);
-    if (MI_UNLIKELY(crime != CRIME_NONE)) scene = scene_of(page, p);
-    if (is_block(crime)) take_back(vault, page, p, index);
-    unlock_vault(vault);
+  hardened_t* const page = mii_hardened_in(mii_slice_of(p));
+  const crime_t crime = page != NULL ? end_block(page, p) : CRIME_NO_BLOCK;
+  if (MI_UNLIKELY(crime != CRIME_NONE) && page != NULL) scene = scene_of(page, p);
+  if (MI_LIKELY(crime == CRIME_NONE || crime == CRIME_OVERFLOW)) {
+    if (has_canaries()) memset(p, 0, page->block_bytes);
+    keep(page, p);
   }
   if (MI_UNLIKELY(crime != CRIME_NONE)) mii_secure_report(crime, what, &scene);
 }
@@ -379,7 +419,10 @@ static void collect_with_lock(vault_t* vault) {
   unlock_vault(vault);
 }
 
-void mii_vault_collect_all(void) { visit_vaults(collect_with_lock); }
+void mii_vault_collect_all(void) {
+  mii_vault_unload(mii_theap_mine);
+  visit_vaults(collect_with_lock);
+}
 
 // What the program has left in the page goes back to the system, or is overwritten. Lock held.
 static void discard_hardened(vault_t* vault, hardened_t* page) {
@@ -399,8 +442,6 @@ void mii_vault_discard(heap_t* heap) {
        v = v->next_made) {
     lock_vault(v);
     if (v->heap == heap) {
-      v->quarantine_count = 0;
-      v->quarantine_bytes = 0;
       while (v->pages != NULL) discard_hardened(v, v->pages);
       v->is_retired = true;
       v->heap = NULL;
@@ -432,7 +473,7 @@ void mii_vault_move(heap_t* heap, heap_t* to) {
 MI_NO_TSAN hardened_count_t mii_vault_count(size_t slice) {
   const hardened_t* const page = mii_hardened_in(slice);
   if (page == NULL) return (hardened_count_t){CLASS_COUNT, 0, 0};
-  return (hardened_count_t){page->size_class, page->opened, page->used};
+  return (hardened_count_t){page->size_class, page->opened, mii_hardened_live_count(page)};
 }
 
 // Fork ---------------------------------------------------------------------------------------------
@@ -449,9 +490,11 @@ void mii_vault_unlock_all(void) {
   for (vault_t* v = locked_vaults; v != NULL; v = v->next_made) mii_lock_give(&v->lock);
 }
 
-static void reseed(vault_t* vault) { mii_secure_seed(&vault->rng); }
-
-void mii_vault_reseed_all(void) { visit_vaults(reseed); }
+void mii_vault_reseed_all(void) {
+  for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
+    if (theap->stock != NULL) mii_secure_seed(&theap->stock->rng);
+  }
+}
 
 // Validator ----------------------------------------------------------------------------------------
 
@@ -473,13 +516,15 @@ static bool vault_is_valid(const vault_t* vault) {
   return true;
 }
 
-// Lock held.
-static crime_t inspect_block(hardened_t* page, uint32_t index) {
-  const void* const p = mii_hardened_start(page) + (size_t)index * page->block_bytes;
-  if (!mii_hardened_is_live(page, index))
-    return mii_bytes_are_zero(p, page->block_bytes) ? CRIME_NONE : CRIME_WRITE_AFTER_FREE;
+// Lock held. What others have in their magazines, or are about to seal, is not looked at.
+static crime_t inspect_block(const hardened_t* page, uint32_t index) {
+  const uint8_t* const p = mii_hardened_start(page) + (size_t)index * page->block_bytes;
+  const bool zero = mii_bytes_are_zero(p, page->block_bytes);
+  if (!mii_hardened_is_taken(page, index)) return zero ? CRIME_NONE : CRIME_WRITE_AFTER_FREE;
   size_t size;
-  return examine(page, p, &index, &size);
+  if (zero || !mii_hardened_is_live(page, index)) return CRIME_NONE;
+  const crime_t crime = examine_seal(page, p, &size);
+  return mii_hardened_is_live(page, index) ? crime : CRIME_NONE;  // freed meanwhile
 }
 
 // The first thing that is wrong. Lock held.
@@ -496,6 +541,7 @@ static crime_t inspect(vault_t* vault, scene_t* scene) {
 }
 
 bool mii_vault_check_all(void) {
+  mii_vault_unload(mii_theap_mine);
   bool good = true;
   for (vault_t* v = atomic_load_explicit(&made_vaults, memory_order_acquire); v != NULL;
        v = v->next_made) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // vault.h - hardened pages of a heap, behind a lock: where blocks come from when the process is hardened
 //
-// Each heap has a few vaults, made when they are needed; a thread always takes from the same one. Blocks are
-// given back to the vault that their page is in, by any thread, under its lock: so a free is checked exactly,
-// within the call. There are no lists, no parcels, and nothing to do at the end of a thread.
+// Each heap has a few vaults, made when they are needed; a thread always takes from the same one. Each theap has
+// magazines, one per class, which are loaded from the vault, and unloaded to those that the blocks' pages are in. A
+// free is checked exactly, within the call, whatever thread frees. There are no lists and no parcels.
 #ifndef MI_VAULT_H
 #define MI_VAULT_H
 
@@ -28,7 +28,11 @@ void mii_vault_give(void* p, const char* what);
 // The bytes of the live block at p that may be written to; 0 if there is none.
 size_t mii_vault_bytes(const void* p);
 
-// Give back what is free, in all vaults.
+// Bring the blocks of the theap's magazines back to the vaults; or they are gone, because their pages are.
+void mii_vault_unload(theap_t* theap);
+void mii_vault_forget(theap_t* theap);
+
+// Give back what is free, in all vaults, and in the running thread's magazines.
 void mii_vault_collect_all(void);
 
 // The heap ends: with its blocks, or they go on in another heap.

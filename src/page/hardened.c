@@ -23,9 +23,9 @@ static handle_link_t* spare_link(uint32_t handle) {
   return &((hardened_t*)mii_meta_pointer(handle))->spare_link;
 }
 
-static uint64_t* live_bits(const hardened_t* page) { return (uint64_t*)page->bits; }
+static_assert(sizeof(_Atomic(uint64_t)) == sizeof(uint64_t), "both kinds of bits lie in one array");
 static uint64_t* taken_bits(const hardened_t* page) {
-  return (uint64_t*)page->bits + ((size_t)1 << page->room_log2);
+  return (uint64_t*)(uintptr_t)(page->live + ((size_t)1 << page->room_log2));
 }
 
 static bool is_set(const uint64_t* bits, uint32_t i) { return (bits[i / 64] >> i % 64 & 1) != 0; }
@@ -52,7 +52,7 @@ static void give_record(hardened_t* page) {
 static void begin_bits(hardened_t* page) {
   const size_t words = (size_t)1 << page->room_log2;
   for (size_t i = 0; i < words; i++) {
-    live_bits(page)[i] = 0;
+    atomic_store_explicit(&page->live[i], 0, memory_order_relaxed);
     taken_bits(page)[i] = ~UINT64_C(0);
   }
 }
@@ -77,7 +77,7 @@ hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t bounds, heap
   page->block_count = (uint16_t)blocks;
   page->size_class = (uint8_t)size_class;
   page->key = key;
-  page->opened = page->free = page->used = 0;
+  page->opened = page->free = 0;
   begin_bits(page);
   atomic_store_explicit(&mii_slice_cold(page->slice)->heap, heap, memory_order_relaxed);
   return page;
@@ -121,8 +121,35 @@ bool mii_hardened_index(const hardened_t* page, const void* p, uint32_t* index) 
   return offset % page->block_bytes == 0 && *index < page->block_count;
 }
 
+static uint64_t live_word(const hardened_t* page, uint32_t i) {
+  return atomic_load_explicit(&page->live[i], memory_order_relaxed);
+}
+
 bool mii_hardened_is_live(const hardened_t* page, uint32_t index) {
-  return is_set(live_bits(page), index);
+  return (live_word(page, index / 64) >> index % 64 & 1) != 0;
+}
+
+uint32_t mii_hardened_live_count(const hardened_t* page) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < words_of(page->block_count); i++)
+    count += mii_count_bits(live_word(page, i));
+  return count;
+}
+
+// Relaxed: who hands a block on, to the program or back, synchronises otherwise. That a bit is cleared once is all.
+void mii_hardened_begin(hardened_t* page, uint32_t index) {
+  atomic_fetch_or_explicit(&page->live[index / 64], UINT64_C(1) << index % 64,
+                           memory_order_relaxed);
+}
+
+bool mii_hardened_end(hardened_t* page, uint32_t index) {
+  const uint64_t bit = UINT64_C(1) << index % 64;
+  return (atomic_fetch_and_explicit(&page->live[index / 64], ~bit, memory_order_relaxed) & bit)
+         != 0;
+}
+
+bool mii_hardened_is_taken(const hardened_t* page, uint32_t index) {
+  return is_set(taken_bits(page), index);
 }
 
 // Up to the end of the next 4 KiB, at least one.
@@ -148,37 +175,30 @@ static uint32_t find_free(const hardened_t* page, uint32_t random) {
 }
 
 void* mii_hardened_take(hardened_t* page, rng_t* rng) {
-  const uint32_t random = mii_secure_level() >= SECURE_RANDOM ? mii_rng_16(rng) : 0;
+  const uint32_t random = mii_rng_16(rng);
   const bool few = page->free < page->opened / 8;
   const bool more = page->free == 0 || (few && random % EXTEND_ONE_IN == 1);
   if (more && page->opened < page->block_count) open_more(page);
   MI_ASSERT(page->free > 0);
   const uint32_t index = find_free(page, random);
   mark_bit(taken_bits(page), index);
-  mark_bit(live_bits(page), index);
   page->free--;
-  page->used++;
   return mii_hardened_start(page) + (size_t)index * page->block_bytes;
 }
 
-void mii_hardened_end(hardened_t* page, uint32_t index) {
-  unmark_bit(live_bits(page), index);
-  page->used--;
-}
-
 void mii_hardened_release(hardened_t* page, uint32_t index) {
-  MI_ASSERT(!is_set(live_bits(page), index) && is_set(taken_bits(page), index));
+  MI_ASSERT(!mii_hardened_is_live(page, index) && mii_hardened_is_taken(page, index));
   unmark_bit(taken_bits(page), index);
   page->free++;
 }
 
+// A block may begin or end meanwhile, but not one that is not taken.
 bool mii_hardened_is_valid(const hardened_t* page) {
-  uint32_t used = 0, free = 0, odd = 0;
+  uint32_t free = 0, odd = 0;
   for (uint32_t i = 0; i < words_of(page->block_count); i++) {
-    used += mii_count_bits(live_bits(page)[i]);
     free += mii_count_bits(~taken_bits(page)[i]);
-    odd += mii_count_bits(live_bits(page)[i] & ~taken_bits(page)[i]);
+    odd += mii_count_bits(live_word(page, i) & ~taken_bits(page)[i]);
   }
-  return MI_HOLDS(odd == 0) && MI_HOLDS(used == page->used) && MI_HOLDS(free == page->free)  // B3
-         && MI_HOLDS(used + free <= page->opened && page->opened <= page->block_count);
+  return MI_HOLDS(odd == 0) && MI_HOLDS(free == page->free)  // B3
+         && MI_HOLDS(free <= page->opened && page->opened <= page->block_count);
 }

@@ -3,13 +3,12 @@
 //
 // Which blocks are free is said by two bitmaps in its record, which lies with our metadata: nothing that the
 // program writes into a block, freed or not, changes what we do next. No theap owns such a page (its slice
-// has a kind of its own), so neither fast path ever meets it. Everything is done under the lock of the vault
-// (heap/vault.h) that the page is in.
+// has a kind of its own), so neither fast path ever meets it. Whether a block lives is changed by anybody, in
+// one step; all else is done under the lock of the vault (heap/vault.h) that the page is in.
 //
 //   B1  bit i of `live` is set: the program has block i
-//   B2  bit i of `taken` is clear: block i may be given out. Set, and not live: it is in quarantine, or not
-//       opened yet
-//   B3  free = opened blocks that may be given out; used = live ones
+//   B2  bit i of `taken` is clear: block i may be taken. Set, and not live: it is in a magazine, or not opened yet
+//   B3  free = opened blocks that may be taken
 #ifndef MI_HARDENED_H
 #define MI_HARDENED_H
 
@@ -31,12 +30,11 @@ struct hardened_s {
   uint64_t key;       // of the canaries
   uint16_t opened;    // lock(vault), as all below: blocks that were ever given out or may be now
   uint16_t free;
-  uint16_t used;
   hardened_t* next;  // in the circle of pages of the vault that have room
   hardened_t* prev;
   hardened_t* next_of_vault;
   hardened_t* prev_of_vault;
-  uint64_t bits[];  // live, then taken
+  _Atomic(uint64_t) live[];  // atomic: hardened.c; as many words are `taken` behind them
 };
 
 // A new page, which is in no vault yet, so that nobody meets it. NULL when out of memory.
@@ -52,7 +50,7 @@ void mii_hardened_unmake(hardened_t* page);
 // The page that the slice is; NULL if it is none. To be looked at again with the lock held.
 hardened_t* mii_hardened_in(size_t slice);
 
-// Of a page whose vault is locked ----------------------------------------------------------------
+// Of a page that has a taken block, or whose vault is locked ---------------------------------------
 
 static inline uint8_t* mii_hardened_start(const hardened_t* page) {
   return mii_slice_start(page->slice);
@@ -65,14 +63,19 @@ static inline bool mii_hardened_has_room(const hardened_t* page) {
 // Is p where a block begins? Its number is in *index.
 bool mii_hardened_index(const hardened_t* page, const void* p, uint32_t* index);
 
+// Any thread.
 bool mii_hardened_is_live(const hardened_t* page, uint32_t index);
+uint32_t mii_hardened_live_count(const hardened_t* page);
 
-// Take a block of a page that has room: a random one, or the first.
+// The program gets the block, which was taken; and gives it back: false if it does not have it.
+void mii_hardened_begin(hardened_t* page, uint32_t index);
+bool mii_hardened_end(hardened_t* page, uint32_t index);
+
+// Take a random block of a page that has room; and bring it back.
 void* mii_hardened_take(hardened_t* page, rng_t* rng);
-
-// The program has given the live block back. It is not given out again before the second call.
-void mii_hardened_end(hardened_t* page, uint32_t index);
 void mii_hardened_release(hardened_t* page, uint32_t index);
+
+bool mii_hardened_is_taken(const hardened_t* page, uint32_t index);
 
 bool mii_hardened_is_valid(const hardened_t* page);
 

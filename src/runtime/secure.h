@@ -3,8 +3,9 @@
 //
 // The level is a fact of the process from the first allocation on. Each level includes those below:
 //
-//   0  nothing     1  errors stop the program; every free is checked against a bitmap   2  random order
-//   3  no links in free blocks   4  canaries, zero on free, quarantine   5  guard pages
+//   0  nothing     1  errors stop the program     2  blocks are threaded in random order
+//   3  vaults: no links in free blocks, every free is checked against a bitmap
+//   4  canaries, zero on free     5  guard pages
 #ifndef MI_SECURE_H
 #define MI_SECURE_H
 
@@ -13,7 +14,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum { SECURE_STOP = 1, SECURE_RANDOM = 2, SECURE_CANARY = 4, SECURE_GUARD = 5, SECURE_MAX = 5 };
+enum {
+  SECURE_STOP = 1,
+  SECURE_RANDOM = 2,
+  SECURE_VAULT = 3,
+  SECURE_CANARY = 4,
+  SECURE_GUARD = 5,
+  SECURE_MAX = 5
+};
 
 extern _Atomic(int) mii_secure_fixed;  // atomic: relaxed; -1 before the first allocation
 
@@ -28,6 +36,9 @@ MI_INLINE int mii_secure_level(void) {
   const int level = atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed);
   return level < 0 ? 0 : level;
 }
+
+// Do blocks of pages come from vaults (heap/vault.h)? Then both calls always take the door.
+MI_INLINE bool mii_secure_has_vaults(void) { return mii_secure_level() >= SECURE_VAULT; }
 
 // Is a misuse to be shown in any case, and the program to be stopped?
 bool mii_secure_is_strict(void);

@@ -8,6 +8,7 @@ static int level;
 
 enum { SIZE_END = (HAS_SANITIZER ? 300 : 3000) * KiB };
 
+static bool has_vaults(void) { return level >= 3; }
 static bool has_canaries(void) { return level >= 4; }
 
 // Blocks ------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ static void a_freed_block_is_not_the_next_from_level_4_on(void** state) {
     same += p == q;
     mi_free(q);
   }
-  assert_in_range(same, 0, 50);
+  assert_in_range(same, 0, 250);  // at most one in nine
 }
 
 // Crimes -------------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ static void mi_cdecl note_code(int code, void* arg) {
 
 static void the_error_function_sees_every_crime(void** state) {
   (void)state;
+  if (!has_vaults()) skip();
   mi_register_error(&note_code, NULL);
   for (size_t size = 16; size < 20 * KiB; size *= 3) {
     uint8_t* p = (uint8_t*)mi_malloc(size);
@@ -151,7 +153,8 @@ static int commit_double_free_and_go_on(void) {
 
 static void a_crime_stops_the_program_unless_it_wants_to_go_on(void** state) {
   (void)state;
-  for (crime_size = 8; crime_size < 4 * MiB; crime_size *= 7) {
+  // Below level 3 only large blocks are checked at the free.
+  for (crime_size = has_vaults() ? 8 : 100 * KiB; crime_size < 4 * MiB; crime_size *= 7) {
     assert_int_equal(status_of_child(&commit_double_free), 1000 + SIGABRT);
     assert_int_equal(status_of_child(&commit_double_free_and_go_on), 0);
   }
@@ -160,6 +163,7 @@ static void a_crime_stops_the_program_unless_it_wants_to_go_on(void** state) {
 // The message is a promise.
 static void the_report_is_one_line_of_fixed_text(void** state) {
   (void)state;
+  if (!has_vaults()) skip();
   mi_register_error(&note_code, NULL);
   mi_option_enable(mi_option_show_errors);
   output_begin();
@@ -248,8 +252,9 @@ static void blocks_of_a_heap_can_be_visited(void** state) {
   mi_heap_destroy(heap);
 }
 
-// Which of its blocks a page gives out next.
+// Which of its blocks a page gives out next, behind what may be in a list already.
 static void list_places(uint16_t* places) {
+  for (int i = 0; i < 300; i++) (void)opaque_pointer(mi_malloc(64));
   for (int i = 0; i < 16; i++) places[i] = (uint16_t)((uintptr_t)mi_malloc(64) % 65536);
 }
 
