@@ -5,6 +5,7 @@
 #include "api/allocate.h"
 #include "api/foreign.h"
 #include "heap/outbox.h"
+#include "heap/vault.h"
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
@@ -57,6 +58,8 @@ void mii_free_other(void* p, page_t* page) {
     mii_outbox_free(mii_theap_mine, page, p);
   } else if (kind == SLICE_FOLLOW) {
     mii_block_give_to(page + 1, p);  // the records grow downwards
+  } else if (kind == SLICE_HARDENED) {
+    mii_vault_give(p, "free");
   } else {
     free_slow(p);
   }

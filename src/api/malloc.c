@@ -81,23 +81,31 @@ static void* take(block_request_t want, bool clear) {
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
+static MI_NOINLINE void* allocate_otherwise(size_t size, bool clear) {
+  if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
+  return take((block_request_t){.size = size}, clear);
+}
+
+static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap) {
+  void* const p = mii_is_sampling() ? NULL : mii_block_take_hardened(theap, size);
+  return MI_LIKELY(p != NULL) ? p : allocate_otherwise(size, false);
+}
+
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
-  if (MI_UNLIKELY(!theap->is_live || mii_secure_has_vaults() || mii_is_sampling()))
-    return mii_allocate(size, false);
+  if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap);
+  if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
   return MI_LIKELY(p != NULL) ? p : mii_fail_no_memory(size);
 }
 
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
-  if (size <= MID_BLOCK_MAX && !clear && theap->is_live && !mii_secure_has_vaults()
-      && !mii_is_sampling() && !MI_CFG_TRACK) {
-    const uint32_t size_class = mii_size_class(size);
-    void* const p = mii_list_pop(&theap->list[size_class]);
-    return p != NULL ? p : mii_allocate_refill(size, theap, size_class);
-  }
-  if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
-  return take((block_request_t){.size = size}, clear);
+  if (size > MID_BLOCK_MAX || clear || !theap->is_live || MI_CFG_TRACK)
+    return allocate_otherwise(size, clear);
+  const uint32_t size_class = mii_size_class(size);
+  void* const p = mii_list_pop(&theap->list[size_class]);
+  return p != NULL ? p : mii_allocate_refill(size, theap, size_class);
 }
 
 void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool clear) {

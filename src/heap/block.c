@@ -240,6 +240,15 @@ static void* take_from_vault(theap_t* theap, uint32_t size_class) {
   return mii_vault_take(theap, size_class);
 }
 
+void* mii_block_take_hardened(theap_t* theap, size_t size) {
+  size = mii_max(size, 1);
+  const size_t needed = size + (has_canary() ? CANARY_BYTES : 0);
+  if (needed > MID_BLOCK_MAX || theap->heap->lent != NULL) return NULL;
+  void* const p = mii_vault_take(theap, mii_size_class(needed));
+  if (p != NULL && has_canary()) mii_vault_seal(p, size);
+  return p;
+}
+
 // A heap in lent memory has no vaults: bits say there, too, which blocks live.
 static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, bool* zero) {
   if (theap->heap->lent != NULL) return take_any(theap, want, zero);

@@ -19,6 +19,9 @@ static const size_t BLOCK_BYTES_MAX = PTRDIFF_MAX;
 // Take a block. *zero tells whether the whole block is known to be zero. NULL when out of memory.
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
 
+// The same where there are vaults, at most MID_BLOCK_MAX bytes. NULL if only the other can serve it.
+void* mii_block_take_hardened(theap_t* theap, size_t size);
+
 // Make the whole block, which is new and nobody has seen, read as zero.
 void mii_block_clear(void* p);
 

@@ -393,16 +393,27 @@ static void keep(const hardened_t* page, void* p) {
   magazine->blocks[magazine->count++] = p;
 }
 
+static inline void take_back(const hardened_t* page, void* p) {
+  if (has_canaries()) memset(p, 0, page->block_bytes);
+  keep(page, p);
+}
+
+// page is NULL if p lies in none.
+static MI_NOINLINE void report_give(crime_t crime, const hardened_t* page, void* p,
+                                    const char* what) {
+  const scene_t scene = page != NULL ? scene_of(page, p) : (scene_t){.p = p};
+  if (crime == CRIME_OVERFLOW) take_back(page, p);
+  mii_secure_report(crime, what, &scene);
+}
+
 void mii_vault_give(void* p, const char* what) {
-  scene_t scene = {.p = p};
   hardened_t* const page = mii_hardened_in(mii_slice_of(p));
   const crime_t crime = page != NULL ? end_block(page, p) : CRIME_NO_BLOCK;
-  if (MI_UNLIKELY(crime != CRIME_NONE) && page != NULL) scene = scene_of(page, p);
-  if (MI_LIKELY(crime == CRIME_NONE || crime == CRIME_OVERFLOW)) {
-    if (has_canaries()) memset(p, 0, page->block_bytes);
-    keep(page, p);
+  if (MI_UNLIKELY(crime != CRIME_NONE)) {
+    report_give(crime, page, p, what);
+  } else {
+    take_back(page, p);
   }
-  if (MI_UNLIKELY(crime != CRIME_NONE)) mii_secure_report(crime, what, &scene);
 }
 
 // All vaults ---------------------------------------------------------------------------------------

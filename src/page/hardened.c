@@ -106,20 +106,7 @@ void mii_hardened_unmake(hardened_t* page) {
   give_record(page);
 }
 
-// Acquire pairs with the release in publish: who was given a block sees its record anyhow, but not who
-// follows a wild pointer.
-hardened_t* mii_hardened_in(size_t slice) {
-  if (mii_slice_kind(slice) != SLICE_HARDENED) return NULL;
-  return atomic_load_explicit(&mii_slice_cold((slice_t)slice)->hardened, memory_order_acquire);
-}
-
 // Blocks -------------------------------------------------------------------------------------------
-
-bool mii_hardened_index(const hardened_t* page, const void* p, uint32_t* index) {
-  const uint32_t offset = (uint32_t)((uintptr_t)p - (uintptr_t)mii_hardened_start(page));
-  *index = offset / page->block_bytes;
-  return offset % page->block_bytes == 0 && *index < page->block_count;
-}
 
 static uint64_t live_word(const hardened_t* page, uint32_t i) {
   return atomic_load_explicit(&page->live[i], memory_order_relaxed);
@@ -134,18 +121,6 @@ uint32_t mii_hardened_live_count(const hardened_t* page) {
   for (uint32_t i = 0; i < words_of(page->block_count); i++)
     count += mii_count_bits(live_word(page, i));
   return count;
-}
-
-// Relaxed: who hands a block on, to the program or back, synchronises otherwise. That a bit is cleared once is all.
-void mii_hardened_begin(hardened_t* page, uint32_t index) {
-  atomic_fetch_or_explicit(&page->live[index / 64], UINT64_C(1) << index % 64,
-                           memory_order_relaxed);
-}
-
-bool mii_hardened_end(hardened_t* page, uint32_t index) {
-  const uint64_t bit = UINT64_C(1) << index % 64;
-  return (atomic_fetch_and_explicit(&page->live[index / 64], ~bit, memory_order_relaxed) & bit)
-         != 0;
 }
 
 bool mii_hardened_is_taken(const hardened_t* page, uint32_t index) {

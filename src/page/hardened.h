@@ -48,7 +48,12 @@ void mii_hardened_publish(hardened_t* page, vault_t* vault);
 void mii_hardened_unmake(hardened_t* page);
 
 // The page that the slice is; NULL if it is none. To be looked at again with the lock held.
-hardened_t* mii_hardened_in(size_t slice);
+// Acquire pairs with the release in publish: who was given a block sees its record anyhow, but not who follows a
+// wild pointer.
+static inline hardened_t* mii_hardened_in(size_t slice) {
+  if (mii_slice_kind(slice) != SLICE_HARDENED) return NULL;
+  return atomic_load_explicit(&mii_slice_cold((slice_t)slice)->hardened, memory_order_acquire);
+}
 
 // Of a page that has a taken block, or whose vault is locked ---------------------------------------
 
@@ -61,15 +66,27 @@ static inline bool mii_hardened_has_room(const hardened_t* page) {
 }
 
 // Is p where a block begins? Its number is in *index.
-bool mii_hardened_index(const hardened_t* page, const void* p, uint32_t* index);
+static inline bool mii_hardened_index(const hardened_t* page, const void* p, uint32_t* index) {
+  const uint32_t offset = (uintptr_t)p & (SLICE_BYTES - 1);
+  *index = offset / page->block_bytes;
+  return offset % page->block_bytes == 0 && *index < page->block_count;
+}
 
 // Any thread.
 bool mii_hardened_is_live(const hardened_t* page, uint32_t index);
 uint32_t mii_hardened_live_count(const hardened_t* page);
 
-// The program gets the block, which was taken; and gives it back: false if it does not have it.
-void mii_hardened_begin(hardened_t* page, uint32_t index);
-bool mii_hardened_end(hardened_t* page, uint32_t index);
+// The program gets the block, which was taken; and gives it back: false if it does not have it. Relaxed: who hands a
+// block on, to the program or back, synchronises otherwise. That a bit is cleared once is all.
+static inline void mii_hardened_begin(hardened_t* page, uint32_t index) {
+  atomic_fetch_or_explicit(&page->live[index / 64], UINT64_C(1) << index % 64,
+                           memory_order_relaxed);
+}
+static inline bool mii_hardened_end(hardened_t* page, uint32_t index) {
+  const uint64_t bit = UINT64_C(1) << index % 64;
+  return (atomic_fetch_and_explicit(&page->live[index / 64], ~bit, memory_order_relaxed) & bit)
+         != 0;
+}
 
 // Take a random block of a page that has room; and bring it back.
 void* mii_hardened_take(hardened_t* page, rng_t* rng);
