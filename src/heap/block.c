@@ -523,6 +523,7 @@ static bool resize_sealed(void* p, size_t size) {
   const bool large = is_large(p);
   if (!large && mii_vault_examine(p, &sealed, &scene) != CRIME_NONE) return false;
   const size_t bytes = large ? sealed_bytes(p) : scene.bytes;
+  if (!large && size == sealed) return true;
   if (size + CANARY_BYTES > bytes || wastes_half(size, bytes)) return false;
   if (!large) {
     mii_vault_seal(p, size);

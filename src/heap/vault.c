@@ -28,7 +28,7 @@ enum {
   ROOM_ONE_IN = 8,  // how much of a page must be free to be worth a move
   TURN_ONE_IN = 8,  // how often the next page of the circle is taken from
   MAGAZINE_BLOCKS_MIN = 4,
-  MAGAZINE_BYTES = 32 * 1024,
+  MAGAZINE_BYTES = 16 * 1024,
 };
 
 struct vault_s {
@@ -190,10 +190,12 @@ stock_t* mii_theap_make_stock(theap_t* theap) {
 
 static bool comes_up(rng_t* rng, uint32_t one_in) { return mii_rng_8(rng) % one_in == 0; }
 
-// Lock held. Half of the magazine, or what there is.
-static void load_from(vault_t* vault, magazine_t* magazine, uint32_t size_class, rng_t* rng) {
+// Lock held. Half of the magazine, or what there is; one block if the theap keeps nothing.
+static void load_from(vault_t* vault, theap_t* theap, magazine_t* magazine, uint32_t size_class) {
   hardened_t** const circle = &vault->roomy[size_class];
-  while (*circle != NULL && magazine->count < magazine->room / 2) {
+  rng_t* const rng = &theap->stock->rng;
+  const uint32_t wanted = theap->keeps_nothing ? 1 : magazine->room / 2;
+  while (*circle != NULL && magazine->count < wanted) {
     if (comes_up(rng, TURN_ONE_IN)) *circle = (*circle)->next;
     hardened_t* const page = *circle;
     magazine->blocks[magazine->count++] = mii_hardened_take(page, rng);
@@ -234,23 +236,26 @@ static inline bool is_low(const magazine_t* magazine) {
   return magazine->count <= magazine->room / 4;
 }
 
+static bool wants_more(const theap_t* theap, const magazine_t* magazine) {
+  return theap->keeps_nothing ? magazine->count == 0 : is_low(magazine);
+}
+
 // Slices are taken without our lock: that may take the range's.
 static MI_NOINLINE void load(theap_t* theap, magazine_t* magazine, uint32_t size_class) {
   vault_t* const vault = vault_of(theap);
-  rng_t* const rng = &theap->stock->rng;
   if (vault == NULL) return;
   lock_vault(vault);
-  load_from(vault, magazine, size_class, rng);
-  if (is_low(magazine) && bring_any_page(theap->heap, vault, size_class))
-    load_from(vault, magazine, size_class, rng);
+  load_from(vault, theap, magazine, size_class);
+  if (wants_more(theap, magazine) && bring_any_page(theap->heap, vault, size_class))
+    load_from(vault, theap, magazine, size_class);
   unlock_vault(vault);
-  if (!is_low(magazine)) return;
-  hardened_t* const page = make_page_of(theap->heap, size_class, rng);
+  if (!wants_more(theap, magazine)) return;
+  hardened_t* const page = make_page_of(theap->heap, size_class, &theap->stock->rng);
   if (page == NULL) return;
   lock_vault(vault);
   link_page(vault, page);
   mii_hardened_publish(page, vault);
-  load_from(vault, magazine, size_class, rng);
+  load_from(vault, theap, magazine, size_class);
   unlock_vault(vault);
   mii_secure_warn_of_guards();
 }
@@ -383,7 +388,7 @@ static void keep(const hardened_t* page, void* p) {
   theap_t* const theap = mii_theap_mine;
   const heap_t* const heap =
       atomic_load_explicit(&mii_slice_cold(page->slice)->heap, memory_order_relaxed);
-  if (MI_UNLIKELY(theap->stock == NULL || theap->heap != heap)) {
+  if (MI_UNLIKELY(theap->stock == NULL || theap->heap != heap || theap->keeps_nothing)) {
     bring_back(p);
     return;
   }

@@ -8,7 +8,6 @@ static int level;
 
 enum { SIZE_END = (HAS_SANITIZER ? 300 : 3000) * KiB };
 
-static bool has_vaults(void) { return level >= 3; }
 static bool has_canaries(void) { return level >= 4; }
 
 // Blocks ------------------------------------------------------------------------------------------------
