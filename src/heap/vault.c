@@ -26,7 +26,8 @@
 enum {
   TAKES_PER_BEAT = 64,
   ROOM_ONE_IN = 8,  // how much of a page must be free to be worth a move
-  TURN_ONE_IN = 8,  // how often the next page of the circle is taken from
+  TURN_ONE_IN =
+      8,  // how often the second page of the circle is taken from, not the first: two fill up
   MAGAZINE_BLOCKS_MIN = 4,
   MAGAZINE_BYTES = 16 * 1024,
 };
@@ -196,8 +197,7 @@ static void load_from(vault_t* vault, theap_t* theap, magazine_t* magazine, uint
   rng_t* const rng = &theap->stock->rng;
   const uint32_t wanted = theap->keeps_nothing ? 1 : magazine->room / 2;
   while (*circle != NULL && magazine->count < wanted) {
-    if (comes_up(rng, TURN_ONE_IN)) *circle = (*circle)->next;
-    hardened_t* const page = *circle;
+    hardened_t* const page = comes_up(rng, TURN_ONE_IN) ? (*circle)->next : *circle;
     magazine->blocks[magazine->count++] = mii_hardened_take(page, rng);
     if (!mii_hardened_has_room(page)) leave_circle(vault, page);
   }

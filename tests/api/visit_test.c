@@ -426,6 +426,8 @@ static void moving_what_should_move_gives_memory_back(void** state) {
   }
   assert_true(intact);
   assert_true(spread.page_committed.current - before.page_committed.current > (int64_t)(8 * used));
+  if (has_vaults())
+    return;  // what was freed is among the next to be given out: blocks move, but do not gather
   if (touched > (int64_t)(used * 115 / 100))
     fail_msg("%lld bytes for %zu", (long long)touched, used);
 }
