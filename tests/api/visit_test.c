@@ -327,7 +327,8 @@ static void utilization_is_the_live_part_of_a_page(void** state) {
   static void* p[COUNT];
   for (size_t i = 0; i < COUNT; i++) p[i] = mi_malloc(512);
   for (size_t i = COUNT / 4; i < COUNT / 2; i++) {
-    assert_true(mi_block_utilization(p[i]) > 0.99 && mi_block_utilization(p[i]) <= 1);
+    const double full = secure_level() >= 5 ? 0.93 : 0.99;  // a sixteenth is a guard
+    assert_true(mi_block_utilization(p[i]) > full && mi_block_utilization(p[i]) <= 1);
     assert_false(mi_should_move(p[i], 0.9));
   }
   for (size_t i = 0; i < COUNT; i++) {
