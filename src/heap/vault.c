@@ -351,6 +351,11 @@ static crime_t examine_seal(const hardened_t* page, const void* p, size_t* size)
   return sealed != 0 ? CRIME_NONE : CRIME_OVERFLOW;
 }
 
+// Of a block that does not live: what was never opened was never freed.
+MI_NO_TSAN static crime_t crime_of_dead(const hardened_t* page, uint32_t index) {
+  return index < page->opened ? CRIME_DOUBLE_FREE : CRIME_NO_BLOCK;
+}
+
 crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene) {
   uint32_t index;
   *size = 0;
@@ -359,7 +364,7 @@ crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene) {
   if (page == NULL) return CRIME_NO_BLOCK;
   *scene = scene_of(page, p);
   if (!mii_hardened_index(page, p, &index)) return CRIME_NO_BLOCK;
-  if (!mii_hardened_is_live(page, index)) return CRIME_DOUBLE_FREE;
+  if (!mii_hardened_is_live(page, index)) return crime_of_dead(page, index);
   return examine_seal(page, p, size);
 }
 
@@ -377,7 +382,7 @@ static crime_t end_block(hardened_t* page, const void* p) {
   uint32_t index;
   const slice_t slice = (slice_t)mii_slice_of(p);
   if (!mii_hardened_index(page, p, &index)) return CRIME_NO_BLOCK;
-  if (!mii_hardened_end(page, index)) return CRIME_DOUBLE_FREE;
+  if (!mii_hardened_end(page, index)) return crime_of_dead(page, index);
   if (MI_LIKELY(page->slice == slice)) return examine_seal(page, p, &size);
   mii_hardened_begin(page, index);
   return CRIME_NO_BLOCK;
