@@ -132,6 +132,29 @@ mi_stats_t;
 #undef MI_STAT_COUNT
 #undef MI_STAT_COUNTER
 
+// The layout of `mi_memory_t`.
+#define MI_MEMORY_VERSION 1
+
+// The resident memory of the process: where is it? The parts from `live` to `metadata` do not overlap, and
+// `ours` is their sum. What a block was asked for is not noted, so `class_waste` is an estimate from some of
+// the requests of each size class. Memory of live blocks that the program has not touched is counted, too,
+// although it is not resident. (Our own addition)
+typedef struct mi_decl_align(8) mi_memory_s {
+  size_t size;           // sizeof(mi_memory_t), set by the caller
+  size_t version;        // MI_MEMORY_VERSION, set by the caller
+  size_t live;           // what the program asked for and has not freed
+  size_t class_waste;    // by how much these blocks are larger
+  size_t free_in_pages;  // free blocks between live ones, in pages of running threads
+  size_t cached;         // of running threads: what they hold ready, and empty pages
+  size_t orphaned;       // free blocks in pages that no running thread has
+  size_t to_purge;       // free; goes back to the OS when it has been so for a while
+  size_t metadata;       // our own records
+  size_t ours;           // the sum of all these
+  size_t rest;           // what else the process has: code, stacks, files, other allocators
+  size_t resident;       // all of it
+}
+mi_memory_t;
+
 // Fill in size and version, which the functions below look at; and set all else to 0.
 static inline void mi_stats_header_init(mi_stats_t* stats) {
   stats->size = sizeof(mi_stats_t);
@@ -140,6 +163,13 @@ static inline void mi_stats_header_init(mi_stats_t* stats) {
 static inline void mi_stats_init(mi_stats_t* stats) {
   memset(stats, 0, sizeof(mi_stats_t));
   mi_stats_header_init(stats);
+}
+
+// The same for a `mi_memory_t`.
+static inline void mi_memory_init(mi_memory_t* memory) {
+  memset(memory, 0, sizeof(mi_memory_t));
+  memory->size = sizeof(mi_memory_t);
+  memory->version = MI_MEMORY_VERSION;
 }
 
 // A variable in a function, ready for `mi_stats_get`.
@@ -186,6 +216,11 @@ mi_decl_nodiscard mi_decl_export char* mi_stats_as_json(mi_stats_t* stats, size_
 
 // The size of the blocks of a bin; PTRDIFF_MAX for MI_BIN_HUGE, and 0 above it.
 mi_decl_nodiscard mi_decl_export size_t mi_stats_get_bin_size(size_t bin) mi_attr_noexcept;
+
+// Where the resident memory of the process is: see `mi_memory_t`, which `mi_memory_init` prepares. Slower than
+// a snapshot: the lists of all threads are looked at, and the OS is asked. False, and nothing written, if
+// `memory` is NULL or its size or version is not what this library has. (Our own addition)
+mi_decl_export bool mi_memory_get(mi_memory_t* memory) mi_attr_noexcept;
 
 // Print the statistics of the process in the text format of Prometheus, version 0.0.4, to `out`, or if
 // that is NULL to the registered output. (Our own addition)

@@ -500,6 +500,36 @@ mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
 // no thread uses. Blocks are not affected.
 mi_decl_export void mi_collect(bool force) mi_attr_noexcept;
 
+// The layout of `mi_purge_report_t`.
+#define MI_PURGE_REPORT_VERSION 1
+
+// What `mi_purge_all` has done. (Our own addition)
+typedef struct mi_purge_report_s {
+  size_t size;     // sizeof(mi_purge_report_t), set by the caller
+  size_t version;  // MI_PURGE_REPORT_VERSION, set by the caller
+  size_t purged;   // bytes given back to the OS meanwhile
+  size_t waiting;  // free bytes that are left, because the OS refused, or freed just now
+  size_t pinned;   // free bytes of pages that no thread owns, between blocks that are in use or held
+  size_t threads;  // that have memory of ours, if they were asked
+  size_t missing;  // those of them that have not answered: they wait, or compute without allocating
+  size_t held;     // what these hold: free blocks in their pages, empty pages, and blocks held ready
+} mi_purge_report_t;
+
+// For `mi_purge_all`: ask the other threads, too.
+#define MI_PURGE_ASK 1u
+
+// Give back to the OS whatever is free and no thread owns, and what the calling thread keeps. With the flag
+// MI_PURGE_ASK every other thread is asked for the empty pages and blocks that it keeps: it gives them back at
+// its next slow path, and the call waits for that, but not longer than `wait_ms`. Nobody takes memory away from
+// a thread, which may go on at any time; what those hold that do not answer is in the report. `report` may be
+// NULL. False, and nothing done, if its size or version is not what this library has. (Our own addition)
+mi_decl_export bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) mi_attr_noexcept;
+
+// The calling thread will wait for something, perhaps for long: free what it keeps for reuse, and give back to
+// the OS what is due (mi_option_purge_delay). For the idle hook of a program's event loop. It costs a look at
+// each page of the thread; memory that is wanted again soon stays warm. (Our own addition)
+mi_decl_export void mi_on_thread_idle(void) mi_attr_noexcept;
+
 // Deprecated, use `mi_collect`. The same, for a thread that wants to keep at most about
 // `target_thread_owned` bytes; a hint.
 mi_decl_export void mi_collect_reduce(size_t target_thread_owned) mi_attr_noexcept;
@@ -726,9 +756,12 @@ typedef enum mi_option_e {
   mi_option_arena_max_object_size = 45,
   // An arena belongs to the NUMA node of the thread that needs it. [none]
   mi_option_arena_is_numa_local = 46,
+  // May a thread of ours finish purging when nobody calls? 0: no; 1: in processes that have threads, once more
+  // than 16 MiB wait; 2: in all. Where it may not, who frees so much gives it back. (Our own addition)
+  mi_option_purge_thread = 47,
   // How hardened the process is, 0 (default) to 5: docs/security.md. Looked at by the first allocation, and
   // not again. Default 4 in the secure build.
-  mi_option_secure = 47,
+  mi_option_secure = 48,
   // What that notices stops the program: 1 (default), or 0: it is reported, and the program goes on. It
   // also goes on if it has an error function of its own (`mi_register_error`).
   mi_option_secure_stop = mi_option_secure + 1,

@@ -4,12 +4,16 @@
 // Tests: tests/api/basic_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/foreign.h"
+#include "heap/ask.h"
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "heap/vault.h"
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
 #include "runtime/secure.h"
+#include "space/purge.h"
+#include "space/run.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
@@ -33,6 +37,7 @@ static MI_NOINLINE void free_slow(void* p) {
     case GIVE_FOREIGN: mii_foreign_free(p); break;
     case GIVE_INVALID: report_invalid("free", p); break;
   }
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 // Reported, if p is ours and no block begins there.
@@ -48,6 +53,24 @@ void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
 void mii_free_wake(const void* p, page_t* page) {
   (void)p;
   mii_theap_wake(mii_theap_mine, page);
+  if (MI_UNLIKELY(mii_ask_is_open(mii_theap_mine->home))) mii_ask_answer(mii_theap_mine->home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+}
+
+// The short way is that of runs which have no seal.
+static MI_NOINLINE void free_run(void* p) {
+  if (MI_UNLIKELY(mii_secure_level() >= SECURE_CANARY || !mii_run_give(p))) {
+    free_slow(p);
+  } else if (MI_UNLIKELY(mii_purge_may_be_much())) {
+    mii_quiet_look();
+  }
+}
+
+static MI_NOINLINE void free_hardened(void* p) {
+  theap_t* const home = mii_theap_mine->home;
+  mii_vault_give(p, "free");
+  if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 // The second door: the slice at p has another owner, or none.
@@ -58,8 +81,10 @@ void mii_free_other(void* p, page_t* page) {
     mii_outbox_free(mii_theap_mine, page, p);
   } else if (kind == SLICE_FOLLOW) {
     mii_block_give_to(page + 1, p);  // the records grow downwards
+  } else if (kind == SLICE_RUN) {
+    free_run(p);
   } else if (kind == SLICE_HARDENED) {
-    mii_vault_give(p, "free");
+    free_hardened(p);
   } else {
     free_slow(p);
   }

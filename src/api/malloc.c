@@ -4,6 +4,7 @@
 // Tests: tests/api/basic_test.c, tests/api/zero_test.c, tests/api/bad_input_test.c
 #include "api/allocate.h"
 #include "api/start.h"
+#include "api/stats.h"
 #include "heap/guarded.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
@@ -81,6 +82,7 @@ static void* take(block_request_t want, bool clear) {
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
+enum { REFILLS_PER_SAMPLE = 16 };  // whose sizes are noted: how much larger blocks are
 static MI_NOINLINE void* allocate_otherwise(size_t size, bool clear) {
   if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
   return take((block_request_t){.size = size}, clear);
@@ -96,16 +98,23 @@ void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap);
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
+  if (MI_UNLIKELY(theap->heartbeat % REFILLS_PER_SAMPLE == 1))
+    mii_stats_note_request(size_class, size);
   return MI_LIKELY(p != NULL) ? p : mii_fail_no_memory(size);
 }
 
 void* mii_allocate(size_t size, bool clear) {
   theap_t* const theap = mii_theap_mine;
-  if (size > MID_BLOCK_MAX || clear || !theap->is_live || MI_CFG_TRACK)
-    return allocate_otherwise(size, clear);
-  const uint32_t size_class = mii_size_class(size);
-  void* const p = mii_list_pop(&theap->list[size_class]);
-  return p != NULL ? p : mii_allocate_refill(size, theap, size_class);
+  if (!clear && theap->is_live && !MI_CFG_TRACK) {
+    if (size <= MID_BLOCK_MAX) {
+      const uint32_t size_class = mii_size_class(size);
+      void* const p = mii_list_pop(&theap->list[size_class]);
+      return p != NULL ? p : mii_allocate_refill(size, theap, size_class);
+    }
+    void* const run = mii_block_is_run(size) ? mii_block_take_run(theap, size) : NULL;
+    if (run != NULL) return run;
+  }
+  return allocate_otherwise(size, clear);
 }
 
 void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool clear) {

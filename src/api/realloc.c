@@ -37,7 +37,7 @@ static void* allocate_for(reallocate_t want) {
 static void* move(void* p, size_t bytes, reallocate_t want) {
   void* const moved = allocate_for(want);
   if (moved == NULL) return NULL;
-  memcpy(moved, p, mii_min(bytes, want.size));
+  if (!mii_block_move(moved, p)) memcpy(moved, p, mii_min(bytes, want.size));
   if (want.size == 0) *(uint8_t*)moved = 0;
   mii_free(p);
   return moved;

@@ -16,6 +16,7 @@
 #include "heap/apart.h"
 #include "heap/fork.h"
 #include "heap/guarded.h"
+#include "heap/quiet.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "mimalloc.h"
@@ -133,6 +134,7 @@ static void start_late_parts(void) {
   atomic_store_explicit(&may_be_unloaded, told, memory_order_relaxed);
   mii_thread_arm_exits();
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
+  mii_quiet_allow(told);
   mii_foreign_start();
   mii_sampling_start();
   mii_guarded_start_reports();
@@ -196,6 +198,7 @@ void mi_process_done(void) {
 // later. If any block lives, its user keeps it, and with it our memory.
 static void unload(void) {
   mii_platform_forget_exit();
+  mii_quiet_stop();
   mii_thread_dissolve_everyone();
   mii_vault_collect_all();
   mii_guarded_collect();

@@ -10,6 +10,7 @@
 #include "base/compiler.h"
 #include "base/format.h"
 #include "heap/apart.h"
+#include "heap/ask.h"
 #include "heap/guarded.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
@@ -45,6 +46,28 @@ MI_NO_TSAN static size_t touched_bytes(const class_info_t* info, const page_cold
   return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
 }
 
+static bool is_unanswered(uintptr_t owner, uint32_t number) {
+  return owner != 0 && mii_ask_is_missing((const theap_t*)owner, number);
+}
+
+// Has the page a running thread? Of a theap that waits in the pool nobody is the user.
+static bool has_thread(uintptr_t owner) {
+  const theap_t* const theap = (const theap_t*)owner;
+  return owner != 0
+         && (theap->is_apart || atomic_load_explicit(&theap->user, memory_order_relaxed) != 0);
+}
+
+static void count_free(stats_t* stats, uintptr_t owner, size_t live, size_t touched) {
+  const size_t free = touched > live ? touched - live : 0;
+  if (!has_thread(owner)) {
+    stats->free_orphaned += free;
+  } else if (live == 0) {
+    stats->free_empty += free;
+  } else {
+    stats->free_owned += free;
+  }
+}
+
 // Reads other owners' fields without asking them, on purpose.
 MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t scope) {
   const uint32_t c = page->size_class;
@@ -52,25 +75,33 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
   if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
   if (!is_in_scope(scope, cold->heap)) return;
+  if (scope.with_parts && scope.asked != 0 && !is_unanswered(owner, scope.asked)) return;
   const size_t capacity = mii_page_capacity(page);
-  stats->live_in_class[c].count += mii_page_live_count(page);
+  const size_t live = mii_page_live_count(page);
+  stats->live_in_class[c].count += live;
   stats->threaded_in_class[c].count += capacity;
   stats->pages_of_class[c].count++;
   if (owner == 0) add(&stats->abandoned, 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
-  stats->touched_bytes += touched_bytes(&mii_class_table[c], cold, capacity);
+  const size_t touched = touched_bytes(&mii_class_table[c], cold, capacity);
+  stats->touched_bytes += touched;
+  if (scope.with_parts) count_free(stats, owner, live * mii_class_bytes(c), touched);
 }
 
-// No theap owns it.
+// No theap owns it: what its vault keeps, running threads can have.
 static void count_hardened(stats_t* stats, size_t slice, stats_scope_t scope) {
   const hardened_count_t page = mii_vault_count(slice);
   const heap_t* const heap =
       atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);
   if (page.size_class >= CLASS_COUNT || scope.owner != 0 || !is_in_scope(scope, heap)) return;
+  if (scope.with_parts && scope.asked != 0) return;
+  const size_t bytes = mii_class_bytes(page.size_class);
+  const size_t touched = mii_align_up(page.opened * bytes, UNIT_BYTES);
   stats->live_in_class[page.size_class].count += page.used;
   stats->threaded_in_class[page.size_class].count += page.opened;
   stats->pages_of_class[page.size_class].count++;
-  stats->touched_bytes +=
-      mii_align_up((size_t)page.opened * mii_class_bytes(page.size_class), UNIT_BYTES);
+  stats->touched_bytes += touched;
+  const size_t free = touched - mii_min(touched, page.used * bytes);
+  if (scope.with_parts) *(page.used > 0 ? &stats->free_owned : &stats->free_empty) += free;
 }
 
 static void count_huge(stats_t* stats, slice_t slice, size_t bytes, stats_scope_t scope) {
@@ -155,6 +186,26 @@ MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
   }
 }
 
+// Waste ----------------------------------------------------------------------------------------------
+
+// By how many bytes blocks are larger than what was asked for: a mean in which old requests count less and less.
+enum { WASTE_UNIT = 64 };  // parts of a byte
+static _Atomic(uint32_t)
+    waste_of_class[CLASS_COUNT];  // atomic: relaxed; a lost request does not matter
+
+void mii_stats_note_request(uint32_t size_class, size_t size) {
+  const size_t more = mii_class_bytes(size_class) - mii_max(size, 1);
+  const uint32_t now = (uint32_t)more * WASTE_UNIT;
+  const uint32_t mean = atomic_load_explicit(&waste_of_class[size_class], memory_order_relaxed);
+  const uint32_t next = mean == 0 ? now : mean - mean / 16 + now / 16;
+  atomic_store_explicit(&waste_of_class[size_class], next, memory_order_relaxed);
+}
+
+static size_t class_waste(uint32_t size_class, size_t blocks) {
+  const uint32_t mean = atomic_load_explicit(&waste_of_class[size_class], memory_order_relaxed);
+  return (size_t)((uint64_t)blocks * mean / WASTE_UNIT);
+}
+
 // Blocks in the program's own memory, which is not counted itself.
 typedef struct count_lent_s {
   stats_t* stats;
@@ -209,6 +260,11 @@ static void remove_memory(stats_t* stats) {
   stats->segments = 0;
 }
 
+static void add_waste(stats_t* stats) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++)
+    stats->class_waste += class_waste(c, stats->live_in_class[c].count);
+}
+
 static void remove_blocks(stats_t* stats) {
   const stats_t all = *stats;
   memset(stats, 0, sizeof *stats);
@@ -224,10 +280,11 @@ void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
   const size_t slices = mii_slice_count();
   for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
-  mii_lent_visit(count_lent, &(count_lent_t){stats, scope});
+  if (!scope.with_parts) mii_lent_visit(count_lent, &(count_lent_t){stats, scope});
   count_segments(stats);
   count_theaps(stats, scope);
   add_up(stats);
+  if (scope.with_parts) add_waste(stats);
   stats->reserved_bytes = mii_range_reserved_bytes();
   stats->meta_bytes = mii_meta_open_bytes();
   stats->heaps = heaps_in(scope);

@@ -32,6 +32,10 @@ typedef struct stats_s {
   amount_t threaded;
   amount_t abandoned;    // the pages among them that no thread owns
   size_t touched_bytes;  // of the pages
+  size_t free_owned;  // the part of it that is free: in pages of running threads with live blocks,
+  size_t free_empty;  // without,
+  size_t free_orphaned;  // and in the others
+  size_t class_waste;    // of the live blocks in pages, about
   amount_t runs;
   size_t run_bytes;  // that may be resident, of run areas
   amount_t huge;
@@ -53,7 +57,10 @@ typedef struct stats_scope_s {
   const heap_t* heap;        // pages and huge blocks of this heap
   const subproc_t* subproc;  // of all heaps of this sub-process
   uintptr_t owner;           // pages that this theap owns
-  bool no_blocks;            // only what belongs to no heap
+  uint32_t asked;            // pages of threads that have not answered this question (heap/ask.h)
+  bool
+      with_parts;  // also free_owned, free_empty, free_orphaned and class_waste: slower; nothing in lent memory
+  bool no_blocks;  // only what belongs to no heap
 } stats_scope_t;
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope);
@@ -78,6 +85,12 @@ process_info_t mii_process_info(mi_stat_count_t committed);
 
 // Note the time.
 void mii_stats_start(void);
+
+// A block of the class was asked for with this size: one of some, for the estimate of what is wasted.
+void mii_stats_note_request(uint32_t size_class, size_t size);
+
+// Where the memory is; size and version are left alone.
+void mii_memory_collect(mi_memory_t* memory);
 
 // Where text goes.
 typedef struct output_s {

@@ -195,6 +195,22 @@ static void put_memory_metrics(metrics_t m, const mi_stats_t* s) {
   put_metric(m, "threads_total", "counter", s->threads.total, "Threads started.");
 }
 
+MI_COLD static void put_parts(metrics_t m) {
+  mi_memory_t memory;
+  mii_memory_collect(&memory);
+  const struct {
+    const char* name;
+    size_t bytes;
+  } parts[] = {{"live", memory.live},         {"class_waste", memory.class_waste},
+               {"cached", memory.cached},     {"free_in_pages", memory.free_in_pages},
+               {"orphaned", memory.orphaned}, {"to_purge", memory.to_purge},
+               {"metadata", memory.metadata}, {"rest", memory.rest}};
+  begin_metric(m, "memory_bytes", "gauge", "Where the resident memory of the process is.");
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+    mii_print(m.out, m.arg, "mimalloc_memory_bytes{part=\"%s\"} %zu\n", parts[i].name,
+              parts[i].bytes);
+}
+
 MI_COLD void mi_stats_print_prometheus(mi_output_fun* out, void* arg) {
   const metrics_t m = {out, arg};
   mi_stats_t stats;
@@ -204,4 +220,5 @@ MI_COLD void mi_stats_print_prometheus(mi_output_fun* out, void* arg) {
   const process_info_t info = mii_process_info(stats.committed);
   put_metric(m, "process_resident_bytes", "gauge", (int64_t)info.usage.rss_bytes,
              "Resident memory of the process.");
+  put_parts(m);
 }

@@ -143,12 +143,25 @@ static void print_times(output_t o, const process_info_t* info) {
             bytes_text((int64_t)info->peak_commit_bytes).text);
 }
 
+static void print_memory(output_t o) {
+  mi_memory_t m;
+  mii_memory_collect(&m);
+  mii_print(o.out, o.arg,
+            "  %-8slive: %s, waste: %s, free in pages: %s, cached: %s, orphaned: %s, to purge: %s, "
+            "metadata: %s, rest of the process: %s\n",
+            "memory", bytes_text((int64_t)m.live).text, bytes_text((int64_t)m.class_waste).text,
+            bytes_text((int64_t)m.free_in_pages).text, bytes_text((int64_t)m.cached).text,
+            bytes_text((int64_t)m.orphaned).text, bytes_text((int64_t)m.to_purge).text,
+            bytes_text((int64_t)m.metadata).text, bytes_text((int64_t)m.rest).text);
+}
+
 static void print_process(output_t o, const mi_stats_t* stats) {
   if (stats->threads.total == 0) return;
   print_header(o, "process");
   print_counts(o, "threads", stats->threads);
   const process_info_t info = mii_process_info(stats->committed);
   print_times(o, &info);
+  print_memory(o);
 }
 
 MI_COLD void mii_stats_print(mi_output_fun* out, void* arg, const char* about,

@@ -17,6 +17,10 @@ static inline size_t mii_divide_up(size_t x, size_t by) { return x / by + (x % b
 static inline size_t mii_min(size_t a, size_t b) { return a < b ? a : b; }
 static inline size_t mii_max(size_t a, size_t b) { return a > b ? a : b; }
 
+// Of times, which are wider than sizes with 32 bits.
+static inline uint64_t mii_earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static inline uint64_t mii_later(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 // Index of the lowest or highest set bit; x is not 0.
 static inline uint32_t mii_lowest_bit(uint64_t x) { return (uint32_t)__builtin_ctzll(x); }
 static inline uint32_t mii_highest_bit(uint64_t x) { return 63u - (uint32_t)__builtin_clzll(x); }
@@ -31,14 +35,11 @@ static inline uint64_t mii_bit_span(uint32_t from, uint32_t count) {
 }
 
 // Bit i of the result is set where `count` set bits of x begin at i. By doubling: after each step
-// a set bit stands for a run of `have` bits.
+// a set bit stands for a run of `have` bits. 1 <= count <= 64.
 static inline uint64_t mii_bit_runs(uint64_t x, uint32_t count) {
-  for (uint32_t have = 1; have < count && x != 0;) {
-    const uint32_t step = have < count - have ? have : count - have;
-    x &= x >> step;
-    have += step;
-  }
-  return x;
+  uint32_t have = 1;
+  for (; have * 2 <= count; have *= 2) x &= x >> have;
+  return have < count ? x & x >> (count - have) : x;
 }
 
 // count * size in *total; false on overflow.

@@ -29,7 +29,8 @@ const uint8_t mii_size_class_table[FAST_SIZE_MAX / 8 + 1] = {
 #define MI_SLICES(bytes) ((bytes) <= SMALL_BLOCK_MAX ? 1 : MID_PAGE_SLICES)
 #define MI_BLOCKS(bytes) (MI_SLICES(bytes) * SLICE_BYTES / (bytes))
 #define MI_WAKE(blocks)  ((uint8_t)((blocks) < 16 ? 1 : (blocks) > 256 ? 16 : (blocks) / 16))
-#define MI_LOOSE(bytes)  ((uint8_t)((bytes) < 128 ? 0 : (bytes) < 2048 ? 8 : 16384 / (bytes)))
+#define MI_LOOSE(bytes) \
+  ((uint8_t)((bytes) < 128 ? 0 : (bytes) < 2048 ? 8 : (bytes) > 16384 ? 1 : 16384 / (bytes)))
 #define MI_INFO(bytes) \
   { (bytes), MI_BLOCKS(bytes), MI_WAKE(MI_BLOCKS(bytes)), MI_LOOSE(bytes) }
 // The eight classes from 9/8 of `base` to twice `base`.

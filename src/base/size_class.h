@@ -42,7 +42,7 @@ typedef struct class_info_s {
   // Blocks that must be free before a page is worth looking at: a sixteenth of it, at least 1, at most
   // 16 (docs/design/002).
   uint8_t wake_count;
-  // Freed blocks that may go straight onto a thread's list between two refills: 16 KiB, at most 8. None of
+  // Freed blocks that may go straight onto a thread's list between two refills: 16 KiB, at most 8, at least 1. None of
   // the small ones, which share cache lines (docs/design/002).
   uint8_t loose_count;
 } class_info_t;

@@ -69,6 +69,23 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
+static bool has_canary(void) { return mii_secure_level() >= SECURE_CANARY; }
+
+static void count_unpaged(theap_t* theap, size_t size) {
+  theap->large_handed++;
+  theap->large_bytes += mii_align_up(size, UNIT_BYTES);
+}
+
+void* mii_block_take_run(theap_t* theap, size_t size) {
+  if (MI_UNLIKELY(theap->is_apart || has_canary() || mii_is_sampling())) return NULL;
+  mii_theap_beat(theap);
+  const run_request_t want = {.count = (uint32_t)(mii_align_up(size, UNIT_BYTES) / UNIT_BYTES)};
+  bool zero;
+  void* const p = mii_run_take(want, &theap->run_segment, &zero);
+  if (MI_LIKELY(p != NULL)) count_unpaged(theap, size);
+  return p;
+}
+
 // In memory that was lent: what its arena has, or any that is for everyone; that is not hardened.
 static void* take_lent(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
@@ -138,10 +155,7 @@ static void* take_beyond_classes(theap_t* theap, block_request_t want, bool* zer
   mii_theap_beat(theap);
   void* p = take_unpaged(theap, want, zero);
   if (p == NULL) p = take_unpaged_under_pressure(theap, want, zero);
-  if (p != NULL) {
-    theap->large_handed++;
-    theap->large_bytes += mii_align_up(want.size, UNIT_BYTES);
-  }
+  if (p != NULL) count_unpaged(theap, want.size);
   return p;
 }
 
@@ -171,8 +185,6 @@ static void* take_tracked(theap_t* theap, block_request_t want, bool* zero) {
 }
 
 // Hardened: take ------------------------------------------------------------------------------------
-
-static bool has_canary(void) { return mii_secure_level() >= SECURE_CANARY; }
 
 // Lent memory has no slices of ours.
 static slice_kind_t kind_at(const void* p) {
@@ -551,4 +563,14 @@ bool mii_block_resize(void* p, size_t size) {
     case SLICE_FREE: break;
   }
   return size <= bytes && !wastes_half(size, bytes);
+}
+
+// Not where blocks are sealed: the seals stay where they are.
+bool mii_block_move(void* to, void* from) {
+  if (MI_CFG_TRACK || has_canary() || !mii_block_is_ours(from) || !mii_block_is_ours(to))
+    return false;
+  return mii_slice_kind(mii_slice_of(from)) == SLICE_HUGE
+         && mii_slice_kind(mii_slice_of(to)) == SLICE_HUGE
+         && (((uintptr_t)from ^ (uintptr_t)to) & (SLICE_BYTES - 1)) == 0
+         && mii_huge_bytes(from) <= mii_huge_bytes(to) && mii_huge_move(from, to);
 }

@@ -21,6 +21,12 @@ void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
 
 // The same where there are vaults, at most MID_BLOCK_MAX bytes. NULL if only the other can serve it.
 void* mii_block_take_hardened(theap_t* theap, size_t size);
+// The same for a size that is a run's, and zero is of no interest: the short way. NULL also if the theap has no
+// runs, runs are sealed or sampled, or memory is short: then the long way is the one to go.
+void* mii_block_take_run(theap_t* theap, size_t size);
+static inline bool mii_block_is_run(size_t size) {
+  return size > MID_BLOCK_MAX && size <= RUN_UNITS_MAX * UNIT_BYTES;
+}
 
 // Make the whole block, which is new and nobody has seen, read as zero.
 void mii_block_clear(void* p);
@@ -57,6 +63,9 @@ void mii_block_report_claim(const void* p, const char* what);
 
 // The usable size that a request of `size` bytes gets; `size` itself if it is too large.
 size_t mii_block_good_size(size_t size);
+
+// Move the contents of a block, all of it, to a new and larger one without copying. False if that cannot be.
+bool mii_block_move(void* to, void* from);
 
 // Make the block at p hold `size` bytes without moving it; false if it has to move, also because it
 // would waste more than half.

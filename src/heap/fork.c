@@ -18,6 +18,7 @@
 #include "heap/fork.h"
 #include "base/assert.h"
 #include "heap/apart.h"
+#include "heap/quiet.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/purge.h"
@@ -78,7 +79,8 @@ static slice_t recover_segment(uint32_t index, slice_t end) {
 }
 
 MI_COLD void mii_fork_recover(void) {
-  if (!mii_thread_forget_others()) return;
+  const bool had_thread = mii_quiet_forget();
+  if (!mii_thread_forget_others() && !had_thread) return;
   forget_wakes();
   mii_heap_forget_claimable(&mii_heap_main);
   slice_t end = 1;  // slice 0 is nobody's
@@ -87,4 +89,5 @@ MI_COLD void mii_fork_recover(void) {
     end = recover_segment(i, end);
   }
   mii_purge_forget_others();
+  mii_purge_watch(false);  // what was published here is no reason to begin with a thread
 }

@@ -8,6 +8,7 @@
 #include "heap/heap.h"
 #include "base/assert.h"
 #include "page/page_remote.h"
+#include "space/purge.h"
 
 enum {
   LOOKS_PER_TRIM = 8,   // pages
@@ -16,11 +17,34 @@ enum {
 
 heap_t mii_heap_main;
 
+static _Atomic(uint32_t) claimable_slices;  // atomic: relaxed; of the pages on all stacks
+
+size_t mii_heap_claimable_bytes(void) {
+  return (size_t)atomic_load_explicit(&claimable_slices, memory_order_relaxed) * SLICE_BYTES;
+}
+
+static void count_claimable(const page_t* page) {
+  atomic_fetch_add_explicit(&claimable_slices, mii_class_slices(page->size_class),
+                            memory_order_relaxed);
+}
+
+static void uncount_claimable(const page_t* page) {
+  atomic_fetch_add_explicit(&claimable_slices, 0u - mii_class_slices(page->size_class),
+                            memory_order_relaxed);
+}
+
 static handle_link_t* page_link(uint32_t slice) { return &mii_slice_cold(slice)->stack_link; }
 
-void mii_heap_publish(page_t* page) {
+static void push_claimable(page_t* page) {
   const slice_t slice = mii_page_slice(page);
   mii_stack_push(&mii_page_heap(page)->claimable[page->size_class], slice, page_link);
+}
+
+// Its blocks may all be freed without another signal, so all of it counts.
+void mii_heap_publish(page_t* page) {
+  count_claimable(page);
+  push_claimable(page);
+  mii_purge_note_freed((size_t)mii_class_slices(page->size_class) * SLICE_BYTES);
 }
 
 static slice_t pop(handle_stack_t* stack) {
@@ -36,6 +60,7 @@ page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner) {
   const slice_t slice = pop_claimable(heap, size_class);
   if (slice == 0) return NULL;
   page_t* const page = mii_page_record(slice);
+  uncount_claimable(page);
   mii_page_thaw(page);
   mii_page_claim(page, owner);
   page->state = PAGE_NONE;
@@ -59,12 +84,14 @@ bool mii_heap_try_release(page_t* page) {
 static bool unmake_if_empty(page_t* page) {
   mii_page_thaw(page);
   if (!mii_page_is_empty_unowned(page)) return false;
+  uncount_claimable(page);
   mii_page_claim(page, 0);
   mii_page_unmake(page);
   return true;
 }
 
 void mii_heap_forget_claimable(heap_t* heap) {
+  atomic_store_explicit(&claimable_slices, 0, memory_order_relaxed);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     mii_stack_clear(&heap->claimable[c]);
     mii_stack_clear(&heap->looked_at[c]);
@@ -109,7 +136,7 @@ static void turn(heap_t* heap, uint32_t size_class) {
   while (slice != 0) {  // somebody has published a page meanwhile
     page_t* const page = mii_page_record(slice);
     slice = atomic_load_explicit(page_link(slice), memory_order_relaxed);
-    mii_heap_publish(page);
+    push_claimable(page);
   }
 }
 
@@ -122,7 +149,7 @@ void mii_heap_trim_some(heap_t* heap) {
       continue;
     }
     turn(heap, size_class);
-    size_class = (size_class + 1) % CLASS_COUNT;
+    if (++size_class == CLASS_COUNT) size_class = 0;
     turns++;
   }
   atomic_store_explicit(&heap->trim_class, size_class, memory_order_relaxed);

@@ -45,6 +45,9 @@ void mii_heap_publish(page_t* page);
 // Claim a page of the class for `owner`, in state PAGE_NONE and counted. NULL if there is none.
 page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner);
 
+// Bytes of the pages that wait to be claimed, in all heaps. Empty ones among them are found by trims only.
+size_t mii_heap_claimable_bytes(void);
+
 // Give back the empty ones among the claimable pages; among a few of them.
 void mii_heap_trim(heap_t* heap);
 void mii_heap_trim_some(heap_t* heap);

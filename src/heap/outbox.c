@@ -8,9 +8,11 @@
 //
 // Tests: tests/unit/heap/outbox_test.c
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "base/assert.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
+#include "space/purge.h"
 
 enum { PARCEL_BLOCKS = 16, PARCEL_BYTES = 2048 };
 
@@ -78,6 +80,7 @@ MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* bloc
   }
   if (parcel->page != NULL) send(theap, parcel);
   begin(theap, parcel, page, block);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 void mii_outbox_send_all(theap_t* theap) {

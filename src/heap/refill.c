@@ -8,7 +8,9 @@
 // Tests: tests/unit/heap/refill_test.c
 #include "base/assert.h"
 #include "heap/apart.h"
+#include "heap/ask.h"
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "heap/theap.h"
 #include "heap/thread.h"
 #include "page/page_fast.h"
@@ -93,6 +95,9 @@ MI_INLINE void beat(theap_t* theap) {
     mii_deferred_free_call(theap, false);
   }
   if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_TICK == 0)) housekeeping(theap);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+  if (MI_UNLIKELY(mii_ask_is_open(theap->home)) && mii_theap_is_mine(theap))
+    mii_ask_answer(theap->home);
   if (MI_UNLIKELY(mii_theap_is_woken(theap))) mii_theap_drain_some(theap, DRAINED_PER_BEAT);
 }
 

@@ -308,6 +308,34 @@ void mii_theap_give_lists(theap_t* theap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) return_blocks(theap, c, UINT32_MAX);
 }
 
+// The length of a list that others may change: a link is followed if a block of the class begins there.
+MI_NO_TSAN static uint32_t guess_length(const block_t* block, uint32_t size_class) {
+  const uint32_t bytes = mii_class_bytes(size_class);
+  uint32_t length = 0;
+  for (; block != NULL && length < list_max(size_class) && mii_range_has(block); length++) {
+    page_t* const page = page_of(block);
+    const uintptr_t offset = (uintptr_t)block - (uintptr_t)mii_page_start(page);
+    if (mii_record_kind(page) != SLICE_PAGE || page->size_class != size_class) break;
+    if (offset % bytes != 0 || offset / bytes >= mii_class_blocks(size_class)) break;
+    block = block->next;
+  }
+  return length;
+}
+
+MI_NO_TSAN size_t mii_theap_held_bytes(const theap_t* theap) {
+  size_t bytes = 0;
+  for (uint32_t c = 0; c < CLASS_COUNT; c++)
+    bytes += (size_t)guess_length(theap->list[c], c) * mii_class_bytes(c);
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
+    const parcel_t* const parcel = &theap->outbox[i];
+    const page_t* const page = parcel->page;
+    const uint32_t c = page != NULL ? page->size_class : CLASS_COUNT;
+    if (c < CLASS_COUNT && parcel->room <= parcel->limit)
+      bytes += (size_t)(parcel->limit - parcel->room) * mii_class_bytes(c);
+  }
+  return bytes;
+}
+
 // Other threads ------------------------------------------------------------------------------------
 
 // The page is frozen (W3), so its owner and its link are ours to use.

@@ -49,21 +49,21 @@ typedef struct stock_s {
 struct theap_s {
   block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
   class_pages_t pages[CLASS_COUNT];  // owner
-  _Atomic(uint32_t) woken;    // atomic: queued pages, linked by stack_link; pushes and take-alls
-  slice_t draining;           // owner: those taken from there and not looked at yet
-  uint32_t run_segment;       // owner: where the last run was found
-  heap_t* heap;               // owner: changes only where no thread uses the theap
-  theap_t* home;              // owner: the thread's theap of the main heap, perhaps this one; or
-                              // lock(apart), and NULL while no thread uses it
-  _Atomic(theap_t*)* others;  // owner, of a home: theaps of other heaps by their slot
-  uint32_t other_count;       // owner, of a home: entries of others
-  bool is_apart;              // owner: the heap is not the main one
-  uint64_t heartbeat;         // owner: refills so far
-  uint64_t next_sweep_ms;     // owner
-  uint64_t blocks_handed;     // owner, read racily for statistics: blocks put into list[]
-  uint64_t bytes_handed;      // owner, read racily for statistics
-  uint64_t large_handed;      // owner, read racily for statistics: runs and huge blocks
-  uint64_t large_bytes;       // owner, read racily for statistics
+  _Atomic(uint32_t) woken;     // atomic: queued pages, linked by stack_link; pushes and take-alls
+  slice_t draining;            // owner: those taken from there and not looked at yet
+  uint32_t run_segment;        // owner: where the last run was found
+  _Atomic(uint32_t) answered;  // atomic: ask.h; the owner writes, of a home
+  uint32_t other_count;        // owner, of a home: entries of others
+  heap_t* heap;                // owner: changes only where no thread uses the theap
+  theap_t* home;               // owner: the thread's theap of the main heap, perhaps this one; or
+                               // lock(apart), and NULL while no thread uses it
+  _Atomic(theap_t*)* others;   // owner, of a home: theaps of other heaps by their slot
+  uint64_t heartbeat;          // owner: refills so far
+  uint64_t next_sweep_ms;      // owner
+  uint64_t blocks_handed;      // owner, read racily for statistics: blocks put into list[]
+  uint64_t bytes_handed;       // owner, read racily for statistics
+  uint64_t large_handed;       // owner, read racily for statistics: runs and huge blocks
+  uint64_t large_bytes;        // owner, read racily for statistics
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
   uint8_t room[CLASS_COUNT];        // owner: blocks that may still go straight onto the list
@@ -75,6 +75,7 @@ struct theap_s {
   uint32_t loose_class;             // owner: where the next look for loose blocks begins
   bool in_deferred_free;            // owner
   bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
+  bool is_apart;                    // owner: the heap is not the main one
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
@@ -142,6 +143,10 @@ static inline bool mii_theap_keep_loose(theap_t* theap, const page_t* page, bloc
 
 // Give all lists back to their pages, so that nothing is held ready.
 void mii_theap_give_lists(theap_t* theap);
+
+// Bytes of the blocks in the lists and parcels. Any thread, without asking: what changes meanwhile is counted
+// as far as it looks like a list.
+size_t mii_theap_held_bytes(const theap_t* theap);
 
 // Give the loose blocks of the next `class_max` classes back to their pages.
 void mii_theap_give_loose(theap_t* theap, uint32_t class_max);

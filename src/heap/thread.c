@@ -297,15 +297,21 @@ void mii_thread_pool_tick(uint64_t now, uint64_t delay) {
 }
 
 // A theap whose last pages are being queued goes round once more.
-void mii_thread_pool_dissolve_some(void) {
+bool mii_thread_pool_dissolve_some(void) {
   const uint32_t handle = mii_stack_pop(&dissolving, theap_link);
-  if (handle == 0) return;
+  if (handle == 0) return false;
   theap_t* const theap = mii_meta_pointer(handle);
   if (mii_theap_dissolve_some(theap, RELEASED_PER_TICK)) {
     pool_push(theap);
   } else {
     mii_stack_push(&dissolving, handle, theap_link);
   }
+  return true;
+}
+
+bool mii_thread_pool_is_empty(void) {
+  return mii_stack_is_empty(&pool) && mii_stack_is_empty(&next_in_pool)
+         && mii_stack_is_empty(&dissolving);
 }
 
 void mii_thread_pool_dissolve_all(void) {

@@ -30,7 +30,8 @@ void mii_thread_set_in_pool(void);
 // Note which theaps have waited in the pool for `delay` ms at `now`. They are dissolved, some pages at a
 // call; but all of them, due or not, at once.
 void mii_thread_pool_tick(uint64_t now, uint64_t delay);
-void mii_thread_pool_dissolve_some(void);
+bool mii_thread_pool_dissolve_some(void);  // false if none is due
+bool mii_thread_pool_is_empty(void);       // of theaps with pages
 void mii_thread_pool_dissolve_all(void);
 
 // In the child of a fork: no other thread uses a theap, all are bare and in the pool. True if there was any.

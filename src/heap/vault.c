@@ -294,6 +294,13 @@ void mii_vault_forget(theap_t* theap) {
     theap->stock->magazines[c].count = 0;
 }
 
+MI_NO_TSAN size_t mii_vault_held_bytes(const theap_t* theap) {
+  size_t bytes = 0;
+  for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++)
+    bytes += (size_t)theap->stock->magazines[c].count * mii_class_bytes(c);
+  return bytes;
+}
+
 // The page of a block that is taken.
 static scene_t scene_of(const hardened_t* page, const void* p) {
   const uint32_t inside = (uint32_t)((uintptr_t)p - (uintptr_t)mii_hardened_start(page));

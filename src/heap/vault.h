@@ -32,6 +32,9 @@ size_t mii_vault_bytes(const void* p);
 void mii_vault_unload(theap_t* theap);
 void mii_vault_forget(theap_t* theap);
 
+// Bytes of the blocks in its magazines, about. Any thread.
+size_t mii_vault_held_bytes(const theap_t* theap);
+
 // Give back what is free, in all vaults, and in the running thread's magazines.
 void mii_vault_collect_all(void);
 

@@ -8,6 +8,7 @@
 #ifndef MI_PLATFORM_H
 #define MI_PLATFORM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,17 @@ int mii_platform_show(void* address, size_t size);
 // Open -> open, with the memory given back: it reads as zero afterwards.
 int mii_platform_purge(void* address, size_t size);
 
+// Bytes of it that are resident: all, if the system does not tell. Whatever the state; in whole OS pages.
+size_t mii_platform_resident(void* address, size_t size);
+
+// Open memory -> other open memory, which loses what it held: the contents move, nothing is copied, and what is
+// left behind reads as zero. Costs the process up to two mappings, until the place is renewed. If it fails
+// nothing has changed.
+int mii_platform_move(void* from, void* to, size_t size);
+
+// Open -> open, as it was before anything was moved there; reads as zero. If it fails nothing has changed.
+int mii_platform_renew(void* address, size_t size);
+
 // Open -> open, but a guard: touching it is a fault, and the memory is given back. And open again, as zero. A system
 // that cannot do so without more mappings refuses.
 int mii_platform_guard(void* address, size_t size);
@@ -78,6 +90,11 @@ void mii_platform_yield(void);
 
 // Threads ----------------------------------------------------------------------------------------
 
+// Wait until somebody wakes those who wait at `word`, or for `timeout_ms`; not at all if it does not hold
+// `value`. May return early. False if the system cannot wait. UINT64_MAX: no timeout.
+bool mii_platform_wait(_Atomic(uint32_t)* word, uint32_t value, uint64_t timeout_ms);
+void mii_platform_wake(_Atomic(uint32_t)* word);
+
 // A number unlike that of any other running thread.
 uintptr_t mii_platform_thread_id(void);
 
@@ -98,6 +115,14 @@ bool mii_platform_thread_is_known(uint32_t* number);
 // Has the thread ended, of which is_known told the number? False if there is no telling, or if another
 // thread has the number by now.
 bool mii_platform_thread_is_gone(uint32_t number);
+
+// Has the process more than one thread, as far as libc knows? False if there is no telling.
+bool mii_platform_has_threads(void);
+
+// Run the function in a new thread, which no signal is delivered to and which does not keep the process from
+// ending. If it is to be joined, that is once, with the next call. May allocate. [late]
+int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined);
+void mii_platform_thread_join(void);
 
 // Have the functions called around every fork: the first in the parent before it, the second in the
 // parent, the third in the child after it. May allocate. [late]

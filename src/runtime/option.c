@@ -87,6 +87,7 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_SIZE(arena_max_object_size, IS_32_BIT ? KIB_PER_GIB / 4 : 2 * KIB_PER_GIB, false,
                no_arenas),
     MI_NO_OPTION(arena_is_numa_local, 0, no_numa),
+    MI_OPTION(purge_thread, 1),
     MI_OPTION(secure, MI_CFG_SECURE ? 4 : 0),
     MI_OPTION(secure_stop, 1),
     MI_START_OPTION(guarded_report, 0),

@@ -18,6 +18,9 @@
 enum {
   LOOKS_PER_TICK = 16,  // segments
   RUNS_PER_TICK = 8,    // of slices, in one of them
+  RUNS_PER_STEP = 4,    // the same
+  WORK_PER_SURVEY = 4,  // segments ...
+  RUNS_WORK = 3,        // ... of which those with runs count as so many more
 };
 
 // For other threads' purges, before memory counts as exhausted; whichever is over first.
@@ -96,7 +99,82 @@ static uint32_t look_at_some(uint32_t from, uint64_t now) {
   return i;
 }
 
+uint64_t mii_purge_due(uint64_t now) {
+  uint64_t next = UINT64_MAX;
+  uint32_t i = mii_hint_next(HINT_PURGE, 0);
+  for (; i != NO_SEGMENT; i = mii_hint_next(HINT_PURGE, i + 1)) {
+    if (due_of(i) <= now) purge_segment(i, SEGMENT_SLICES);
+    if (mii_hint_is_on(HINT_PURGE, i)) next = mii_earlier(next, mii_later(due_of(i), now));
+  }
+  return next;
+}
+
+bool mii_purge_step(uint32_t* from, uint64_t due) {
+  uint32_t i = mii_hint_next(HINT_PURGE, *from);
+  for (int looks = 1; looks < LOOKS_PER_TICK && i != NO_SEGMENT && due_of(i) > due; looks++)
+    i = mii_hint_next(HINT_PURGE, i + 1);
+  if (i == NO_SEGMENT) return false;
+  const uint64_t before = mii_purge_count().calls;
+  if (due_of(i) <= due) purge_segment(i, RUNS_PER_STEP);
+  const bool has_more = mii_hint_is_on(HINT_PURGE, i) && mii_purge_count().calls != before;
+  *from = has_more ? i : i + 1;
+  return true;
+}
+
+// Much that is free --------------------------------------------------------------------------------
+
+_Alignas(64) _Atomic(size_t) mii_purge_freed;  // a line of its own: written at every page that ends
+static _Atomic(bool) is_watched;               // atomic: relaxed; a moment too late does not matter
+
+void mii_purge_note_freed(size_t bytes) {
+  if (!atomic_load_explicit(&is_watched, memory_order_relaxed))
+    atomic_fetch_add_explicit(&mii_purge_freed, bytes, memory_order_relaxed);
+}
+
+void mii_purge_watch(bool on) {
+  atomic_store_explicit(&is_watched, on, memory_order_relaxed);
+  atomic_store_explicit(&mii_purge_freed, 0, memory_order_relaxed);
+}
+
+static size_t waiting_in(uint32_t index) {
+  const uint64_t slices =
+      atomic_load_explicit(&mii_segment(index)->purgeable, memory_order_relaxed);
+  const run_count_t runs = mii_run_count(index);
+  const size_t bytes = (size_t)mii_count_bits(slices) * SLICE_BYTES;
+  return bytes + (runs.dirty_bytes > runs.bytes ? runs.dirty_bytes - runs.bytes : 0);
+}
+
+bool mii_purge_survey(purge_survey_t* survey, size_t enough) {
+  for (int work = 0; work < WORK_PER_SURVEY && survey->bytes < enough; work++) {
+    const uint32_t i = mii_hint_next(HINT_PURGE, survey->next);
+    if (i == NO_SEGMENT) return true;
+    survey->bytes += waiting_in(i);
+    survey->next = i + 1;
+    work +=
+        atomic_load_explicit(&mii_segment(i)->runs, memory_order_relaxed) != NULL ? RUNS_WORK : 0;
+  }
+  return survey->bytes >= enough;
+}
+
+size_t mii_purge_waiting(size_t enough) {
+  purge_survey_t survey = {0};
+  while (!mii_purge_survey(&survey, enough)) {}
+  return survey.bytes;
+}
+
+size_t mii_purge_take_freed(void) {
+  const size_t freed = atomic_exchange_explicit(&mii_purge_freed, PURGE_MUCH, memory_order_relaxed);
+  return freed > PURGE_MUCH ? freed - PURGE_MUCH : 0;
+}
+
+void mii_purge_found(size_t bytes) {
+  atomic_store_explicit(&mii_purge_freed, mii_min(bytes, PURGE_MUCH / 2), memory_order_relaxed);
+}
+
+// Ticks --------------------------------------------------------------------------------------------
+
 void mii_purge_tick(uint64_t now) {
+  if (atomic_load_explicit(&is_watched, memory_order_relaxed)) return;
   uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
   if (now < due) return;
   // One thread takes the work; what is not due yet is expected again.

@@ -3,6 +3,7 @@
 #ifndef MI_PURGE_H
 #define MI_PURGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,43 @@ void mii_purge_expect(uint64_t due);
 
 // Purge some of what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick(uint64_t now);
+
+// Purge all that is due at `now`. Returns when more will be, or UINT64_MAX. Any thread that may take its time.
+uint64_t mii_purge_due(uint64_t now);
+
+// Purge some of what is due at `due` in the next segment from `from` on that has any; UINT64_MAX: due or not. False
+// if there is none. Its length is bounded.
+bool mii_purge_step(uint32_t* from, uint64_t due);
+
+// Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to
+// be purged, until somebody watches.
+enum { PURGE_MUCH = 16 * 1024 * 1024 };
+extern _Atomic(size_t) mii_purge_freed;  // atomic: relaxed
+void mii_purge_note_freed(size_t bytes);
+static inline bool mii_purge_may_be_much(void) {
+  return atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) >= PURGE_MUCH;
+}
+
+// The count goes on from PURGE_MUCH. Returns by how much it was larger.
+size_t mii_purge_take_freed(void);
+
+// So many bytes wait, as a survey has found, and the count goes on from there. At most half of PURGE_MUCH counts, so
+// that the next survey comes after some megabytes of frees.
+void mii_purge_found(size_t bytes);
+
+// A survey of what waits, a few segments at a time. Begins zero-filled; is over when all have been looked at or
+// `enough` is found.
+typedef struct purge_survey_s {
+  uint32_t next;
+  size_t bytes;
+} purge_survey_t;
+bool mii_purge_survey(purge_survey_t* survey, size_t enough);
+
+// Somebody looks after what is due (until `on` is false): nobody counts, and ticks leave it to them.
+void mii_purge_watch(bool on);
+
+// Bytes that wait to be purged: all, or so many that `enough` is reached. Takes its time.
+size_t mii_purge_waiting(size_t enough);
 
 // Is memory to be purged as soon as it is free?
 bool mii_purge_is_eager(void);

@@ -465,6 +465,16 @@ size_t mii_range_room(void) {
   return (mii_range.slice_max - mii_slice_count()) * SLICE_BYTES;
 }
 
+static size_t resident_bytes_of(const part_t* part) {
+  const uintptr_t from = part->downwards ? part->start - part->open : part->start;
+  return part->open > 0 ? mii_platform_resident((void*)from, part->open) : 0;
+}
+
+size_t mii_meta_resident_bytes(void) {
+  return resident_bytes_of(&meta_part) + resident_bytes_of(&segment_part)
+         + resident_bytes_of(&page_part);
+}
+
 void mii_range_lock(void) { mii_lock_enter(&growth); }
 void mii_range_unlock(void) { mii_lock_leave(&growth); }
 

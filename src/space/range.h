@@ -77,6 +77,9 @@ bool mii_range_reserves(const void* p);
 size_t mii_range_reserved_bytes(void);
 size_t mii_meta_open_bytes(void);
 
+// The part of these that is resident: a question to the system.
+size_t mii_meta_resident_bytes(void);
+
 // Bytes by which the heap could still grow if the system lets us; 0 if it had no addresses for the latest step.
 size_t mii_range_room(void);
 

@@ -54,7 +54,9 @@ struct page_cold_s {
   _Atomic(guarded_t*) guarded;    // atomic: guarded.c; of a guarded block, else NULL
   uint8_t arrival;                // owner: the theap's count of arrivals when the page came
   uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - 3 * sizeof(void*) - 2];
+  bool is_moved;    // owner: the user of a huge block; it is in a mapping of its own (huge.c)
+  bool is_emptied;  // owner: the user of a huge block; it reads as zero, and is about to end
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - 3 * sizeof(void*) - 4];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: MIT
 // run.c - blocks of 32 KiB to 1 MiB, as runs of 4 KiB units in shared segments
 //
-// A run area is a segment of 1024 units and an out-of-line map of them. Free runs are kept in lists by
-// length, four lists per doubling, so a fitting run is found in a few steps (good fit), and joined with
-// their neighbours when they are freed.
+// A run area is a segment of 1024 units and an out-of-line map of them, a bit per unit. So cutting a run out
+// of a free one and joining it with its neighbours again are a few operations on words: there is nothing to
+// be linked or unlinked.
 //
-//   length[u]   at the first unit of a used run; at the first and the last unit of a free run
+//   free        bit u: u is nobody's
 //   starts      bit u: a used run begins at u
-//   edges       bit u: u is the first or the last unit of a free run
+//   length[u]   at the first unit of a used run
 //   dirty       bit u: u may hold other bytes than zero
+//   longest     no free run is longer; word_longest[i]: none within word i of `free`. Runs may lie
+//               across words
+//
+// Bounds are raised when units become free, and lowered when a search finds less than they promise, so
+// taking does not have to look at what is left.
 //
 //   R1  the map is touched by who holds the area's lock. Three exceptions: `starts` is atomic; the user of
 //       a live run reads its length[]; who gives a run back writes its next[] before it is pending
-//   R2  every unit belongs to exactly one run, free or used; two free runs never touch
-//   R3  a free run is on the list of its length; a list's bit in `filled` is on if it is not empty
+//   R2  every unit is free, or belongs to exactly one used run
+//   R3  the bounds are right: no free run is longer
 //   R4  a unit that is not dirty reads as zero
-//   R5  an area has its hint on for every 2^k units it has free in a row, once all calls have returned
+//   R5  an area has its hint on for every 2^k units up to its bound, so for all that it has free in a row, once
+//       all calls have returned
 //
 // Nobody waits for the lock: who wants a run goes to another area, who gives one back while the area
 // is busy leaves it on a stack (`pending`) for the holder, who looks at the stack once more after
@@ -42,32 +48,29 @@
 #include <string.h>
 
 enum {
-  AREA_WORDS = AREA_UNITS / 64,
-  LIST_COUNT = 40,  // 0..6: runs of 1..7 units; then four per doubling
-  NO_UNIT = 0xFFFF,
+  AREA_WORDS = AREA_UNITS / 64,  // of WORD_UNITS units
+  WORD_UNITS = 64,
+  FIRST_FIT_MAX = 16,
   RUN_HINT_FIRST = 3,  // log2 of the runs with hints: 8 .. 256 units
   RUN_HINT_LAST = 8,
   AREA_TRIES = 8,  // areas looked at before a new one is made
-  LIST_TRIES = 8,  // free runs looked at in the one list that may hold shorter ones
 };
 
 struct run_area_s {
   lock_t lock;
-  _Atomic(uint32_t) pending;     // atomic: unit + 1 of the last run given back while locked
-  _Atomic(uint32_t) segment;     // lock(lock) to write; NO_SEGMENT: not in use
-  _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, areas not in use
-  run_area_t* next_made;         // const: the list of all areas
-  uint32_t free_units;           // lock(lock)
-  uint32_t hinted_from;          // lock(lock): the hints are right while the last list that is
-  uint32_t hinted_to;            // lock(lock): filled lies between these, the second excluded
-  uint64_t filled;               // lock(lock): bit i: list i is not empty
-  _Atomic(uint64_t) starts[AREA_WORDS];  // atomic: relaxed; each bit orders nothing else
-  uint64_t edges[AREA_WORDS];            // lock(lock)
+  _Atomic(uint32_t) pending;             // atomic: unit + 1 of the last run given back while locked
+  _Atomic(uint32_t) segment;             // lock(lock) to write; NO_SEGMENT: not in use
+  _Atomic(uint32_t) stack_link;          // atomic: handle_stack.h, areas not in use
+  run_area_t* next_made;                 // const: the list of all areas
+  uint32_t free_units;                   // lock(lock)
+  uint32_t longest;                      // lock(lock)
+  uint32_t hinted;                       // lock(lock): the bound when the hints were written
+  uint8_t word_longest[AREA_WORDS];      // lock(lock)
+  uint64_t free[AREA_WORDS];             // lock(lock)
   uint64_t dirty[AREA_WORDS];            // lock(lock)
-  uint16_t head[LIST_COUNT];             // lock(lock)
+  _Atomic(uint64_t) starts[AREA_WORDS];  // atomic: relaxed; each bit orders nothing else
   uint16_t length[AREA_UNITS];           // lock(lock), or the user of the run
-  uint16_t next[AREA_UNITS];             // lock(lock)
-  uint16_t prev[AREA_UNITS];             // lock(lock)
+  uint16_t next[AREA_UNITS];             // of pending runs: R1
 };
 
 static handle_stack_t unused_areas;      // atomic: handle_stack.h
@@ -76,102 +79,163 @@ static _Atomic(run_area_t*) made_areas;  // atomic: release to add, acquire to w
 // Bits over the units ----------------------------------------------------------------------------
 
 static bool get_bit(const uint64_t* words, uint32_t unit) {
-  return (words[unit / 64] >> (unit % 64) & 1) != 0;
-}
-static void set_bit(uint64_t* words, uint32_t unit) {
-  words[unit / 64] |= UINT64_C(1) << (unit % 64);
-}
-static void clear_bit(uint64_t* words, uint32_t unit) {
-  words[unit / 64] &= ~(UINT64_C(1) << (unit % 64));
+  return (words[unit / WORD_UNITS] >> (unit % WORD_UNITS) & 1) != 0;
 }
 
-// Set or clear a span of bits; true if any was set before.
+// The part of a run of units that lies in the word of its first one, and walking over the words of a run.
+typedef struct units_s {
+  uint32_t word;
+  uint32_t count;
+  uint64_t mask;
+} units_t;
+
+MI_INLINE units_t first_units(uint32_t from, uint32_t count) {
+  const uint32_t left = WORD_UNITS - from % WORD_UNITS;
+  const uint32_t here = count < left ? count : left;
+  return (units_t){from / WORD_UNITS, here,
+                   ~UINT64_C(0) >> (WORD_UNITS - here) << from % WORD_UNITS};
+}
+
+// Set or clear a span of bits; true if any was set before. count > 0.
 static bool change_bits(uint64_t* words, uint32_t from, uint32_t count, bool on) {
-  bool any = false;
+  uint64_t any = 0;
   while (count > 0) {
-    const uint32_t here = (uint32_t)mii_min(count, 64 - from % 64);
-    const uint64_t mask = mii_bit_span(from % 64, here);
-    any = any || (words[from / 64] & mask) != 0;
-    words[from / 64] = on ? words[from / 64] | mask : words[from / 64] & ~mask;
-    from += here;
-    count -= here;
+    const units_t part = first_units(from, count);
+    any |= words[part.word] & part.mask;
+    words[part.word] = on ? words[part.word] | part.mask : words[part.word] & ~part.mask;
+    from += part.count;
+    count -= part.count;
   }
-  return any;
+  return any != 0;
 }
 
-// Free lists -------------------------------------------------------------------------------------
-
-// The list that a run of `length` units is kept on: all runs of list i are shorter than those of i + 1.
-static uint32_t list_of(uint32_t length) {
-  if (length < 8) return length - 1;
-  const uint32_t top = mii_highest_bit(length);
-  return 7 + (top - 3) * 4 + (length >> (top - 2) & 3);
-}
-
-static void add_free(run_area_t* area, uint32_t unit, uint32_t length) {
-  const uint32_t list = list_of(length);
-  const uint16_t first = area->head[list];
-  area->next[unit] = first;
-  area->prev[unit] = NO_UNIT;
-  if (first != NO_UNIT) area->prev[first] = (uint16_t)unit;
-  area->head[list] = (uint16_t)unit;
-  area->filled |= UINT64_C(1) << list;
-  area->length[unit] = (uint16_t)length;
-  area->length[unit + length - 1] = (uint16_t)length;
-  set_bit(area->edges, unit);
-  set_bit(area->edges, unit + length - 1);
-  area->free_units += length;
-}
-
-// Returns the length.
-static uint32_t remove_free(run_area_t* area, uint32_t unit) {
-  const uint32_t length = area->length[unit];
-  const uint32_t list = list_of(length);
-  const uint16_t next = area->next[unit];
-  const uint16_t prev = area->prev[unit];
-  if (next != NO_UNIT) area->prev[next] = prev;
-  if (prev != NO_UNIT) {
-    area->next[prev] = next;
-  } else {
-    area->head[list] = next;
-    if (next == NO_UNIT) area->filled &= ~(UINT64_C(1) << list);
+// The first unit from `unit` on that is free, or that is used; AREA_UNITS if there is none.
+MI_INLINE uint32_t next_unit(const run_area_t* area, uint32_t unit, bool is_free) {
+  const uint64_t flip = is_free ? 0 : ~UINT64_C(0);
+  while (unit < AREA_UNITS) {
+    const uint64_t rest = (area->free[unit / WORD_UNITS] ^ flip) >> (unit % WORD_UNITS);
+    if (rest != 0) return unit + mii_lowest_bit(rest);
+    unit = (unit / WORD_UNITS + 1) * WORD_UNITS;
   }
-  clear_bit(area->edges, unit);
-  clear_bit(area->edges, unit + length - 1);
-  area->free_units -= length;
-  return length;
+  return AREA_UNITS;
 }
 
-// Where in the free run the request would begin; AREA_UNITS if it does not fit. Areas are aligned to
-// 4 MiB, so unit numbers have the alignment of addresses.
-static uint32_t fit_in(const run_area_t* area, uint32_t unit, run_request_t want) {
-  uint32_t from = unit;
-  if (want.align > 1) from += (want.phase - unit) & (want.align - 1);
-  return from + want.count <= unit + area->length[unit] ? from : AREA_UNITS;
-}
-
-typedef struct found_s {
-  uint32_t run;   // the free run
-  uint32_t from;  // where in it the request begins; AREA_UNITS: nothing was found
-} found_t;
-
-static found_t search_list(const run_area_t* area, uint32_t list, run_request_t want) {
-  uint16_t unit = area->head[list];
-  for (int i = 0; i < LIST_TRIES && unit != NO_UNIT; i++, unit = area->next[unit]) {
-    const uint32_t from = fit_in(area, unit, want);
-    if (from < AREA_UNITS) return (found_t){unit, from};
+// Where the free units before `unit` begin: `unit` itself if there is none.
+MI_INLINE uint32_t free_begin(const run_area_t* area, uint32_t unit) {
+  while (unit > 0) {
+    const uint32_t word = (unit - 1) / WORD_UNITS;
+    const uint64_t used = ~area->free[word] << (WORD_UNITS - 1 - (unit - 1) % WORD_UNITS);
+    if (used != 0) return unit - (WORD_UNITS - 1 - mii_highest_bit(used));
+    unit = word * WORD_UNITS;
   }
-  return (found_t){0, AREA_UNITS};
+  return 0;
 }
 
-// Good fit: first the list that holds runs of about this length, then the next ones that hold any.
-static found_t search(const run_area_t* area, run_request_t want) {
-  uint64_t lists = area->filled & (~UINT64_C(0) << list_of(want.count));
-  for (; lists != 0; lists &= lists - 1) {
-    const found_t found = search_list(area, mii_lowest_bit(lists), want);
-    if (found.from < AREA_UNITS) return found;
+// Bounds -----------------------------------------------------------------------------------------
+
+// There is a free run of these units.
+static inline void raise_bounds(run_area_t* area, uint32_t begin, uint32_t end) {
+  if (area->longest < end - begin) area->longest = end - begin;
+  while (begin < end) {
+    const uint32_t word = begin / WORD_UNITS;
+    const uint32_t part_end = (uint32_t)mii_min(end, (word + 1) * WORD_UNITS);
+    if (area->word_longest[word] < part_end - begin)
+      area->word_longest[word] = (uint8_t)(part_end - begin);
+    begin = part_end;
   }
-  return (found_t){0, AREA_UNITS};
+}
+
+// Which of eight words may have `count` units in a row: the highest bit of each one's byte, the lowest byte for
+// the first. No byte carries into the next, because bounds and counts are at most 64.
+static inline uint64_t words_with(const uint8_t* bounds, uint32_t count) {
+  uint64_t bytes;
+  memcpy(&bytes, bounds, sizeof bytes);
+  if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__) bytes = __builtin_bswap64(bytes);
+  const uint64_t ones = ~UINT64_C(0) / 0xFF;
+  return (bytes + ones * (0x80 - count)) & ones * 0x80;
+}
+
+// The hints are those of the bound: they change only when that passes a power of two.
+static MI_NOINLINE void rewrite_area_hints(run_area_t* area, uint32_t segment) {
+  for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {
+    const bool on = area->longest >= 1u << k;
+    const bool was_on = area->hinted >= 1u << k;
+    if (on != was_on) mii_hint_set((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment, on);
+  }
+  area->hinted = area->longest;
+}
+
+static inline void write_area_hints(run_area_t* area, uint32_t segment) {
+  if (area->longest == area->hinted) return;
+  // Of the two numbers the same bit is the highest one, unless they differ in more than they share.
+  if ((area->longest ^ area->hinted) > (area->longest & area->hinted)) {
+    rewrite_area_hints(area, segment);
+  }
+}
+
+// The area is full, or nearly so: nobody need come and look.
+static MI_NOINLINE void lower_bound(run_area_t* area, uint32_t segment) {
+  area->longest = area->free_units;
+  write_area_hints(area, segment);
+}
+
+// Search -----------------------------------------------------------------------------------------
+
+// Where the request begins if it lies within the word; AREA_UNITS if it does not fit.
+MI_INLINE uint32_t search_word(run_area_t* area, uint32_t word, uint32_t count) {
+  const uint64_t starts = mii_bit_runs(area->free[word], count);
+  if (starts != 0) return word * WORD_UNITS + mii_lowest_bit(starts);
+  area->word_longest[word] = (uint8_t)(count - 1);
+  return AREA_UNITS;
+}
+
+// The lowest word that has room. A free run that reaches it from the word before is used from its begin: nothing
+// stays behind at the ends of words.
+MI_INLINE uint32_t search_words(run_area_t* area, uint32_t count) {
+  for (uint32_t i = 0; i < AREA_WORDS; i += 8) {
+    uint64_t words = words_with(&area->word_longest[i], count);
+    for (; words != 0; words &= words - 1) {
+      const uint32_t unit = search_word(area, i + mii_lowest_bit(words) / 8, count);
+      if (unit == AREA_UNITS) continue;
+      return MI_LIKELY(unit % WORD_UNITS != 0) ? unit : free_begin(area, unit);
+    }
+  }
+  return AREA_UNITS;
+}
+
+// Areas are aligned to 4 MiB, so unit numbers have the alignment of addresses.
+static uint32_t aligned_unit(run_request_t want, uint32_t unit) {
+  return want.align > 1 ? unit + ((want.phase - unit) & (want.align - 1)) : unit;
+}
+
+// The shortest free run that has room, the lowest of them. As a look at all of them it sets the bound right.
+static MI_NOINLINE uint32_t search_all(run_area_t* area, uint32_t segment, run_request_t want) {
+  uint32_t best = AREA_UNITS;
+  uint32_t best_length = UINT32_MAX;
+  uint32_t longest = 0;
+  uint32_t end = 0;
+  for (uint32_t run; (run = next_unit(area, end, true)) < AREA_UNITS;) {
+    end = next_unit(area, run, false);
+    const uint32_t unit = aligned_unit(want, run);
+    if (unit + want.count <= end && end - run < best_length) {
+      best = unit;
+      best_length = end - run;
+    }
+    longest = (uint32_t)mii_max(longest, end - run);
+  }
+  area->longest = longest;
+  write_area_hints(area, segment);
+  return best;
+}
+
+// First fit for short runs, of which there may be many, and mostly within a word; best fit for longer ones.
+MI_INLINE uint32_t search(run_area_t* area, uint32_t segment, run_request_t want) {
+  if (want.count > area->longest) return AREA_UNITS;
+  if (want.count <= FIRST_FIT_MAX && want.align <= 1) {
+    const uint32_t unit = search_words(area, want.count);
+    if (MI_LIKELY(unit < AREA_UNITS)) return unit;
+  }
+  return search_all(area, segment, want);
 }
 
 // Used runs --------------------------------------------------------------------------------------
@@ -194,53 +258,39 @@ static bool end_run(run_area_t* area, uint32_t unit) {
          != 0;
 }
 
-static void cut_out(run_area_t* area, found_t found, uint32_t count) {
-  const uint32_t length = remove_free(area, found.run);
-  const uint32_t front = found.from - found.run;
-  const uint32_t back = length - front - count;
-  if (front > 0) add_free(area, found.run, front);
-  if (back > 0) add_free(area, found.from + count, back);
-  begin_run(area, found.from, count);
+// Free units are in use from now on. True if all were zero.
+static bool use_units(run_area_t* area, uint32_t unit, uint32_t count) {
+  area->free_units -= count;
+  change_bits(area->free, unit, count, false);
+  return !change_bits(area->dirty, unit, count, true);
 }
 
-// The units become free, joined with free neighbours.
-static void join_free(run_area_t* area, uint32_t unit, uint32_t length) {
-  if (unit > 0 && get_bit(area->edges, unit - 1)) {
-    unit -= area->length[unit - 1];
-    length += remove_free(area, unit);
-  }
-  if (unit + length < AREA_UNITS && get_bit(area->edges, unit + length)) {
-    length += remove_free(area, unit + length);
-  }
-  add_free(area, unit, length);
+// The same for a new run, which mostly lies within a word.
+MI_INLINE bool use_new_units(run_area_t* area, uint32_t unit, uint32_t count) {
+  const units_t part = first_units(unit, count);
+  if (MI_UNLIKELY(part.count < count)) return use_units(area, unit, count);
+  area->free_units -= count;
+  area->free[part.word] &= ~part.mask;
+  const uint64_t dirty = area->dirty[part.word];
+  area->dirty[part.word] = dirty | part.mask;
+  return (dirty & part.mask) == 0;
 }
 
-// Hints, and the lock ------------------------------------------------------------------------------
-
-// The hints are those of the longest free run: they change only when that passes a power of two.
-static void write_area_hints(run_area_t* area, uint32_t segment) {
-  const uint32_t longest = area->filled != 0 ? mii_highest_bit(area->filled) : 0;
-  if (longest >= area->hinted_from && longest < area->hinted_to) return;
-  area->hinted_from = 0;
-  area->hinted_to = UINT32_MAX;
-  for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {
-    const uint32_t list = list_of(1u << k);
-    mii_hint_set((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment, longest >= list);
-    if (longest >= list) {
-      area->hinted_from = list;
-    } else if (area->hinted_to == UINT32_MAX) {
-      area->hinted_to = list;
-    }
-  }
+// The units become free.
+static void add_free(run_area_t* area, uint32_t unit, uint32_t count) {
+  change_bits(area->free, unit, count, true);
+  area->free_units += count;
+  raise_bounds(area, free_begin(area, unit), next_unit(area, unit + count, false));
 }
+
+// The lock ---------------------------------------------------------------------------------------
 
 // Lock held. What others gave back becomes free.
-static void take_pending(run_area_t* area) {
-  if (atomic_load_explicit(&area->pending, memory_order_relaxed) == 0) return;
+static MI_NOINLINE void take_all_pending(run_area_t* area) {
   uint32_t unit = atomic_exchange_explicit(&area->pending, 0, memory_order_acquire);
   while (unit != 0) {
     const uint32_t below = area->next[unit - 1];
-    join_free(area, unit - 1, area->length[unit - 1]);
+    add_free(area, unit - 1, area->length[unit - 1]);
     unit = below;
   }
   const uint32_t segment = atomic_load_explicit(&area->segment, memory_order_relaxed);
@@ -248,17 +298,23 @@ static void take_pending(run_area_t* area) {
   mii_segment_note_purgeable(segment);
 }
 
-static void unlock(run_area_t* area) {
+MI_INLINE void take_pending(run_area_t* area) {
+  if (MI_UNLIKELY(atomic_load_explicit(&area->pending, memory_order_relaxed) != 0)) {
+    take_all_pending(area);
+  }
+}
+
+MI_INLINE void unlock(run_area_t* area) {
   do {
     mii_lock_give(&area->lock);
-    if (atomic_fetch_or_explicit(&area->pending, 0, memory_order_acq_rel) == 0) return;
+    if (atomic_fetch_add_explicit(&area->pending, 0, memory_order_acq_rel) == 0) return;
     if (!mii_lock_try(&area->lock)) return;  // the new holder does it
     take_pending(area);
   } while (true);
 }
 
 // The area of the segment, locked; NULL if it has none or somebody is busy with it.
-static run_area_t* try_lock_area(uint32_t segment) {
+MI_INLINE run_area_t* try_lock_area(uint32_t segment) {
   run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
   if (area == NULL || !mii_lock_try(&area->lock)) return NULL;
   if (atomic_load_explicit(&area->segment, memory_order_relaxed) != segment) {
@@ -302,16 +358,14 @@ static void set_kinds(uint32_t segment, slice_kind_t kind) {
 
 // Lock held. One free run of all units.
 static void clear_map(run_area_t* area, bool zero) {
-  area->free_units = 0;
-  area->filled = 0;
-  area->hinted_from = area->hinted_to = 0;  // whatever they were, it was for another segment
+  area->free_units = area->longest = AREA_UNITS;
+  area->hinted = 0;  // a segment without an area has no hint on
   for (uint32_t i = 0; i < AREA_WORDS; i++) {
     atomic_store_explicit(&area->starts[i], 0, memory_order_relaxed);
-    area->edges[i] = 0;
+    area->free[i] = ~UINT64_C(0);
     area->dirty[i] = zero ? 0 : ~UINT64_C(0);
+    area->word_longest[i] = WORD_UNITS;
   }
-  for (uint32_t i = 0; i < LIST_COUNT; i++) area->head[i] = NO_UNIT;
-  add_free(area, 0, AREA_UNITS);
 }
 
 // Make an empty segment a run area. Returns the segment's number, or NO_SEGMENT.
@@ -331,7 +385,7 @@ static uint32_t make_area(void) {
   atomic_store_explicit(&area->segment, segment, memory_order_relaxed);
   set_kinds(segment, SLICE_RUN);
   atomic_store_explicit(&mii_segment(segment)->runs, area, memory_order_release);
-  write_area_hints(area, segment);
+  rewrite_area_hints(area, segment);
   unlock(area);
   return segment;
 }
@@ -339,8 +393,8 @@ static uint32_t make_area(void) {
 // Lock held, all units free: the segment is nobody's again.
 static void retire_area(run_area_t* area, uint32_t segment) {
   MI_ASSERT(area->free_units == AREA_UNITS);
-  remove_free(area, 0);
-  write_area_hints(area, segment);
+  area->longest = 0;
+  rewrite_area_hints(area, segment);
   set_kinds(segment, SLICE_FREE);
   atomic_store_explicit(&mii_segment(segment)->runs, NULL, memory_order_relaxed);
   atomic_store_explicit(&area->segment, NO_SEGMENT, memory_order_relaxed);
@@ -365,16 +419,16 @@ static uint32_t possible_hint(uint32_t count) {
   return (uint32_t)mii_max(RUN_HINT_FIRST, mii_highest_bit(count));
 }
 
-static void* take_in(uint32_t segment, run_request_t want, bool* zero) {
+static MI_NOINLINE void* take_in(uint32_t segment, run_request_t want, bool* zero) {
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return NULL;
-  const found_t found = search(area, want);
+  const uint32_t unit = search(area, segment, want);
   void* p = NULL;
-  if (found.from < AREA_UNITS) {
-    cut_out(area, found, want.count);
-    *zero = !change_bits(area->dirty, found.from, want.count, true);
-    write_area_hints(area, segment);
-    p = mii_slice_start(segment * SEGMENT_SLICES) + (size_t)found.from * UNIT_BYTES;
+  if (unit < AREA_UNITS) {
+    *zero = use_new_units(area, unit, want.count);
+    begin_run(area, unit, want.count);
+    if (MI_UNLIKELY(area->free_units < 1u << RUN_HINT_FIRST)) lower_bound(area, segment);
+    p = mii_slice_start(segment * SEGMENT_SLICES) + (size_t)unit * UNIT_BYTES;
   }
   unlock(area);
   return p;
@@ -396,14 +450,14 @@ static void* take_run_by_hint(uint32_t k, uint32_t from, uint32_t tries, run_req
   return NULL;
 }
 
-// The area that served us last; a few that may have a run of about this length, going on from there,
+// A few areas that may have a run of about this length, going on from there,
 // because the ones below have just turned us away; the lowest that must have one.
 static void* take_from_areas(run_request_t want, uint32_t* segment, bool* zero) {
   const uint32_t possible = possible_hint(want.count);
   const uint32_t sure = (uint32_t)mii_max(RUN_HINT_FIRST, mii_log2_up(want.count));
   const uint32_t last = *segment;
-  void* p = last != 0 ? take_in(last, want, zero) : NULL;
-  if (p == NULL && possible < sure) {
+  void* p = NULL;
+  if (possible < sure) {
     p = take_run_by_hint(possible, last + 1, AREA_TRIES, want, segment, zero);
     if (p == NULL) p = take_run_by_hint(possible, 0, AREA_TRIES, want, segment, zero);
   }
@@ -430,14 +484,20 @@ static bool fits_area(run_request_t want) {
   return want.count + (want.align > 1 ? want.phase : 0) <= AREA_UNITS;
 }
 
-void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
-  MI_ASSERT(want.count > 0 && want.count <= RUN_UNITS_MAX && want.align <= AREA_UNITS);
+static MI_NOINLINE void* take_elsewhere(run_request_t want, uint32_t* segment, bool* zero) {
   if (!fits_area(want)) return NULL;
   for (purge_patience_t patience = {0};;) {
     const uint32_t epoch = mii_purge_epoch();
     void* const p = take_or_make_area(want, segment, zero);
     if (p != NULL || !mii_purge_may_have_hidden(epoch, &patience)) return p;
   }
+}
+
+// First in the area that served us last.
+void* mii_run_take(run_request_t want, uint32_t* segment, bool* zero) {
+  MI_ASSERT(want.count > 0 && want.count <= RUN_UNITS_MAX && want.align <= AREA_UNITS);
+  void* const p = *segment != 0 ? take_in(*segment, want, zero) : NULL;
+  return MI_LIKELY(p != NULL) ? p : take_elsewhere(want, segment, zero);
 }
 
 // Leave the run to whoever holds the lock.
@@ -450,7 +510,7 @@ static void push_pending(run_area_t* area, uint32_t unit) {
 }
 
 static void give_locked(run_area_t* area, uint32_t segment, uint32_t unit) {
-  join_free(area, unit, area->length[unit]);
+  add_free(area, unit, area->length[unit]);
   write_area_hints(area, segment);
   mii_segment_note_purgeable(segment);
 }
@@ -459,6 +519,7 @@ bool mii_run_give(void* p) {
   const uint32_t unit = unit_of(p);
   run_area_t* const area = area_of(p);
   if (area == NULL || !end_run(area, unit)) return false;
+  mii_purge_note_freed((size_t)area->length[unit] * UNIT_BYTES);
   if (mii_lock_try(&area->lock)) {
     give_locked(area, segment_of(p), unit);
     unlock(area);
@@ -479,11 +540,8 @@ size_t mii_run_bytes(const void* p) {
 // Lock held. Make the used run longer by `more` units of the free run behind it, if that is there.
 static bool extend_run(run_area_t* area, uint32_t unit, uint32_t length, uint32_t more) {
   const uint32_t behind = unit + length;
-  if (behind >= AREA_UNITS || !get_bit(area->edges, behind) || area->length[behind] < more)
-    return false;
-  const uint32_t rest = remove_free(area, behind) - more;
-  if (rest > 0) add_free(area, behind + more, rest);
-  change_bits(area->dirty, behind, more, true);
+  if (behind + more > AREA_UNITS || next_unit(area, behind, false) < behind + more) return false;
+  use_units(area, behind, more);
   return true;
 }
 
@@ -497,7 +555,7 @@ bool mii_run_resize(void* p, uint32_t count) {
   const bool fits = count <= length || extend_run(area, unit, length, count - length);
   if (fits) area->length[unit] = (uint16_t)count;
   if (count < length) {
-    join_free(area, unit + count, length - count);
+    add_free(area, unit + count, length - count);
     mii_segment_note_purgeable(segment);
   }
   write_area_hints(area, segment);
@@ -536,10 +594,10 @@ MI_NO_TSAN uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* coun
 // Purge --------------------------------------------------------------------------------------------
 
 // Lock held. A unit is clean again only if the whole OS page that it is part of went back.
-static void purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit) {
+static void purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit, uint32_t end) {
   const uint32_t os_units = (uint32_t)(mii_range.os_page_size / UNIT_BYTES);
   const uint32_t from = (uint32_t)mii_align_up(unit, os_units);
-  const uint32_t to = (unit + area->length[unit]) & ~(os_units - 1);
+  const uint32_t to = end & ~(os_units - 1);
   if (from >= to) return;
   uint8_t* const start = mii_slice_start(segment * SEGMENT_SLICES) + (size_t)from * UNIT_BYTES;
   if (!change_bits(area->dirty, from, to - from, false)) return;
@@ -549,11 +607,11 @@ static void purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit) {
 }
 
 static void purge_free_runs(run_area_t* area, uint32_t segment) {
-  for (uint64_t lists = area->filled; lists != 0; lists &= lists - 1) {
-    for (uint16_t unit = area->head[mii_lowest_bit(lists)]; unit != NO_UNIT;
-         unit = area->next[unit]) {
-      purge_free_run(area, segment, unit);
-    }
+  uint32_t unit = 0;
+  while ((unit = next_unit(area, unit, true)) < AREA_UNITS) {
+    const uint32_t end = next_unit(area, unit, false);
+    purge_free_run(area, segment, unit, end);
+    unit = end;
   }
 }
 
@@ -592,61 +650,47 @@ void mii_run_unlock_all(void) {
 
 // Validator ----------------------------------------------------------------------------------------
 
-static uint32_t count_starts(run_area_t* area) {
-  uint32_t count = 0;
-  for (uint32_t unit = 0; unit < AREA_UNITS; unit++) count += is_start(area, unit);
-  return count;
+static bool is_free_unit(const run_area_t* area, uint32_t unit) {
+  return unit < AREA_UNITS && get_bit(area->free, unit);
 }
 
-static uint32_t count_edges(const run_area_t* area) {
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < AREA_WORDS; i++) count += mii_count_bits(area->edges[i]);
-  return count;
+// The unit `unit` begins a used run of `length` units: none of them is free, or begins another.
+static bool used_run_is_right(run_area_t* area, uint32_t unit, uint32_t length) {
+  if (!MI_HOLDS(length > 0 && unit + length <= AREA_UNITS && is_start(area, unit))) return false;
+  for (uint32_t i = unit; i < unit + length; i++) {
+    if (!MI_HOLDS(!is_free_unit(area, i) && (i == unit || !is_start(area, i)))) return false;
+  }
+  return true;
 }
 
-static bool free_run_is_marked(const run_area_t* area, uint32_t unit) {
-  const uint32_t last = unit + area->length[unit] - 1;
-  return MI_HOLDS(get_bit(area->edges, last)) && MI_HOLDS(area->length[last] == area->length[unit]);
-}
-
-// Walks from unit 0 on: every unit belongs to one run, and no bit is set elsewhere.
+// Walks from unit 0 on.
 static bool units_add_up(run_area_t* area) {
   uint32_t free_units = 0;
-  uint32_t used_runs = 0;
-  uint32_t edges = 0;
-  bool was_free = false;
-  for (uint32_t unit = 0; unit < AREA_UNITS; unit += area->length[unit]) {
-    const bool is_free = get_bit(area->edges, unit);
-    const uint32_t length = area->length[unit];
-    if (!MI_HOLDS(length > 0 && unit + length <= AREA_UNITS)) return false;
-    if (!MI_HOLDS(is_free != is_start(area, unit))) return false;
-    if (!MI_HOLDS(!(is_free && was_free))) return false;
-    if (is_free && !free_run_is_marked(area, unit)) return false;
-    free_units += is_free ? length : 0;
-    edges += is_free ? (length > 1 ? 2 : 1) : 0;
-    used_runs += !is_free;
-    was_free = is_free;
-  }
-  return MI_HOLDS(free_units == area->free_units) && MI_HOLDS(used_runs == count_starts(area))
-         && MI_HOLDS(edges == count_edges(area));
-}
-
-static bool lists_are_right(run_area_t* area) {
-  uint32_t free_units = 0;
-  for (uint32_t list = 0; list < LIST_COUNT; list++) {
-    const bool filled = (area->filled >> list & 1) != 0;
-    if (!MI_HOLDS(filled == (area->head[list] != NO_UNIT))) return false;
-    uint16_t before = NO_UNIT;
-    for (uint16_t unit = area->head[list]; unit != NO_UNIT; unit = area->next[unit]) {
-      if (!MI_HOLDS(unit < AREA_UNITS && get_bit(area->edges, unit))) return false;
-      if (!MI_HOLDS(list_of(area->length[unit]) == list && area->prev[unit] == before))
-        return false;
-      free_units += area->length[unit];
-      if (!MI_HOLDS(free_units <= AREA_UNITS)) return false;  // also ends a circular list
-      before = unit;
+  for (uint32_t unit = 0; unit < AREA_UNITS;) {
+    if (is_free_unit(area, unit)) {
+      if (!MI_HOLDS(!is_start(area, unit))) return false;
+      free_units++;
+      unit++;
+    } else {
+      if (!used_run_is_right(area, unit, area->length[unit])) return false;
+      unit += area->length[unit];
     }
   }
   return MI_HOLDS(free_units == area->free_units);
+}
+
+static bool bounds_are_right(const run_area_t* area) {
+  uint32_t length = 0;
+  uint32_t in_word = 0;
+  for (uint32_t unit = 0; unit < AREA_UNITS; unit++) {
+    if (unit % WORD_UNITS == 0) in_word = 0;
+    const bool is_free = is_free_unit(area, unit);
+    length = is_free ? length + 1 : 0;
+    in_word = is_free ? in_word + 1 : 0;
+    if (!MI_HOLDS(length <= area->longest)) return false;
+    if (!MI_HOLDS(in_word <= area->word_longest[unit / WORD_UNITS])) return false;
+  }
+  return true;
 }
 
 MI_COLD bool mii_run_area_is_valid(uint32_t segment) {
@@ -654,10 +698,10 @@ MI_COLD bool mii_run_area_is_valid(uint32_t segment) {
   if (area == NULL) return true;
   bool hints = true;
   for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {
-    const bool has = (area->filled >> list_of(1u << k)) != 0;
-    hints = hints && mii_hint_is_on((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment) == has;
+    const bool may_have = area->longest >= 1u << k;
+    hints = hints && mii_hint_is_on((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment) == may_have;
   }
-  return units_add_up(area)        // R2
-         && lists_are_right(area)  // R3
-         && MI_HOLDS(hints);       // R5
+  return units_add_up(area)         // R2
+         && bounds_are_right(area)  // R3
+         && MI_HOLDS(hints);        // R5
 }

@@ -29,6 +29,7 @@
 enum {
   SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
   LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
+  USED_SAMPLES = 32,     // segments that stand for all, at most about so many
 
 };
 
@@ -339,12 +340,23 @@ void mii_segment_note_purgeable(uint32_t index) {
 }
 
 void mii_segment_give(slice_t first, uint32_t count) {
+  mii_purge_note_freed((size_t)count * SLICE_BYTES);
   while (count > 0) {
     const part_of_run_t part = first_part(first, count);
     atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
     release_bits(part);
     mii_segment_note_purgeable(part.index);
     if (mii_purge_is_eager()) mii_segment_purge(part.index);
+    first += part.count;
+    count -= part.count;
+  }
+}
+
+void mii_segment_give_zero(slice_t first, uint32_t count) {
+  while (count > 0) {
+    const part_of_run_t part = first_part(first, count);
+    atomic_fetch_and_explicit(&part.segment->dirty, ~part.mask, memory_order_relaxed);
+    release_bits(part);
     first += part.count;
     count -= part.count;
   }
@@ -390,6 +402,17 @@ void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
 }
 
 void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, SEGMENT_SLICES); }
+
+size_t mii_segments_used_bytes(void) {
+  const uint32_t stride = mii_segment_count() / USED_SAMPLES + 1;
+  size_t slices = 0;
+  for (uint32_t i = 0; i < mii_segment_count(); i += stride) {
+    const segment_t* const segment = mii_segment(i);
+    const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+    slices += mii_count_bits(dirty & ~atomic_load_explicit(&segment->free, memory_order_relaxed));
+  }
+  return slices * stride * SLICE_BYTES;
+}
 
 bool mii_segments_are_unused(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {

@@ -36,6 +36,9 @@ void mii_segments_refresh(uint32_t from, uint32_t end);
 // Release claimed slices; their memory is purged when it has been free for a while. Any thread.
 void mii_segment_give(slice_t first, uint32_t count);
 
+// The same of slices that read as zero: there is nothing to purge.
+void mii_segment_give_zero(slice_t first, uint32_t count);
+
 // Give free memory of segment `index` back to the system: all, or at most `run_max` runs of slices; the rest is
 // looked for later. Any thread.
 void mii_segment_purge(uint32_t index);
@@ -43,6 +46,9 @@ void mii_segment_purge_some(uint32_t index, uint32_t run_max);
 
 // Is no slice of any segment in use?
 bool mii_segments_are_unused(void);
+
+// Bytes of slices that are in use and may be resident, about: large heaps are sampled. Run areas count as a whole.
+size_t mii_segments_used_bytes(void);
 
 // Note that the segment has memory to purge, from now on if it had none.
 void mii_segment_note_purgeable(uint32_t index);

@@ -64,9 +64,10 @@ static const struct option_row_s {
     {mi_option_minimal_purge_size, 44, "minimal_purge_size", 0},
     {mi_option_arena_max_object_size, 45, "arena_max_object_size", ON_32_BITS(256, 2048) * 1024L},
     {mi_option_arena_is_numa_local, 46, "arena_is_numa_local", 0},
-    {mi_option_secure, 47, "secure", MI_TEST_SECURE ? 4 : 0},
-    {mi_option_secure_stop, 48, "secure_stop", 1},
-    {mi_option_guarded_report, 49, "guarded_report", 0},
+    {mi_option_purge_thread, 47, "purge_thread", 1},  // ours
+    {mi_option_secure, 48, "secure", MI_TEST_SECURE ? 4 : 0},
+    {mi_option_secure_stop, 49, "secure_stop", 1},
+    {mi_option_guarded_report, 50, "guarded_report", 0},
 };
 
 // Can it be set when the process runs?
@@ -228,7 +229,7 @@ static void option_numbers_are_those_of_mimalloc(void** state) {
   assert_int_equal(mi_option_reset_decommits, 5);
   assert_int_equal(mi_option_reset_delay, 15);
   assert_int_equal(mi_option_limit_os_alloc, 17);
-  assert_int_equal(_mi_option_last, 50);
+  assert_int_equal(_mi_option_last, 51);
 }
 
 static void options_have_their_defaults(void** state) {

@@ -619,6 +619,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   model_clear();
   mi_register_error(note_report, NULL);
   mi_option_set(mi_option_show_errors, is_loud);
+  mi_option_set(mi_option_purge_thread, 0);  // every run is to be the same
   set_purge_delay(data[0]);
   rest = data + 1;
   rest_bytes = size - 1;

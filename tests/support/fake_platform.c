@@ -202,10 +202,13 @@ const char* fake_call_name(fake_call_t call) {
       [FAKE_OPEN] = "open",
       [FAKE_SHOW] = "show",
       [FAKE_PURGE] = "purge",
+      [FAKE_MOVE] = "move",
+      [FAKE_RENEW] = "renew",
       [FAKE_RELEASE] = "release",
       [FAKE_ON_THREAD_EXIT] = "on_thread_exit",
       [FAKE_THREAD_ARM] = "thread_arm",
       [FAKE_ON_EXIT] = "on_exit",
+      [FAKE_THREAD_START] = "thread_start",
       [FAKE_AT_FORK] = "at_fork",
       [FAKE_FACTS] = "facts",
       [FAKE_LIMITS] = "limits",
@@ -217,6 +220,7 @@ const char* fake_call_name(fake_call_t call) {
       [FAKE_NEXT_FUNCTION] = "next_function",
       [FAKE_CXX_FUNCTION] = "cxx_function",
       [FAKE_USAGE] = "usage",
+      [FAKE_WAIT] = "wait",
       [FAKE_ANY] = "any call",
   };
   return names[call];
@@ -523,6 +527,39 @@ int mii_platform_purge(void* address, size_t size) {
                      address, size);
 }
 
+// Never in part.
+static int whole_call(fake_call_t call, const char* name, void* address, size_t size) {
+  const memory_call_t what = {.call = call, .name = name};
+  check_place(&what, address, size);
+  call_hook(call);
+  lock();
+  const uintptr_t from = (uintptr_t)address;
+  if ((states_of(from, from + size) & ~(uint32_t)OPENED_BIT) != 0)
+    complain(name, address, size, "not open");
+  const bool works = begin_call(call, address, size) == WORKS;
+  if (works) byte_counts[call] += size;
+  unlock();
+  return works ? 0 : ENOMEM;
+}
+
+int mii_platform_move(void* from, void* to, size_t size) {
+  const memory_call_t what = {.name = "move"};
+  check_place(&what, to, size);
+  const int code = whole_call(FAKE_MOVE, "move", from, size);
+  if (code != 0) return code;
+  memcpy(to, from, size);
+  return madvise(from, size, MADV_DONTNEED);
+}
+
+int mii_platform_renew(void* address, size_t size) {
+  const int code = whole_call(FAKE_RENEW, "renew", address, size);
+  return code != 0 ? code : madvise(address, size, MADV_DONTNEED);
+}
+
+size_t mii_platform_resident(void* address, size_t size) {
+  return fake_touched_bytes(address, size);
+}
+
 // It has none.
 int mii_platform_guard(void* address, size_t size) {
   (void)address, (void)size;
@@ -570,7 +607,43 @@ void mii_platform_yield(void) {
   if (plain_call(FAKE_YIELD) == WORKS) sched_yield();
 }
 
+bool mii_platform_wait(_Atomic(uint32_t)* word, uint32_t value, uint64_t timeout_ms) {
+  if (plain_call(FAKE_WAIT) != WORKS) return false;
+  if (*word != value) return true;
+  if (timeout_ms == UINT64_MAX) return false;
+  clock_ms += timeout_ms;
+  return true;
+}
+
+static _Atomic(uint32_t) wakes;
+
+void mii_platform_wake(_Atomic(uint32_t)* word) {
+  (void)word;
+  wakes++;
+}
+uint32_t fake_wakes(void) { return wakes; }
+
 // Threads ----------------------------------------------------------------------------------------
+
+static fake_thread_t* started_thread;
+static bool started_to_be_joined;
+static bool has_threads;
+static uint32_t joins;
+
+int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
+  if (plain_call(FAKE_THREAD_START) != WORKS) return EAGAIN;
+  started_thread = run;
+  started_to_be_joined = is_to_be_joined;
+  return 0;
+}
+
+void mii_platform_thread_join(void) { joins++; }
+bool mii_platform_has_threads(void) { return has_threads; }
+
+fake_thread_t* fake_started_thread(void) { return started_thread; }
+bool fake_started_to_be_joined(void) { return started_to_be_joined; }
+void fake_have_threads(bool any) { has_threads = any; }
+uint32_t fake_joins(void) { return joins; }
 
 static void (*thread_exit_function)(void* value);
 static _Thread_local void* thread_exit_value;
@@ -787,6 +860,9 @@ void fake_reset(void) {
   exit_function = NULL;
   thread_exit_function = NULL;
   thread_exit_value = NULL;
+  started_thread = NULL;
+  has_threads = false;
+  wakes = joins = 0;
   thread_number = 0;
   gone_number = 0;
   fake_facts = initial_facts;

@@ -30,11 +30,14 @@ typedef enum fake_call_e {
   FAKE_OPEN,
   FAKE_SHOW,
   FAKE_PURGE,
+  FAKE_MOVE,
+  FAKE_RENEW,
   FAKE_RELEASE,
   FAKE_ON_THREAD_EXIT,
   FAKE_THREAD_ARM,
   FAKE_AT_FORK,
   FAKE_ON_EXIT,
+  FAKE_THREAD_START,
   FAKE_FAILING_CALLS,  // those above return an error code; those below do as little as they can
   FAKE_FACTS = FAKE_FAILING_CALLS,  // guesses: pages of 4 KiB, 1 GiB of memory, no limit
   FAKE_LIMITS,                      // no limit
@@ -46,6 +49,7 @@ typedef enum fake_call_e {
   FAKE_NEXT_FUNCTION,               // NULL
   FAKE_CXX_FUNCTION,                // NULL
   FAKE_USAGE,                       // zeros
+  FAKE_WAIT,                        // false
   FAKE_CALLS,
   FAKE_ANY = FAKE_CALLS,  // any of the failing calls; not for fake_on_call
 } fake_call_t;
@@ -123,6 +127,15 @@ void fake_new_thread_id(void);
 // of the other number has ended, none other.
 void fake_set_thread_number(uint32_t number);
 void fake_end_thread_number(uint32_t number);
+
+// What mii_platform_thread_start() was given, or NULL: nothing runs until the test calls it. Waiting makes
+// the clock advance by the timeout; without a timeout nobody would come, so it fails.
+typedef void fake_thread_t(void);
+fake_thread_t* fake_started_thread(void);
+bool fake_started_to_be_joined(void);
+void fake_have_threads(bool any);  // what mii_platform_has_threads() says; at first false
+uint32_t fake_wakes(void);         // calls of mii_platform_wake()
+uint32_t fake_joins(void);         // calls of mii_platform_thread_join()
 
 // Calls the functions of mii_platform_at_fork(); nothing is forked.
 void fake_fork_prepare(void);

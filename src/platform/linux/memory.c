@@ -5,9 +5,15 @@
 // mprotect. Only these four calls are needed, so a strict seccomp filter can allow us to live.
 #include "platform/platform.h"
 #include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
 
 // Restores errno and returns the code of the failure.
 static int result_of(int status, int errno_before) {
@@ -94,6 +100,37 @@ int mii_platform_guard(void* address, size_t size) {
 int mii_platform_unguard(void* address, size_t size) {
   const int before = errno;
   return result_of(madvise(address, size, GUARD_REMOVE), before);
+}
+
+// Both flags are needed: nobody else may get the place that is left for a moment. Refused where the memory
+// belongs to several mappings, and by kernels before 5.7.
+int mii_platform_move(void* from, void* to, size_t size) {
+  const int before = errno;
+  const int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+  return result_of(mremap(from, size, size, flags, to) == to ? 0 : -1, before);
+}
+
+int mii_platform_renew(void* address, size_t size) {
+  const int before = errno;
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+  return result_of(mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0) == address ? 0 : -1,
+                   before);
+}
+
+// mincore's name says another thing, but of private memory it tells what is resident.
+size_t mii_platform_resident(void* address, size_t size) {
+  const int before = errno;
+  const size_t os_page = getauxval(AT_PAGESZ);
+  size_t resident = 0;
+  unsigned char map[512];
+  for (size_t at = 0; at < size; at += sizeof map * os_page) {
+    const size_t rest = size - at;
+    const size_t here = rest < sizeof map * os_page ? rest : sizeof map * os_page;
+    if (mincore((uint8_t*)address + at, here, map) != 0) memset(map, 1, sizeof map);
+    for (size_t i = 0; i * os_page < here; i++) resident += (map[i] & 1) != 0 ? os_page : 0;
+  }
+  errno = before;
+  return resident;
 }
 
 int mii_platform_release(void* address, size_t size) {

@@ -3,6 +3,8 @@
 #include "platform/platform.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
@@ -10,6 +12,12 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
+#if __has_include(<sys/single_threaded.h>)  // glibc 2.32
+#include <sys/single_threaded.h>
+#define MI_HAS_SINGLE_THREADED 1
+#else
+#define MI_HAS_SINGLE_THREADED 0
+#endif
 
 static size_t bytes_of(int status, const struct rlimit* limit) {
   if (status != 0 || limit->rlim_cur == RLIM_INFINITY) return SIZE_MAX;
@@ -114,6 +122,33 @@ bool mii_platform_thread_is_gone(uint32_t number) {
   errno = before;
   return gone;
 }
+
+// A kernel or a filter that has no futex must not make us spin.
+bool mii_platform_wait(_Atomic(uint32_t)* word, uint32_t value, uint64_t timeout_ms) {
+  const int before = errno;
+  const struct timespec timeout = {(time_t)(timeout_ms / 1000),
+                                   (long)(timeout_ms % 1000) * 1000 * 1000};
+  const long status = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
+                              timeout_ms != UINT64_MAX ? &timeout : NULL, NULL, 0);
+  const bool waited = status == 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
+  errno = before;
+  return waited;
+}
+
+void mii_platform_wake(_Atomic(uint32_t)* word) {
+  const int before = errno;
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+  errno = before;
+}
+
+#if MI_HAS_SINGLE_THREADED
+#pragma weak __libc_single_threaded
+bool mii_platform_has_threads(void) {
+  return &__libc_single_threaded != NULL && __libc_single_threaded == 0;
+}
+#else
+bool mii_platform_has_threads(void) { return false; }
+#endif
 
 // The raw call: write() is a cancellation point, and a program may have one of its own, which allocates.
 void mii_platform_write(int descriptor, const char* text, size_t length) {

@@ -3,6 +3,7 @@
 //   copies many FOLDER COUNT     FOLDER/0.so ... are loaded and used by several threads, all at once
 //   copies reload LIBRARY TIMES  load, use, unload; other threads live on, and end after it
 //   copies alive LIBRARY         the same with blocks that live: they stay readable
+//   copies quiet LIBRARY TIMES   load, free so much that it starts a thread, unload: the thread is gone
 //
 // The program's own malloc is libc's all the time.
 
@@ -294,11 +295,52 @@ static int alive(const char* library) {
   return 0;
 }
 
+// A thread of theirs ------------------------------------------------------------------------------------
+
+static int count_threads(void) {
+  static char text[4096];
+  const int file = open("/proc/self/status", O_RDONLY);
+  const ssize_t got = file < 0 ? 0 : read(file, text, sizeof text - 1);
+  if (file >= 0) close(file);
+  text[got < 0 ? 0 : got] = 0;
+  const char* const line = strstr(text, "\nThreads:");
+  return line != NULL ? atoi(line + 9) : 0;
+}
+
+static void free_megabytes(const copy_t* copy) {
+  enum { COUNT = 20, BYTES = 2 << 20 };
+  void* p[COUNT];
+  for (int i = 0; i < COUNT; i++) {
+    p[i] = copy->malloc(BYTES);
+    if (p[i] == NULL) fail("no memory");
+    memset(p[i], 1, BYTES);
+  }
+  for (int i = 0; i < COUNT; i++) copy->free(p[i]);
+}
+
+static int quiet(const char* library, int times) {
+  begin_foreign();
+  const int before = count_threads();
+  for (int i = 0; i < times; i++) {
+    const copy_t copy = load(library);
+    free_megabytes(&copy);
+    const int during = count_threads();
+    if (during != before + 1) fail("no thread was started");
+    if (i % 4 == 3) usleep(20 * 1000);  // others are unloaded when their thread has hardly begun
+    if (dlclose(copy.handle) != 0) fail(dlerror());
+    if (count_threads() != before) fail("the thread has stayed");
+  }
+  printf("ok   %d times loaded, with a thread of its own, and unloaded\n", times);
+  fflush(stdout);
+  _exit(0);
+}
+
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
   const int count = argc > 3 ? atoi(argv[3]) : 1;
   if (strcmp(argv[1], "many") == 0) return many(argv[2], count);
+  if (strcmp(argv[1], "quiet") == 0) return quiet(argv[2], count);
   if (strcmp(argv[1], "reload") == 0) return reload(argv[2], count);
   return alive(argv[2]);
 }

@@ -120,6 +120,7 @@ static char* word;
 static size_t size;
 static void* to_free;
 static int calls;
+static mi_memory_t memory = {.size = sizeof(mi_memory_t), .version = MI_MEMORY_VERSION};
 static mi_stats_t stats = {.size = sizeof(mi_stats_t), .version = MI_STAT_VERSION};
 static char buffer[PATH_MAX];
 

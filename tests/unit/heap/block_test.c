@@ -69,6 +69,35 @@ TEST(sizes_beside_the_borders_of_kinds_get_the_expected_block) {
   CHECK(all_is_valid());
 }
 
+TEST(the_short_way_gets_the_run_that_the_long_way_gets) {
+  theap_t* const theap = start();
+  CHECK(!mii_block_is_run(32 * KiB) && mii_block_is_run(32 * KiB + 1));
+  CHECK(mii_block_is_run(MiB) && !mii_block_is_run(MiB + 1));
+  for (size_t size = 32 * KiB + 1; size <= MiB; size += 509) {
+    const uint64_t handed = theap->large_handed;
+    const uint64_t bytes = theap->large_bytes;
+    const uint64_t heartbeat = theap->heartbeat;
+    void* const p = mii_block_take_run(theap, size);
+    CHECK_EQ(mii_block_bytes(p), expected_bytes(size));
+    CHECK_EQ(theap->large_handed, handed + 1);
+    CHECK_EQ(theap->large_bytes, bytes + expected_bytes(size));
+    CHECK_EQ(theap->heartbeat, heartbeat + 1);
+    give(p);
+    CHECK(take(theap, size) == p);
+    give(p);
+  }
+  CHECK(all_is_valid());
+}
+
+TEST(a_theap_of_another_heap_has_no_short_way_to_runs) {
+  theap_t* const theap = start();
+  const uint64_t heartbeat = theap->heartbeat;
+  theap->is_apart = true;
+  CHECK(mii_block_take_run(theap, 100 * KiB) == NULL);
+  CHECK_EQ(theap->heartbeat, heartbeat);
+  theap->is_apart = false;
+}
+
 TEST(good_size_is_what_a_request_gets) {
   for (size_t size = 0; size <= 2 * MiB; size++) {
     CHECK_EQ(mii_block_good_size(size), expected_bytes(size));

@@ -703,8 +703,8 @@ TEST(small_blocks_share_cache_lines_and_go_home) {
   start_heap();
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     const uint32_t bytes = mii_class_bytes(c);
-    CHECK_EQ(mii_class_loose_count(c) == 0, bytes < 128 || bytes > 16 * 1024);
-    CHECK(mii_class_loose_count(c) * bytes <= 16 * 1024);
+    CHECK_EQ(mii_class_loose_count(c) == 0, bytes < 128);
+    CHECK(mii_class_loose_count(c) == 1 || mii_class_loose_count(c) * bytes <= 16 * 1024);
     CHECK(mii_class_loose_count(c) <= ROOM);
   }
 }

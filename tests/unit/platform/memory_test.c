@@ -56,6 +56,66 @@ TEST(opening_again_changes_nothing) {
   CHECK(is_zero(p + 2 * os_page, 2 * os_page));
 }
 
+TEST(contents_move_and_leave_zeros_behind) {
+  uint8_t* const p = reserve(8 * MiB);
+  open_all(p, 8 * MiB);
+  memset(p, 0xAB, MiB);
+  memset(p + 4 * MiB, 0xCD, 2 * MiB);
+  errno = ERRNO_BEFORE;
+  if (mii_platform_move(p, p + 4 * MiB, MiB) != 0) return;  // an older kernel
+  CHECK(is_all(p + 4 * MiB, MiB, 0xAB));
+  CHECK(is_all(p + 5 * MiB, MiB, 0xCD));
+  CHECK(is_zero(p, MiB));
+  memset(p, 0xEF, MiB);
+  CHECK_EQ(mii_platform_renew(p + 4 * MiB, MiB), 0);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(is_zero(p + 4 * MiB, MiB));
+  CHECK(is_all(p, MiB, 0xEF));
+  CHECK_EQ(mii_platform_purge(p, 8 * MiB), 0);
+}
+
+static int mappings_between(const uint8_t* from, const uint8_t* to) {
+  FILE* const maps = fopen("/proc/self/maps", "r");
+  unsigned long begin, end;
+  int count = 0;
+  char line[300];
+  while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+    if (sscanf(line, "%lx-%lx", &begin, &end) == 2 && begin < (uintptr_t)to
+        && end > (uintptr_t)from)
+      count++;
+  }
+  if (maps != NULL) fclose(maps);
+  return count;
+}
+
+TEST(renewing_heals_the_mapping) {
+  uint8_t* const p = reserve(8 * MiB);
+  open_all(p, 8 * MiB);
+  memset(p, 0xAB, 8 * MiB);
+  CHECK_EQ(mappings_between(p, p + 8 * MiB), 1);
+  if (mii_platform_move(p, p + 4 * MiB, MiB) != 0) return;
+  CHECK_EQ(mappings_between(p, p + 8 * MiB), 3);
+  CHECK_EQ(mii_platform_renew(p + 4 * MiB, MiB), 0);
+  CHECK_EQ(mappings_between(p, p + 8 * MiB), 1);
+}
+
+TEST(resident_is_what_was_touched_and_not_purged) {
+  uint8_t* const p = reserve(40 * MiB);
+  open_all(p, 40 * MiB);
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), 0);
+  write_at(p);
+  write_at(p + 20 * MiB);
+  write_at(p + 20 * MiB + os_page);
+  errno = ERRNO_BEFORE;
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), 3 * os_page);
+  CHECK_EQ(mii_platform_resident(p + 20 * MiB, os_page), os_page);
+  CHECK_EQ(mii_platform_purge(p + 20 * MiB, MiB), 0);
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), os_page);
+  CHECK_EQ(mii_platform_release(p, 40 * MiB), 0);
+  CHECK_EQ(mii_platform_resident(p, 40 * MiB), 40 * MiB);  // not known: all
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
 TEST(shown_memory_reads_as_zero_and_cannot_be_written_before_it_is_opened) {
   uint8_t* const p = reserve(MiB);
   errno = ERRNO_BEFORE;

@@ -221,4 +221,97 @@ TEST(every_fault_leaves_blocks_and_segments_intact) {
   CHECK(fake_try_every_fault(FAKE_ANY, take_resize_give) > 10);
 }
 
+// Moving -------------------------------------------------------------------------------------------
+
+static uint32_t dirty_slices(const uint8_t* p, uint32_t count) {
+  uint32_t dirty = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const size_t slice = mii_slice_of(p) + i;
+    dirty += (uint32_t)(mii_segment((uint32_t)(slice / 64))->dirty >> (slice % 64) & 1);
+  }
+  return dirty;
+}
+
+TEST(contents_move_to_a_larger_block_and_what_is_left_is_zero) {
+  start();
+  uint8_t* const p = take(40);
+  memset(p, 0xAB, 40 * SLICE_BYTES);
+  uint8_t* const q = take(60);
+  CHECK(mii_huge_move(p, q));
+  CHECK_EQ(mii_huge_moved_count(), 1);
+  CHECK(is_all(q, 40 * SLICE_BYTES, 0xAB));
+  CHECK(is_zero(q + 40 * SLICE_BYTES, 20 * SLICE_BYTES));
+  mii_huge_give(p);
+  CHECK_EQ(dirty_slices(p, 40), 0);
+  CHECK_EQ(mii_purge_waiting(SIZE_MAX), 0);  // there is nothing to purge
+  CHECK(fake_space_is_valid());
+  mii_huge_give(q);
+  CHECK_EQ(fake_calls(FAKE_RENEW), 1);
+  CHECK_EQ(fake_bytes(FAKE_RENEW), 60 * SLICE_BYTES);
+  CHECK_EQ(dirty_slices(q, 60), 0);
+  CHECK_EQ(mii_huge_moved_count(), 0);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(the_end_of_a_shrunk_block_is_renewed) {
+  start();
+  uint8_t* const p = take(40);
+  uint8_t* const q = take(60);
+  CHECK(mii_huge_move(p, q));
+  CHECK(mii_huge_resize(q, 30));
+  CHECK_EQ(fake_latest(FAKE_RENEW).address, q + 30 * SLICE_BYTES);
+  CHECK_EQ(mii_huge_moved_count(), 1);
+  mii_huge_give(q);
+  CHECK_EQ(fake_latest(FAKE_RENEW).size, 30 * SLICE_BYTES);
+  CHECK_EQ(mii_huge_moved_count(), 0);
+}
+
+TEST(small_blocks_are_copied) {
+  start();
+  CHECK(!mii_huge_move(take(15), take(60)));
+  CHECK_EQ(fake_calls(FAKE_MOVE), 0);
+  CHECK_EQ(mii_huge_moved_count(), 0);
+}
+
+TEST(a_refused_move_leaves_both_blocks_as_they_were) {
+  start();
+  uint8_t* const p = take(40);
+  uint8_t* const q = take(60);
+  memset(p, 0xAB, 40 * SLICE_BYTES);
+  fake_fail_from(FAKE_MOVE, 1);
+  CHECK(!mii_huge_move(p, q));
+  CHECK(is_all(p, 40 * SLICE_BYTES, 0xAB));
+  CHECK(is_zero(q, 60 * SLICE_BYTES));
+  mii_huge_give(p);
+  mii_huge_give(q);
+  CHECK_EQ(fake_calls(FAKE_RENEW), 0);
+  CHECK_EQ(dirty_slices(p, 40), 40);
+}
+
+TEST(memory_that_cannot_be_renewed_is_used_as_it_is) {
+  start();
+  uint8_t* const p = take(40);
+  uint8_t* const q = take(60);
+  memset(p, 0xAB, 40 * SLICE_BYTES);
+  CHECK(mii_huge_move(p, q));
+  fake_fail_from(FAKE_RENEW, 1);
+  mii_huge_give(q);
+  CHECK_EQ(dirty_slices(q, 60), 60);
+  CHECK_EQ(mii_huge_moved_count(), 0);
+  CHECK(fake_space_is_valid());
+}
+
+// Each costs two mappings.
+TEST(few_blocks_are_moved_at_a_time) {
+  start();
+  uint8_t* const p = take(16);
+  uint8_t* moved[65];
+  for (int i = 0; i < 65; i++) {
+    moved[i] = take(17);
+    CHECK_EQ(mii_huge_move(p, moved[i]), i < 64);
+  }
+  mii_huge_give(moved[5]);
+  CHECK(mii_huge_move(p, take(17)));
+}
+
 UNIT_TEST_MAIN

@@ -55,21 +55,7 @@ static void fill_up(const uint8_t* p) {
   } while (q != NULL && segment_of(q) == segment && area_of(p)->free_units > 0);
 }
 
-// Lists ------------------------------------------------------------------------------------------
-
-TEST(every_length_has_a_list_and_longer_runs_a_later_one) {
-  uint32_t before = 0;
-  CHECK_EQ(list_of(1), 0);
-  for (uint32_t length = 2; length <= AREA_UNITS; length++) {
-    const uint32_t list = list_of(length);
-    CHECK(list == before || list == before + 1);
-    CHECK(list < LIST_COUNT);
-    before = list;
-  }
-  for (uint32_t k = 0; k <= 10; k++) {  // the hints count on it: a power of two begins a list
-    CHECK(k == 0 || list_of((1u << k) - 1) < list_of(1u << k));
-  }
-}
+// Bits and bounds ---------------------------------------------------------------------------------
 
 TEST(spans_of_bits_are_changed_across_words) {
   random_t random = {5};
@@ -87,6 +73,57 @@ TEST(spans_of_bits_are_changed_across_words) {
     CHECK_EQ(change_bits(words, from, count, on), any);
     for (uint32_t i = 0; i < AREA_UNITS; i++) CHECK_EQ(get_bit(words, i), model[i]);
   }
+}
+
+TEST(the_next_free_and_used_unit_is_found_across_words) {
+  start();
+  uint8_t* const p = take(200);
+  const run_area_t* const area = area_of(p);
+  take(70);
+  mii_run_give(p);
+  CHECK_EQ(next_unit(area, 0, true), 0);
+  CHECK_EQ(next_unit(area, 3, false), 200);
+  CHECK_EQ(next_unit(area, 200, true), 270);
+  CHECK_EQ(next_unit(area, 270, false), AREA_UNITS);
+  CHECK_EQ(next_unit(area, AREA_UNITS, true), AREA_UNITS);
+  CHECK_EQ(free_begin(area, 200), 0);
+  CHECK_EQ(free_begin(area, 270), 270);
+  CHECK_EQ(free_begin(area, AREA_UNITS), 270);
+}
+
+TEST(words_are_told_by_their_bounds) {
+  random_t random = {7};
+  for (int n = 0; n < 3000; n++) {
+    uint8_t bounds[8];
+    for (int i = 0; i < 8; i++) bounds[i] = (uint8_t)random_below(&random, WORD_UNITS + 1);
+    const uint32_t count = 1 + random_below(&random, WORD_UNITS);
+    const uint64_t words = words_with(bounds, count);
+    for (int i = 0; i < 8; i++) CHECK_EQ(words >> (8 * i) & 0xFF, bounds[i] >= count ? 0x80 : 0);
+  }
+}
+
+// What follows a search that fails.
+TEST(bounds_are_lowered_by_a_search_that_finds_less) {
+  start();
+  uint8_t* const p = take(100);
+  const run_area_t* const area = area_of(p);
+  fill_up(p);
+  CHECK_EQ(area->longest, 0);
+  for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {
+    CHECK(!mii_hint_is_on((hint_t)(HINT_RUNS + k - RUN_HINT_FIRST), segment_of(p)));
+  }
+  mii_run_give(p);
+  CHECK_EQ(area->longest, 100);
+  CHECK_EQ(area->word_longest[0], 64);
+  CHECK_EQ(area->word_longest[1], 36);
+  CHECK(take_where(60, segment_of(p)) == p);
+  CHECK(take_where(12, segment_of(p)) == p + 60 * UNIT_BYTES);  // word 0 has only 4 of them
+  CHECK_EQ(area->word_longest[0], 11);
+  take_where(40, segment_of(p));
+  CHECK_EQ(area->longest, 28);
+  CHECK(mii_hint_is_on((hint_t)(HINT_RUNS + 4 - RUN_HINT_FIRST), segment_of(p)));
+  CHECK(!mii_hint_is_on((hint_t)(HINT_RUNS + 5 - RUN_HINT_FIRST), segment_of(p)));
+  CHECK(fake_space_is_valid());
 }
 
 // Take -------------------------------------------------------------------------------------------
@@ -116,7 +153,7 @@ TEST(runs_share_an_area_until_it_is_full) {
   CHECK(fake_space_is_valid());
 }
 
-TEST(a_run_goes_where_it_fits_best) {
+TEST(a_long_run_goes_where_it_fits_best) {
   start();
   uint8_t* const large = take(100);
   take(1);
@@ -129,8 +166,52 @@ TEST(a_run_goes_where_it_fits_best) {
   mii_run_give(middle);
   CHECK_EQ(take(20), small);
   CHECK_EQ(take(40), middle);
-  CHECK_EQ(take(10), middle + 40 * UNIT_BYTES);
   CHECK_EQ(take(90), large);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(a_short_run_goes_to_the_lowest_word_that_has_room) {
+  start();
+  take(60);
+  uint8_t* const across = take(4);  // units 60 .. 63
+  uint8_t* const behind = take(10);
+  take(1);
+  uint8_t* const low = take(20);
+  take(1);
+  uint8_t* const high = take(16);
+  take(1);
+  mii_run_give(across);
+  mii_run_give(behind);
+  mii_run_give(high);
+  mii_run_give(low);
+  CHECK_EQ(take(12), low);
+  CHECK_EQ(take(10), across);  // the free run that reaches word 1
+  CHECK_EQ(take(8), low + 12 * UNIT_BYTES);
+  CHECK_EQ(take(4), behind + 6 * UNIT_BYTES);
+  CHECK_EQ(take(16), high);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(short_runs_leave_nothing_behind_at_the_ends_of_words) {
+  start();
+  uint8_t* const first = take(10);
+  for (uint32_t unit = 10; unit + 10 <= AREA_UNITS; unit += 10) {
+    CHECK_EQ(take_where(10, segment_of(first)), first + (size_t)unit * UNIT_BYTES);
+  }
+  CHECK_EQ(area_count(), 1);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(a_short_run_lies_across_words_if_it_has_to) {
+  start();
+  uint8_t* const first = take(50);
+  uint8_t* const p = take(14);  // units 50 .. 63
+  uint8_t* const q = take(2);
+  fill_up(first);
+  mii_run_give(p);
+  mii_run_give(q);
+  CHECK(take_where(16, segment_of(p)) == p);
+  CHECK_EQ(area_of(p)->free_units, 0);
   CHECK(fake_space_is_valid());
 }
 
@@ -223,8 +304,8 @@ TEST(free_runs_are_joined_with_their_neighbours) {
       CHECK(fake_space_is_valid());
     }
     CHECK_EQ(area->free_units, AREA_UNITS);
-    CHECK_EQ(area->head[list_of(AREA_UNITS)], 0);
-    CHECK_EQ(area->length[0], AREA_UNITS);
+    CHECK_EQ(area->longest, AREA_UNITS);
+    CHECK_EQ(next_unit(area, 0, false), AREA_UNITS);
   }
 }
 
@@ -593,14 +674,12 @@ static run_area_t* some_area(void) {
   take(10);                     // 0 .. 9
   uint8_t* const p = take(20);  // 10 .. 29 free
   take(5);                      // 30 .. 34
-  uint8_t* const q = take(21);  // 35 .. 55 free, on the same list
+  uint8_t* const q = take(21);  // 35 .. 55 free
   take(6);                      // 56 .. 61, then free to the end
   mii_run_give(p);
   mii_run_give(q);
   hush();
   run_area_t* const area = area_of(p);
-  CHECK_EQ(list_of(20), list_of(21));
-  CHECK_EQ(area->head[list_of(20)], 35);
   CHECK(mii_run_area_is_valid(area->segment));
   return area;
 }
@@ -609,6 +688,7 @@ static void put_integer(void* field, size_t size, uint64_t value) {
   if (size == sizeof(uint64_t)) *(uint64_t*)field = value;
   if (size == sizeof(uint32_t)) *(uint32_t*)field = (uint32_t)value;
   if (size == sizeof(uint16_t)) *(uint16_t*)field = (uint16_t)value;
+  if (size == sizeof(uint8_t)) *(uint8_t*)field = (uint8_t)value;
 }
 
 #define CHECK_BROKEN(area, field, value)                                \
@@ -622,12 +702,11 @@ static void put_integer(void* field, size_t size, uint64_t value) {
 
 TEST(the_validator_sees_units_that_do_not_add_up) {
   run_area_t* const area = some_area();
-  CHECK_BROKEN(area, length[0], 9);  // a unit of nobody's
-  CHECK_BROKEN(area, length[0], 11);
+  CHECK_BROKEN(area, length[0], 9);   // a unit of nobody's
+  CHECK_BROKEN(area, length[0], 11);  // a free unit in a run
   CHECK_BROKEN(area, length[0], 0);
+  CHECK_BROKEN(area, length[30], 4);
   CHECK_BROKEN(area, length[56], AREA_UNITS);
-  CHECK_BROKEN(area, length[10], 19);
-  CHECK_BROKEN(area, length[29], 19);  // the two ends disagree
   CHECK_BROKEN(area, free_units, area->free_units - 1);
 }
 
@@ -635,53 +714,18 @@ TEST(the_validator_sees_wrong_bits) {
   run_area_t* const area = some_area();
   CHECK_BROKEN(area, starts[0], area->starts[0] & ~UINT64_C(1));       // a run without a start
   CHECK_BROKEN(area, starts[0], area->starts[0] | UINT64_C(1) << 10);  // used and free
-  CHECK_BROKEN(area, edges[0], area->edges[0] & ~(UINT64_C(1) << 10));
-  CHECK_BROKEN(area, edges[0], area->edges[0] | 1);
-}
-
-TEST(the_validator_sees_bits_inside_of_runs) {
-  run_area_t* const area = some_area();
   CHECK_BROKEN(area, starts[0], area->starts[0] | UINT64_C(1) << 3);   // in a used run
   CHECK_BROKEN(area, starts[0], area->starts[0] | UINT64_C(1) << 15);  // in a free run
-  CHECK_BROKEN(area, edges[0], area->edges[0] | UINT64_C(1) << 3);
-  CHECK_BROKEN(area, edges[0], area->edges[0] | UINT64_C(1) << 15);
+  CHECK_BROKEN(area, free[0], area->free[0] | 1);
+  CHECK_BROKEN(area, free[0], area->free[0] & ~(UINT64_C(1) << 10));
+  CHECK_BROKEN(area, free[0], area->free[0] | UINT64_C(1) << 34);
 }
 
-TEST(the_validator_sees_the_missing_last_edge_of_a_free_run) {
+TEST(the_validator_sees_bounds_that_promise_too_little) {
   run_area_t* const area = some_area();
-  CHECK_BROKEN(area, edges[0], area->edges[0] & ~(UINT64_C(1) << 29));
-}
-
-TEST(the_validator_sees_free_runs_that_were_not_joined) {
-  run_area_t* const area = some_area();
-  remove_free(area, 10);
-  add_free(area, 10, 8);
-  add_free(area, 18, 12);
-  CHECK(!mii_run_area_is_valid(area->segment));
-}
-
-TEST(the_validator_sees_broken_lists) {
-  run_area_t* const area = some_area();
-  const uint32_t list = list_of(20);
-  CHECK_BROKEN(area, filled, area->filled & ~(UINT64_C(1) << list));
-  CHECK_BROKEN(area, filled, area->filled | 1);
-  CHECK_BROKEN(area, head[list], 10);  // one is lost
-  CHECK_BROKEN(area, head[list], 36);  // not the first unit
-  CHECK_BROKEN(area, head[list], 0);   // a used run
-  CHECK_BROKEN(area, head[list], AREA_UNITS);
-  CHECK_BROKEN(area, next[35], NO_UNIT);
-  CHECK_BROKEN(area, next[10], 35);  // circular
-  CHECK_BROKEN(area, prev[10], NO_UNIT);
-  CHECK_BROKEN(area, prev[35], 10);
-}
-
-TEST(the_validator_sees_a_run_on_the_wrong_list) {
-  run_area_t* const area = some_area();
-  const uint32_t list = list_of(20);
-  area->head[list + 1] = area->head[list];
-  area->head[list] = NO_UNIT;
-  area->filled ^= UINT64_C(3) << list;
-  CHECK(!mii_run_area_is_valid(area->segment));
+  CHECK_BROKEN(area, longest, AREA_UNITS - 63);
+  CHECK_BROKEN(area, word_longest[0], 20);
+  CHECK_BROKEN(area, word_longest[15], 63);
 }
 
 TEST(the_validator_sees_wrong_hints) {

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+// quiet.c - memory that was freed goes back also when nobody calls us any more
+//
+// Purging is done by calls (housekeeping in refill.c). A program that frees much and then waits for hours
+// makes none. So frees are counted (space/purge.h), and who sees that much waits to be purged
+//
+//   - wakes a thread of ours, which is started then for the first time: it purges what is due and ends
+//     pages that nobody owns, until nothing waits any more, and sleeps until it is woken again
+//   - or, where there is no such thread, purges at once
+//
+// A second thread changes what fork, unshare and libc's shortcuts for single threads do, so only processes
+// that have threads get one, unless told otherwise by mi_option_purge_thread. Ours has all signals
+// blocked, owns no theap, and allocates nothing.
+//
+//     NO_THREAD --look--> WORKING <--look-- WAITING          any of them --stop--> ENDING
+//                            |                 ^
+//                            +--nothing waits--+
+//
+// Tests: tests/unit/heap/quiet_test.c, tests/stress/promise_01.c
+#include "heap/quiet.h"
+#include "base/bits.h"
+#include "heap/heap.h"
+#include "heap/thread.h"
+#include "platform/platform.h"
+#include "runtime/lock.h"
+#include "runtime/option.h"
+#include "space/purge.h"
+#include "space/segment.h"
+
+typedef enum quiet_state_e { NO_THREAD, WORKING, WAITING, ENDING } quiet_state_t;
+
+enum {
+  DISSOLVED_PER_ROUND = 1024,  // times some pages of a pooled theap
+  TRIMS_PER_ROUND = 1024,      // times some pages of nobody
+  PAGES_PER_TRIM = 8,
+  BYTES_PER_STEP = 512 * 1024,     // of what a call has freed
+  STEPS_PER_CALL = 8,              // at most
+  UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
+  ROUNDS_PER_DELAY = 8,            // at most
+  PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
+};
+
+static _Atomic(uint32_t) state;   // atomic: seq_cst; waited for
+static _Atomic(bool) is_allowed;  // atomic: relaxed; libc is ready
+static bool is_to_be_joined;      // const once allowed
+static _Atomic(bool) is_child;    // atomic: relaxed; of a fork
+
+static bool change_state(quiet_state_t from, quiet_state_t to) {
+  uint32_t seen = from;
+  return atomic_compare_exchange_strong(&state, &seen, to);
+}
+
+// The thread ---------------------------------------------------------------------------------------
+
+// When the thread looks for pages that can end: half a delay after it was woken, so that their memory is due
+// soon, and then again, less and less often while that is in vain.
+typedef struct tidying_s {
+  uint64_t next_ms;
+  uint64_t pause_ms;
+} tidying_t;
+
+static tidying_t begin_tidying(uint64_t now, uint64_t delay) {
+  return (tidying_t){now + delay / 2, delay / 2};
+}
+
+static bool is_untidy(const tidying_t* tidying, uint64_t delay) {
+  return tidying->pause_ms < PAUSE_MAX * delay
+         && (mii_heap_claimable_bytes() >= UNTIDY_BYTES || !mii_thread_pool_is_empty());
+}
+
+static void tidy(tidying_t* tidying, uint64_t now, uint64_t delay) {
+  const size_t before = mii_heap_claimable_bytes();
+  bool in_vain = true;
+  mii_thread_pool_tick(now, delay);
+  for (int i = 0; i < DISSOLVED_PER_ROUND && mii_thread_pool_dissolve_some(); i++) in_vain = false;
+  for (int i = 0; i < TRIMS_PER_ROUND; i++) mii_heap_trim_some(&mii_heap_main);
+  in_vain = in_vain && mii_heap_claimable_bytes() + UNTIDY_BYTES > before;
+  tidying->pause_ms = in_vain ? 2 * tidying->pause_ms : delay / 2;
+  tidying->next_ms = now + tidying->pause_ms;
+}
+
+// False if the thread is to end.
+static bool pause_for(uint64_t ms) {
+  return mii_platform_wait(&state, WORKING, ms) && atomic_load(&state) == WORKING;
+}
+
+// Nothing waits that is worth it. Frees are counted from now on.
+static bool wait_for_work(void) {
+  mii_purge_watch(false);
+  if (!change_state(WORKING, WAITING)) return false;
+  if (mii_purge_waiting(PURGE_MUCH) >= PURGE_MUCH) change_state(WAITING, WORKING);  // of late
+  while (atomic_load(&state) == WAITING) {
+    if (!mii_platform_wait(&state, WAITING, UINT64_MAX)) return false;
+  }
+  mii_purge_watch(true);
+  return atomic_load(&state) == WORKING;
+}
+
+static uint64_t delay_now(void) {
+  const long delay = mii_option_get(mi_option_purge_delay);
+  return delay >= 0 ? (uint64_t)delay : 0;
+}
+
+// Returns when to go on, or UINT64_MAX.
+static uint64_t work(tidying_t* tidying, uint64_t now) {
+  if (mii_option_get(mi_option_purge_delay) < 0) return UINT64_MAX;
+  const uint64_t delay = delay_now();
+  if (now >= tidying->next_ms) tidy(tidying, now, delay);
+  const uint64_t due = mii_purge_due(now);
+  return is_untidy(tidying, delay) ? mii_earlier(due, tidying->next_ms) : due;
+}
+
+static void work_until_told_to_end(void) {
+  tidying_t tidying = begin_tidying(mii_platform_clock_ms(), delay_now());
+  for (bool go_on = true; go_on;) {
+    const uint64_t now = mii_platform_clock_ms();
+    const uint64_t next = work(&tidying, now);
+    if (next != UINT64_MAX) {
+      const uint64_t least = mii_later(delay_now() / ROUNDS_PER_DELAY, 20);
+      go_on = pause_for(mii_later(next > now ? next - now : 0, least));
+    } else {
+      go_on = wait_for_work();
+      tidying = begin_tidying(mii_platform_clock_ms(), delay_now());
+    }
+  }
+  // Told to, or the system cannot wait: then nobody starts us again.
+  atomic_store(&state, ENDING);
+  mii_purge_watch(false);
+}
+
+// In the child of a fork libc still says that there are threads.
+static bool has_threads(void) {
+  return !mii_thread_is_alone()
+         || (!atomic_load_explicit(&is_child, memory_order_relaxed) && mii_platform_has_threads());
+}
+
+static bool is_thread_wanted(void) {
+  const long option = mii_option_get(mi_option_purge_thread);
+  return option > 1 || (option == 1 && has_threads());
+}
+
+// True also if somebody else is at it.
+static bool start_thread_of_ours(void) {
+  if (!change_state(NO_THREAD, WORKING)) return true;
+  mii_purge_watch(true);
+  if (mii_platform_thread_start(work_until_told_to_end, is_to_be_joined) == 0) return true;
+  mii_purge_watch(false);
+  atomic_store(&state, NO_THREAD);
+  return false;
+}
+
+// Looking ------------------------------------------------------------------------------------------
+
+// How much waits is found out, and without a thread given back, by steps of a bounded length, one or a few at each
+// call that comes here, so that no call is long, however large the heap is. A round of steps begins when much may
+// wait, and stays ahead of the frees, because a step deals with more than the call has freed.
+//
+//     BEGIN --no thread--> TRIM --> COUNT --enough--> PURGE --> BEGIN
+//       +-----thread----------------->+--enough--> our thread is woken
+//
+// If what the latest purge gave back was soon wanted again, the next one has to wait, longer and longer.
+typedef enum round_step_e { BEGIN, TRIM, COUNT, PURGE } round_step_t;
+
+static struct round_s {
+  _Atomic(bool) is_busy;  // atomic: acquire, release; who has set it uses the rest
+  round_step_t step;
+  bool is_for_thread;
+  uint32_t trims_left;
+  size_t used;  // bytes, when the count began
+  size_t enough;
+  purge_survey_t survey;
+  uint32_t purge_from;
+  uint64_t purge_due;      // UINT64_MAX: all
+  uint64_t purged_before;  // bytes, by all
+  size_t freed;            // bytes since the round began
+  uint64_t stepped_ms;     // the latest step
+  uint64_t until_ms;
+  uint64_t pause_ms;
+  struct {
+    uint64_t when_ms;
+    size_t used;
+    size_t purged;  // bytes
+  } last;
+} round_now;
+
+static void end_round(struct round_s* round, size_t found) {
+  mii_purge_found(found + round->freed);
+  round->step = BEGIN;
+}
+
+static void begin_count(struct round_s* round) {
+  round->step = COUNT;
+  round->survey = (purge_survey_t){0};
+  round->used = mii_segments_used_bytes();
+  // While memory is freed piece by piece, each purge takes a third of what was there.
+  round->enough = round->is_for_thread ? PURGE_MUCH : mii_max(PURGE_MUCH / 2, round->used / 2);
+}
+
+static void begin_trim(struct round_s* round) {
+  const size_t bytes = mii_heap_claimable_bytes();
+  round->step = TRIM;
+  round->trims_left = (uint32_t)mii_min(bytes / SLICE_BYTES / PAGES_PER_TRIM + 1, TRIMS_PER_ROUND);
+}
+
+static void begin_round(struct round_s* round) {
+  const uint32_t now = atomic_load(&state);
+  round->is_for_thread = now == WAITING || (now == NO_THREAD && is_thread_wanted());
+  round->freed = 0;
+  if (round->is_for_thread) {
+    begin_count(round);
+  } else {
+    begin_trim(round);
+  }
+}
+
+static bool is_trimmed(const struct round_s* round) {
+  return round->trims_left == 0 || mii_heap_claimable_bytes() < UNTIDY_BYTES;
+}
+
+static void trim(struct round_s* round) {
+  round->trims_left--;
+  mii_heap_trim_some(&mii_heap_main);
+}
+
+static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
+  const bool in_vain = round->last.purged > 0 && now < round->last.when_ms + 2 * delay
+                       && round->used > round->last.used + round->last.purged / 2;
+  if (in_vain) {
+    round->pause_ms = mii_earlier(mii_later(2 * round->pause_ms, delay), PAUSE_MAX * delay);
+    round->until_ms = now + round->pause_ms;
+    round->last.purged = 0;
+  } else if (now > round->until_ms + round->pause_ms) {
+    round->pause_ms = 0;
+  }
+  return now < round->until_ms;
+}
+
+static bool wake_thread(void) {
+  if (!change_state(WAITING, WORKING)) return start_thread_of_ours();
+  mii_platform_wake(&state);
+  return true;
+}
+
+static void begin_purge(struct round_s* round, uint64_t due) {
+  round->step = PURGE;
+  round->purge_due = due;
+  round->purge_from = 0;
+  round->purged_before = mii_purge_count().bytes;
+}
+
+static void count(struct round_s* round, uint64_t now, uint64_t delay) {
+  const size_t others = round->is_for_thread ? mii_heap_claimable_bytes() : 0;
+  if (!mii_purge_survey(&round->survey, round->enough - mii_min(others, round->enough))) return;
+  const bool is_enough = round->survey.bytes + others >= round->enough;
+  if (!round->is_for_thread) {
+    begin_purge(round, is_enough && !is_to_be_put_off(round, now, delay) ? UINT64_MAX : now);
+  } else if (!is_enough) {
+    end_round(round, round->survey.bytes + others);
+  } else if (wake_thread()) {
+    round->step = BEGIN;
+  } else {
+    round->is_for_thread = false;
+    begin_trim(round);
+  }
+}
+
+static void purge(struct round_s* round, uint64_t now) {
+  if (mii_purge_step(&round->purge_from, round->purge_due)) return;
+  if (round->purge_due == UINT64_MAX) {
+    round->last.when_ms = now;
+    round->last.used = round->used;
+    round->last.purged = (size_t)(mii_purge_count().bytes - round->purged_before);
+    end_round(round, 0);
+  } else {
+    end_round(round, round->survey.bytes);
+  }
+}
+
+static void take_step(struct round_s* round, uint64_t now, uint64_t delay) {
+  if (round->step == BEGIN) begin_round(round);
+  switch (round->step) {
+    case TRIM: is_trimmed(round) ? begin_count(round) : trim(round); break;
+    case COUNT: count(round, now, delay); break;
+    case PURGE: purge(round, now); break;
+    case BEGIN: break;
+  }
+}
+
+static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
+  if (atomic_load(&state) == WORKING) {
+    mii_purge_found(0);
+    return;
+  }
+  if (now > round->stepped_ms + delay) round->step = BEGIN;  // what it has found is out of date
+  round->stepped_ms = now;
+  const size_t freed = mii_purge_take_freed();
+  const size_t steps = mii_min(1 + freed / BYTES_PER_STEP, STEPS_PER_CALL);
+  round->freed += freed;
+  for (size_t i = 0; i < steps && mii_purge_may_be_much(); i++) take_step(round, now, delay);
+  if (mii_purge_may_be_much())
+    mii_purge_take_freed();  // what the steps have freed calls for no more of them
+}
+
+// Whoever is at it may have lost its processor in the middle. Others wait for nobody: when much more has been freed
+// meanwhile they do without its plan.
+static void help(void) {
+  static _Atomic(uint32_t) purge_from;  // atomic: relaxed; a moment too late does not matter
+  if (atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) < 2 * PURGE_MUCH) return;
+  const uint32_t now = atomic_load(&state);
+  if (now == WORKING || now == WAITING || (now == NO_THREAD && is_thread_wanted())) return;
+  mii_heap_trim_some(&mii_heap_main);
+  uint32_t from = atomic_load_explicit(&purge_from, memory_order_relaxed);
+  if (!mii_purge_step(&from, UINT64_MAX)) from = 0;
+  atomic_store_explicit(&purge_from, from, memory_order_relaxed);
+}
+
+// --------------------------------------------------------------------------------------------------
+
+void mii_quiet_allow(bool joined) {
+  is_to_be_joined = joined;
+  atomic_store_explicit(&is_allowed, true, memory_order_relaxed);
+}
+
+void mii_quiet_look(void) {
+  const long delay = mii_option_get(mi_option_purge_delay);
+  if (delay < 0 || mii_lock_is_mine_by_fork()) return;
+  if (!atomic_load_explicit(&is_allowed, memory_order_relaxed)) return;
+  if (atomic_exchange_explicit(&round_now.is_busy, true, memory_order_acquire)) {
+    help();
+    return;
+  }
+  go_on(&round_now, mii_platform_clock_ms(), (uint64_t)delay);
+  atomic_store_explicit(&round_now.is_busy, false, memory_order_release);
+}
+
+void mii_quiet_stop(void) {
+  atomic_store_explicit(&is_allowed, false, memory_order_relaxed);
+  if (atomic_exchange(&state, ENDING) == NO_THREAD) return;
+  mii_platform_wake(&state);
+  if (is_to_be_joined) mii_platform_thread_join();
+}
+
+bool mii_quiet_forget(void) {
+  atomic_store_explicit(&is_child, true, memory_order_relaxed);
+  mii_purge_watch(false);
+  round_now.step = BEGIN;
+  atomic_store_explicit(&round_now.is_busy, false, memory_order_relaxed);
+  return atomic_exchange(&state, NO_THREAD) != NO_THREAD;
+}

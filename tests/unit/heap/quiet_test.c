@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+// Who frees much gives it back, or has our thread do so. The fake platform starts no thread: the test runs
+// what was to be run, and sees the time go by.
+#include "support/unit_test.h"
+#include "unit/heap/heap_world.h"
+#include "heap/fork.h"
+#include "heap/quiet.h"
+#include "space/hint.h"
+#include "space/purge.h"
+
+enum { DELAY = 800, BEGIN = 5000, MEGABYTES = 48, THREAD_WAITS_MAX = 200 };
+
+static void* blocks[MEGABYTES];
+
+static void start(long option) {
+  fake_facts.memory_bytes = 16 * MiB;  // the range has 256 MiB
+  start_heap();
+  mii_option_set(mi_option_purge_delay, DELAY);
+  mii_option_set(mi_option_purge_thread, option);
+  mii_quiet_allow(false);
+  fake_set_clock(BEGIN);
+}
+
+static void take_untouched(uint32_t from, uint32_t to) {
+  for (uint32_t i = from; i < to; i++) blocks[i] = take(mii_theap_mine, MiB + 1);  // whole slices
+}
+
+static void take_megabytes(uint32_t from, uint32_t to) {
+  take_untouched(from, to);
+  for (uint32_t i = from; i < to; i++) memset(blocks[i], 0xAB, MiB);
+}
+
+// As mi_free does.
+static void free_megabytes(uint32_t from, uint32_t to) {
+  for (uint32_t i = from; i < to; i++) {
+    give(blocks[i]);
+    if (mii_purge_may_be_much()) mii_quiet_look();
+  }
+}
+
+static size_t resident(void) {
+  return fake_touched_bytes(mii_slice_start(0), mii_slice_count() * SLICE_BYTES);
+}
+
+// Our thread -----------------------------------------------------------------------------------------
+
+static uint64_t resident_was_small_at;
+static uint32_t waits;
+
+static void note_wait(void* arg) {
+  (void)arg;
+  if (resident_was_small_at == 0 && resident() < 2 * MiB)
+    resident_was_small_at = mii_platform_clock_ms();
+  CHECK(++waits < THREAD_WAITS_MAX);
+}
+
+// Until it waits for ever.
+static void run_started_thread(void) {
+  CHECK(fake_started_thread() != NULL);
+  theap_t* const mine = mii_theap_mine;
+  run_as_newcomer();
+  waits = 0;
+  resident_was_small_at = 0;
+  fake_on_call(FAKE_WAIT, note_wait, NULL);
+  fake_started_thread()();
+  CHECK(mii_theap_mine == &mii_theap_empty);  // it owns nothing
+  run_as(mine);
+}
+
+TEST(a_process_with_threads_gets_one_that_purges_what_is_due) {
+  start(1);
+  fake_have_threads(true);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);  // it is warm, and nobody purges before the delay is over
+  run_started_thread();
+  CHECK(resident() < 2 * MiB);
+  CHECK(resident_was_small_at >= BEGIN + DELAY);
+  CHECK(resident_was_small_at <= BEGIN + DELAY + DELAY / 4);
+  CHECK(waits <= 4);
+  CHECK(all_is_valid());
+}
+
+TEST(less_than_16_mib_is_not_worth_a_thread) {
+  start(2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 13);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  free_megabytes(13, 20);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+}
+
+TEST(memory_that_is_taken_again_is_not_worth_a_thread) {
+  start(2);
+  take_megabytes(0, 10);
+  for (int i = 0; i < 50; i++) {
+    free_megabytes(0, 10);
+    take_megabytes(0, 10);
+  }
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+}
+
+TEST(runs_count_too) {
+  start(2);
+  void* runs[100];
+  for (int i = 0; i < 100; i++) memset(runs[i] = take(mii_theap_mine, 300 * KiB), 1, 300 * KiB);
+  for (int i = 0; i < 100; i++) {
+    give(runs[i]);
+    if (mii_purge_may_be_much()) mii_quiet_look();
+  }
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  run_started_thread();
+  CHECK(resident() < 2 * MiB);
+}
+
+static void free_more_once(void* arg) {
+  (void)arg;
+  if (mii_platform_clock_ms() < BEGIN + DELAY) return;
+  fake_on_call(FAKE_WAIT, note_wait, NULL);
+  free_megabytes(24, MEGABYTES);
+}
+
+TEST(what_is_freed_while_it_works_is_done_in_the_same_go) {
+  start(2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 24);
+  CHECK(fake_started_thread() != NULL);
+  theap_t* const mine = mii_theap_mine;
+  fake_on_call(FAKE_WAIT, free_more_once, NULL);
+  fake_started_thread()();
+  run_as(mine);
+  CHECK(resident() < 2 * MiB);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+}
+
+TEST(nobody_ticks_while_the_thread_works) {
+  start(2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 24);
+  fake_advance_clock(2 * DELAY);
+  mii_purge_tick(BEGIN + 2 * DELAY);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+  run_started_thread();
+  CHECK(fake_bytes(FAKE_PURGE) >= 24 * MiB);
+}
+
+TEST(with_purge_delay_minus_1_nothing_happens) {
+  start(2);
+  mii_option_set(mi_option_purge_delay, -1);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+}
+
+TEST(before_libc_is_ready_no_thread_is_started) {
+  fake_facts.memory_bytes = 16 * MiB;
+  start_heap();
+  mii_option_set(mi_option_purge_thread, 2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 24);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  mii_quiet_allow(true);
+  free_megabytes(24, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  CHECK(fake_started_to_be_joined());
+}
+
+static size_t pages_of_pool_at_end;
+
+TEST(it_ends_pages_of_threads_that_have_ended) {
+  start(2);
+  theap_t* const first = mii_theap_mine;
+  new_thread();
+  static void* small[20 * 1024];
+  take_many(mii_theap_mine, SIZE, small, COUNT_OF(small));
+  mii_thread_end(false);
+  run_as(first);
+  give_remotely(small, COUNT_OF(small));
+  take_megabytes(0, 20);
+  free_megabytes(0, 20);
+  run_started_thread();
+  pages_of_pool_at_end = page_count();
+  CHECK(pages_of_pool_at_end <= 2);
+}
+
+// A thread that is not alone lets go of its full pages; then nobody owns them, and who frees the last block of
+// one does not know.
+TEST(it_ends_pages_of_nobody) {
+  start(2);
+  new_thread();
+  static void* small[24 * 1024];
+  take_many(mii_theap_mine, SIZE, small, COUNT_OF(small));
+  CHECK(mii_heap_claimable_bytes() == 0);
+  const uint32_t pages = page_count();
+  for (size_t i = 0; i < COUNT_OF(small); i++) {
+    give(small[i]);
+    if (mii_purge_may_be_much()) mii_quiet_look();
+  }
+  mii_theap_collect(mii_theap_mine);
+  CHECK(mii_heap_claimable_bytes() >= (pages - 40) * SLICE_BYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  run_started_thread();
+  CHECK(page_count() <= 40);
+  CHECK(mii_heap_claimable_bytes() <= 4 * SLICE_BYTES);
+  CHECK(resident_was_small_at == 0 || resident_was_small_at <= BEGIN + DELAY + 1000);
+  CHECK(resident() < 4 * MiB);
+  CHECK(waits < 20);
+}
+
+// Pages of nobody with live blocks are looked at less and less often, and then no more.
+TEST(it_does_not_look_at_pages_with_live_blocks_for_ever) {
+  start(2);
+  new_thread();
+  static void* small[24 * 1024];
+  take_many(mii_theap_mine, SIZE, small, COUNT_OF(small));
+  for (size_t i = 0; i < COUNT_OF(small); i++) {
+    if (i % 2 == 0) give(small[i]);
+    if (mii_purge_may_be_much()) mii_quiet_look();
+  }
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  run_started_thread();
+  CHECK(waits <= 12);
+  CHECK(mii_platform_clock_ms() < BEGIN + 200 * DELAY);
+}
+
+// Fork and unload --------------------------------------------------------------------------------------
+
+TEST(the_child_of_a_fork_starts_its_own) {
+  start(2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 20);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  mii_fork_recover();
+  free_megabytes(20, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 2);
+  run_started_thread();
+  CHECK(resident() < 2 * MiB);
+}
+
+TEST(the_child_of_a_fork_has_no_threads_whatever_libc_says) {
+  start(1);
+  fake_have_threads(true);
+  take_megabytes(0, MEGABYTES);
+  mii_fork_recover();
+  free_megabytes(0, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK(resident() < 17 * MiB);
+}
+
+static void fork_meanwhile(void* arg) {
+  (void)arg;
+  fake_on_call(FAKE_PURGE, NULL, NULL);
+  *(bool*)arg = true;
+  mii_fork_recover();
+  CHECK_EQ(used_slices(), 0);
+  CHECK(fake_space_is_valid());
+  _exit(0);
+}
+
+// The thread is no theap's, so that nothing but itself shows that it was there.
+TEST(slices_that_the_thread_held_when_another_forked_are_free_in_the_child) {
+  start(2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, MEGABYTES);
+  bool forked = false;
+  fake_on_call(FAKE_PURGE, fork_meanwhile, &forked);
+  run_started_thread();
+  CHECK(forked);
+}
+
+TEST(stopping_wakes_and_joins_it) {
+  start(2);
+  mii_quiet_allow(true);
+  take_megabytes(0, 20);
+  free_megabytes(0, 20);
+  mii_quiet_stop();
+  CHECK_EQ(fake_wakes(), 1);
+  CHECK_EQ(fake_joins(), 1);
+  run_started_thread();  // ends at its first wait
+  CHECK(waits <= 1);
+}
+
+TEST(stopping_without_a_thread_joins_nobody) {
+  start(2);
+  mii_quiet_stop();
+  CHECK_EQ(fake_joins(), 0);
+}
+
+// Without a thread -------------------------------------------------------------------------------------
+
+TEST(a_process_without_threads_purges_much_at_once) {
+  start(1);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK(resident() < 17 * MiB);  // 16 MiB may wait
+  CHECK(fake_bytes(FAKE_PURGE) >= 31 * MiB);
+}
+
+TEST(where_no_thread_can_be_made_the_rest_works) {
+  start(2);
+  fake_fail_from(FAKE_THREAD_START, 1);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, MEGABYTES);
+  CHECK(fake_calls(FAKE_THREAD_START) > 0);
+  CHECK(resident() < 17 * MiB);
+  CHECK(all_is_valid());
+}
+
+TEST(where_the_thread_cannot_wait_it_ends_and_the_rest_works) {
+  start(2);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 20);
+  fake_fail_from(FAKE_WAIT, 1);
+  run_started_thread();
+  CHECK(waits == 1);
+  free_megabytes(20, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  CHECK(resident() < 17 * MiB);
+}
+
+TEST(with_the_option_off_no_thread_is_made) {
+  start(0);
+  fake_have_threads(true);
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, MEGABYTES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK(resident() < 17 * MiB);
+}
+
+// What goes up and down all the time is purged once a pause, and the pauses become longer; besides, what is due.
+TEST(memory_that_is_wanted_again_each_time_is_purged_rarely) {
+  start(1);
+  enum { ROUNDS = 400, ROUND_MS = 50 };
+  for (int i = 0; i < ROUNDS; i++) {
+    take_untouched(0, MEGABYTES);
+    free_megabytes(0, MEGABYTES);
+    fake_advance_clock(ROUND_MS);
+  }
+  // 25 delays.
+  CHECK(fake_bytes(FAKE_PURGE) > MEGABYTES * MiB);
+  CHECK(fake_bytes(FAKE_PURGE) < 80 * MEGABYTES * MiB);
+}
+
+TEST(after_a_quiet_time_a_purge_is_not_put_off) {
+  start(1);
+  for (int i = 0; i < 40; i++) {
+    take_megabytes(0, MEGABYTES);
+    free_megabytes(0, MEGABYTES);
+    fake_advance_clock(50);
+  }
+  take_megabytes(0, MEGABYTES);
+  fake_advance_clock(1000 * DELAY);
+  free_megabytes(0, MEGABYTES);
+  CHECK(resident() < 17 * MiB);
+}
+
+// Faults -------------------------------------------------------------------------------------------------
+
+static void free_much_and_run(void) {
+  fake_facts.memory_bytes = 16 * MiB;
+  if (!mii_range_start(&fake_facts) || !mii_hint_start(mii_range.segment_max)) return;
+  mii_theap_mine = (theap_t*)(uintptr_t)&mii_theap_empty;
+  theap_t* const theap = mii_thread_enter();
+  if (theap == NULL) return;
+  mii_option_set(mi_option_purge_thread, 2);
+  mii_option_set(mi_option_purge_delay, DELAY);
+  mii_quiet_allow(false);
+  for (uint32_t i = 0; i < 24; i++) {
+    blocks[i] = try_take(theap, MiB + 1);
+    if (blocks[i] != NULL) memset(blocks[i], 1, MiB);
+  }
+  for (uint32_t i = 0; i < 24; i++) {
+    if (blocks[i] != NULL) give(blocks[i]);
+    if (mii_purge_may_be_much()) mii_quiet_look();
+  }
+  if (fake_started_thread() != NULL) fake_started_thread()();
+  CHECK(all_is_valid());
+  CHECK_EQ(used_slices(), 0);
+}
+
+TEST(every_fault_leaves_memory_that_can_be_used) {
+  CHECK(fake_try_every_fault(FAKE_PURGE, free_much_and_run) > 4);
+  CHECK(fake_try_every_fault(FAKE_WAIT, free_much_and_run) > 1);
+  CHECK(fake_try_every_fault(FAKE_THREAD_START, free_much_and_run) > 1);
+}
+
+UNIT_TEST_MAIN
