@@ -567,10 +567,8 @@ bool mii_block_resize(void* p, size_t size) {
 
 // Not where blocks are sealed: the seals stay where they are.
 bool mii_block_move(void* to, void* from) {
-  if (MI_CFG_TRACK || has_canary() || !mii_block_is_ours(from) || !mii_block_is_ours(to))
-    return false;
-  return mii_slice_kind(mii_slice_of(from)) == SLICE_HUGE
-         && mii_slice_kind(mii_slice_of(to)) == SLICE_HUGE
+  if (MI_CFG_TRACK || has_canary()) return false;
+  return kind_at(from) == SLICE_HUGE && kind_at(to) == SLICE_HUGE
          && (((uintptr_t)from ^ (uintptr_t)to) & (SLICE_BYTES - 1)) == 0
          && mii_huge_bytes(from) <= mii_huge_bytes(to) && mii_huge_move(from, to);
 }
