@@ -36,7 +36,7 @@ static size_t held_in_magazines(void) {
 static size_t less(size_t from, size_t bytes) { return from > bytes ? from - bytes : 0; }
 
 // While others allocate the figures are those of different moments; none is negative.
-void mii_memory_collect(mi_memory_t* memory) {
+MI_COLD void mii_memory_collect(mi_memory_t* memory) {
   stats_t stats;
   platform_usage_t usage;
   mii_start();
@@ -85,7 +85,7 @@ static void wait_for_answers(uint32_t question, size_t wait_ms) {
   }
 }
 
-static size_t held_by_missing(uint32_t question) {
+static MI_COLD size_t held_by_missing(uint32_t question) {
   stats_t stats;
   mii_stats_collect(&stats, (stats_scope_t){.asked = question, .with_parts = true});
   size_t held = stats.free_owned + stats.free_empty;
@@ -112,7 +112,7 @@ static void fill_report(mi_purge_report_t* report, uint64_t purged_before, uint3
   report->held = report->missing > 0 ? held_by_missing(question) : 0;
 }
 
-bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) {
+MI_COLD bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) {
   if (report != NULL
       && (report->size != sizeof *report || report->version != MI_PURGE_REPORT_VERSION))
     return false;

@@ -60,7 +60,7 @@ static void start_options(void) {
 
 // Fork -----------------------------------------------------------------------------------------------
 
-static void before_fork(void) {
+static MI_COLD void before_fork(void) {
   mii_lock_enter(&start_lock);
   mii_lock_enter(&mii_report_lock);
   mii_apart_lock();
@@ -196,7 +196,7 @@ void mi_process_done(void) {
 
 // Our code goes away, but not the process: nobody is in one of our functions, and the threads that were end
 // later. If any block lives, its user keeps it, and with it our memory.
-static void unload(void) {
+static MI_COLD void unload(void) {
   mii_platform_forget_exit();
   mii_quiet_stop();
   mii_thread_dissolve_everyone();
@@ -251,7 +251,7 @@ static void collect(bool force) {
   mii_lent_purge();
 }
 
-void mi_collect(bool force) {
+MI_COLD void mi_collect(bool force) {
   mii_track_enter();
   collect(force);
   mii_track_leave();

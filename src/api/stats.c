@@ -88,7 +88,7 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
 }
 
 // No theap owns it: what its vault keeps, running threads can have.
-static void count_hardened(stats_t* stats, size_t slice, stats_scope_t scope) {
+static MI_COLD void count_hardened(stats_t* stats, size_t slice, stats_scope_t scope) {
   const hardened_count_t page = mii_vault_count(slice);
   const heap_t* const heap =
       atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);

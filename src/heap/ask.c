@@ -41,7 +41,7 @@ bool mii_ask_is_missing(const theap_t* theap, uint32_t number) {
   return (int32_t)(answered - number) < 0;  // a later one answers this one, too
 }
 
-uint32_t mii_ask_count_missing(uint32_t number, uint32_t* threads) {
+MI_COLD uint32_t mii_ask_count_missing(uint32_t number, uint32_t* threads) {
   uint32_t missing = 0;
   *threads = 0;
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {

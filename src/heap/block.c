@@ -262,7 +262,7 @@ void* mii_block_take_hardened(theap_t* theap, size_t size) {
 }
 
 // A heap in lent memory has no vaults: bits say there, too, which blocks live.
-static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, bool* zero) {
+static MI_COLD void* take_hardened(theap_t* theap, block_request_t want, bool* zero) {
   if (theap->heap->lent != NULL) return take_any(theap, want, zero);
   const size_t size = want.size = mii_max(want.size, 1);
   if (has_canary()) want.size += CANARY_BYTES;
@@ -283,7 +283,7 @@ static MI_NOINLINE void* take_hardened(theap_t* theap, block_request_t want, boo
 
 // Sampled --------------------------------------------------------------------------------------------
 
-static MI_NOINLINE void* take_sampled(theap_t* theap, block_request_t want, bool* zero) {
+static MI_COLD void* take_sampled(theap_t* theap, block_request_t want, bool* zero) {
   want.size = mii_max(want.size, 1);
   const bool hardened = mii_secure_has_vaults();
   const uint32_t size_class = hardened ? CLASS_COUNT : class_for(want);
@@ -372,7 +372,7 @@ static bool is_large(const void* p) {
 }
 
 // What may be used of a block with `bytes` bytes. If its seal is broken, whoever frees it is told.
-static size_t unsealed_bytes(const void* p, size_t bytes) {
+static MI_COLD size_t unsealed_bytes(const void* p, size_t bytes) {
   if (bytes == 0 || !is_large(p)) return bytes;
   const size_t size = mii_canary_size(p, sealed_bytes(p), mii_secure_key);
   return size != 0 ? size : sealed_bytes(p) - CANARY_BYTES;
@@ -385,7 +385,7 @@ size_t mii_block_bytes(const void* p) {
   return tracked_size(p, &size) ? size : 0;
 }
 
-bool mii_block_is_plausible(const void* p) {
+MI_COLD bool mii_block_is_plausible(const void* p) {
   size_t size;
   return MI_CFG_TRACK ? tracked_size(p, &size) : is_raw_block(p);
 }
@@ -444,7 +444,7 @@ static give_result_t give_tracked(void* p) {
 }
 
 // At SECURE_CANARY. False if there is no such block.
-static bool unseal_large(void* p) {
+static MI_COLD bool unseal_large(void* p) {
   const size_t bytes = sealed_bytes(p);
   if (bytes == 0) return false;
   const scene_t scene = large_scene(p);
@@ -474,7 +474,7 @@ bool mii_block_is_watched(const void* p) {
   return mii_secure_has_vaults() || kind_at(p) == SLICE_GUARDED;
 }
 
-bool mii_block_report(const void* p, const char* what) {
+MI_COLD bool mii_block_report(const void* p, const char* what) {
   if (kind_at(p) != SLICE_HARDENED) return false;
   size_t size;
   scene_t scene;
@@ -483,13 +483,13 @@ bool mii_block_report(const void* p, const char* what) {
   return true;
 }
 
-bool mii_block_claim_is_right(const void* p, size_t size) {
+MI_COLD bool mii_block_claim_is_right(const void* p, size_t size) {
   if (!mii_block_is_plausible(p)) return true;
   const size_t bytes = mii_block_bytes(p);
   return has_canary() && mii_range_owns(p) ? mii_max(size, 1) == bytes : size <= bytes;
 }
 
-void mii_block_report_claim(const void* p, const char* what) {
+MI_COLD void mii_block_report_claim(const void* p, const char* what) {
   size_t size;
   scene_t scene = {.p = p};
   if (is_large(p)) {
@@ -529,7 +529,7 @@ static bool resize_huge(void* p, size_t size) {
 }
 
 // Within what it has already: what it gave up would have to be cleared.
-static bool resize_sealed(void* p, size_t size) {
+static MI_COLD bool resize_sealed(void* p, size_t size) {
   scene_t scene;
   size_t sealed;
   const bool large = is_large(p);

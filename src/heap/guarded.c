@@ -105,7 +105,7 @@ static sampler_t* sampler_of(theap_t* theap) {
   return sampler;
 }
 
-bool mii_sampler_set_rate(theap_t* theap, size_t rate, size_t seed) {
+MI_COLD bool mii_sampler_set_rate(theap_t* theap, size_t rate, size_t seed) {
   sampler_t* const sampler = sampler_of(theap);
   if (sampler == NULL || MI_CFG_TRACK) return false;
   mii_sampler_join(theap);
@@ -115,7 +115,7 @@ bool mii_sampler_set_rate(theap_t* theap, size_t rate, size_t seed) {
   return true;
 }
 
-bool mii_sampler_set_bounds(theap_t* theap, size_t min, size_t max) {
+MI_COLD bool mii_sampler_set_bounds(theap_t* theap, size_t min, size_t max) {
   sampler_t* const sampler = sampler_of(theap);
   if (sampler == NULL) return false;
   sampler->min = min;
@@ -137,13 +137,13 @@ static void cut(theap_t* theap, sampler_t* sampler, uint32_t size_class, uint64_
   sampler->until = draw(sampler);
 }
 
-void mii_sampler_cut(theap_t* theap, uint32_t size_class, uint64_t count) {
+MI_COLD void mii_sampler_cut(theap_t* theap, uint32_t size_class, uint64_t count) {
   sampler_t* const sampler = theap->sampler;
   if (sampler == NULL || size_class == CLASS_COUNT || count == 0) return;
   cut(theap, sampler, size_class, count);
 }
 
-bool mii_sampler_hits(theap_t* theap, uint32_t size_class) {
+MI_COLD bool mii_sampler_hits(theap_t* theap, uint32_t size_class) {
   sampler_t* const sampler = sampler_of(theap);
   if (sampler == NULL) return false;
   if (size_class < CLASS_COUNT && sampler->rest[size_class] != NULL) {
@@ -162,7 +162,7 @@ bool mii_sampler_hits(theap_t* theap, uint32_t size_class) {
   return false;
 }
 
-void mii_sampler_join(theap_t* theap) {
+MI_COLD void mii_sampler_join(theap_t* theap) {
   sampler_t* const sampler = theap->sampler;
   if (sampler == NULL) return;
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
@@ -178,7 +178,7 @@ static void drop_rests(theap_t* theap) {
   for (uint32_t c = 0; sampler != NULL && c < CLASS_COUNT; c++) sampler->rest[c] = NULL;
 }
 
-void mii_sampling_forget_others(void) {
+MI_COLD void mii_sampling_forget_others(void) {
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
     sampler_t* const sampler = theap->sampler;
     if (!mii_theap_is_mine(theap)) drop_rests(theap);
@@ -205,7 +205,7 @@ static void note_callers(callers_t* callers) {
     mii_platform_stack(callers->frames, FRAMES);
 }
 
-static void print_callers(const char* what, const callers_t* callers) {
+static MI_COLD void print_callers(const char* what, const callers_t* callers) {
   char text[FRAMES * 20 + 1];
   size_t length = 0;
   for (uint32_t i = 0; i < FRAMES && callers->frames[i] != NULL; i++)
@@ -304,7 +304,7 @@ static void end_guarded(guarded_t* record) {
   give_guarded_record(record);
 }
 
-void* mii_guarded_take(theap_t* theap, block_request_t want) {
+MI_COLD void* mii_guarded_take(theap_t* theap, block_request_t want) {
   if (want.size == 0) want.size = 1;
   if (!is_possible(theap, want)) return NULL;
   guarded_t* const record = take_guarded_record();
@@ -335,13 +335,13 @@ void* mii_guarded_take(theap_t* theap, block_request_t want) {
   return record->p;
 }
 
-size_t mii_guarded_bytes(const void* p) {
+MI_COLD size_t mii_guarded_bytes(const void* p) {
   const guarded_t* const record = record_of(p);
   if (record == NULL || record->p != p) return 0;
   return atomic_load_explicit(&record->is_live, memory_order_relaxed) ? record->size : 0;
 }
 
-MI_NO_TSAN void* mii_guarded_block(size_t slice, size_t* bytes) {
+MI_COLD MI_NO_TSAN void* mii_guarded_block(size_t slice, size_t* bytes) {
   const guarded_t* const record = record_of(mii_slice_start((slice_t)slice));
   if (record == NULL || !atomic_load_explicit(&record->is_live, memory_order_acquire)) return NULL;
   *bytes = record->size;
@@ -363,7 +363,7 @@ static void hold_inaccessible(guarded_t* record) {
   mii_lock_leave(&ring_lock);
 }
 
-void mii_guarded_give(void* p) {
+MI_COLD void mii_guarded_give(void* p) {
   guarded_t* const record = record_of(p);
   if (record == NULL || record->p != p) {
     if (record != NULL) report_guarded(CRIME_NO_BLOCK, record, p);
@@ -378,7 +378,7 @@ void mii_guarded_give(void* p) {
   hold_inaccessible(record);
 }
 
-void mii_guarded_collect(void) {
+MI_COLD void mii_guarded_collect(void) {
   mii_lock_enter(&ring_lock);
   for (uint32_t i = 0; i < RING_SIZE; i++) {
     if (ring[i] != NULL) end_guarded(ring[i]);

@@ -322,7 +322,7 @@ MI_NO_TSAN static uint32_t guess_length(const block_t* block, uint32_t size_clas
   return length;
 }
 
-MI_NO_TSAN size_t mii_theap_held_bytes(const theap_t* theap) {
+MI_COLD MI_NO_TSAN size_t mii_theap_held_bytes(const theap_t* theap) {
   size_t bytes = 0;
   for (uint32_t c = 0; c < CLASS_COUNT; c++)
     bytes += (size_t)guess_length(theap->list[c], c) * mii_class_bytes(c);

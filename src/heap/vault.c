@@ -78,7 +78,7 @@ static vault_t* make_vault(heap_t* heap) {
   return vault;
 }
 
-static MI_NOINLINE vault_t* add_vault(heap_t* heap, uint32_t index) {
+static MI_COLD vault_t* add_vault(heap_t* heap, uint32_t index) {
   mii_apart_lock();
   vault_t* vault = atomic_load_explicit(&heap->vaults[index], memory_order_relaxed);
   if (vault == NULL) vault = make_vault(heap);
@@ -218,7 +218,7 @@ static bool bring_page(vault_t* vault, vault_t* from, uint32_t size_class) {
   return good;
 }
 
-static bool bring_any_page(const heap_t* heap, vault_t* vault, uint32_t size_class) {
+static MI_COLD bool bring_any_page(const heap_t* heap, vault_t* vault, uint32_t size_class) {
   if (mii_lock_is_mine_by_fork()) return false;  // it has all locks
   for (uint32_t i = 0; i < HEAP_VAULTS; i++) {
     vault_t* const from = atomic_load_explicit(&heap->vaults[i], memory_order_acquire);
@@ -227,7 +227,7 @@ static bool bring_any_page(const heap_t* heap, vault_t* vault, uint32_t size_cla
   return false;
 }
 
-static hardened_t* make_page_of(heap_t* heap, uint32_t size_class, rng_t* rng) {
+static MI_COLD hardened_t* make_page_of(heap_t* heap, uint32_t size_class, rng_t* rng) {
   return mii_hardened_make(size_class, heap->bounds, heap, mii_rng_64(rng));
 }
 
@@ -289,12 +289,12 @@ void mii_vault_unload(theap_t* theap) {
     unload_magazine(theap, &theap->stock->magazines[c], 0);
 }
 
-void mii_vault_forget(theap_t* theap) {
+MI_COLD void mii_vault_forget(theap_t* theap) {
   for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++)
     theap->stock->magazines[c].count = 0;
 }
 
-MI_NO_TSAN size_t mii_vault_held_bytes(const theap_t* theap) {
+MI_COLD MI_NO_TSAN size_t mii_vault_held_bytes(const theap_t* theap) {
   size_t bytes = 0;
   for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++)
     bytes += (size_t)theap->stock->magazines[c].count * mii_class_bytes(c);
@@ -363,7 +363,7 @@ MI_NO_TSAN static crime_t crime_of_dead(const hardened_t* page, uint32_t index) 
   return index < page->opened ? CRIME_DOUBLE_FREE : CRIME_NO_BLOCK;
 }
 
-crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene) {
+MI_COLD crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene) {
   uint32_t index;
   *size = 0;
   *scene = (scene_t){.p = p};
@@ -416,8 +416,7 @@ static inline void take_back(const hardened_t* page, void* p) {
 }
 
 // page is NULL if p lies in none.
-static MI_NOINLINE void report_give(crime_t crime, const hardened_t* page, void* p,
-                                    const char* what) {
+static MI_COLD void report_give(crime_t crime, const hardened_t* page, void* p, const char* what) {
   const scene_t scene = page != NULL ? scene_of(page, p) : (scene_t){.p = p};
   if (crime == CRIME_OVERFLOW) take_back(page, p);
   mii_secure_report(crime, what, &scene);
@@ -447,7 +446,7 @@ static void collect_with_lock(vault_t* vault) {
   unlock_vault(vault);
 }
 
-void mii_vault_collect_all(void) {
+MI_COLD void mii_vault_collect_all(void) {
   mii_vault_unload(mii_theap_mine);
   visit_vaults(collect_with_lock);
 }
@@ -465,7 +464,7 @@ static void forget_vaults(heap_t* heap) {
     atomic_store_explicit(&heap->vaults[i], NULL, memory_order_relaxed);
 }
 
-void mii_vault_discard(heap_t* heap) {
+MI_COLD void mii_vault_discard(heap_t* heap) {
   for (vault_t* v = atomic_load_explicit(&made_vaults, memory_order_acquire); v != NULL;
        v = v->next_made) {
     lock_vault(v);
@@ -488,7 +487,7 @@ static void retire_to(vault_t* vault, heap_t* to) {
   vault->is_retired = true;
 }
 
-void mii_vault_move(heap_t* heap, heap_t* to) {
+MI_COLD void mii_vault_move(heap_t* heap, heap_t* to) {
   for (vault_t* v = atomic_load_explicit(&made_vaults, memory_order_acquire); v != NULL;
        v = v->next_made) {
     lock_vault(v);
@@ -498,7 +497,7 @@ void mii_vault_move(heap_t* heap, heap_t* to) {
   forget_vaults(heap);
 }
 
-MI_NO_TSAN hardened_count_t mii_vault_count(size_t slice) {
+MI_COLD MI_NO_TSAN hardened_count_t mii_vault_count(size_t slice) {
   const hardened_t* const page = mii_hardened_in(slice);
   if (page == NULL) return (hardened_count_t){CLASS_COUNT, 0, 0};
   return (hardened_count_t){page->size_class, page->opened, mii_hardened_live_count(page)};
@@ -509,16 +508,16 @@ MI_NO_TSAN hardened_count_t mii_vault_count(size_t slice) {
 static vault_t* locked_vaults;  // between lock_all and unlock_all, which one thread calls
 
 // The caller holds the lock of heaps, so no vault joins the list meanwhile.
-void mii_vault_lock_all(void) {
+MI_COLD void mii_vault_lock_all(void) {
   locked_vaults = atomic_load_explicit(&made_vaults, memory_order_acquire);
   for (vault_t* v = locked_vaults; v != NULL; v = v->next_made) mii_lock_wait(&v->lock);
 }
 
-void mii_vault_unlock_all(void) {
+MI_COLD void mii_vault_unlock_all(void) {
   for (vault_t* v = locked_vaults; v != NULL; v = v->next_made) mii_lock_give(&v->lock);
 }
 
-void mii_vault_reseed_all(void) {
+MI_COLD void mii_vault_reseed_all(void) {
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
     if (theap->stock != NULL) mii_secure_seed(&theap->stock->rng);
   }
@@ -568,7 +567,7 @@ static crime_t inspect(vault_t* vault, scene_t* scene) {
   return CRIME_NONE;
 }
 
-bool mii_vault_check_all(void) {
+MI_COLD bool mii_vault_check_all(void) {
   mii_vault_unload(mii_theap_mine);
   bool good = true;
   for (vault_t* v = atomic_load_explicit(&made_vaults, memory_order_acquire); v != NULL;
@@ -585,7 +584,7 @@ bool mii_vault_check_all(void) {
   return good;
 }
 
-bool mii_vaults_are_valid(void) {
+MI_COLD bool mii_vaults_are_valid(void) {
   for (const vault_t* v = atomic_load_explicit(&made_vaults, memory_order_acquire); v != NULL;
        v = v->next_made) {
     if (!vault_is_valid(v)) return false;

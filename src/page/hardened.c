@@ -62,8 +62,8 @@ static uint32_t blocks_in_slice(uint32_t size_class) {
          / mii_class_bytes(size_class);
 }
 
-hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t bounds, heap_t* heap,
-                              uint64_t key) {
+MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t bounds, heap_t* heap,
+                                      uint64_t key) {
   const uint32_t blocks = blocks_in_slice(size_class);
   hardened_t* const page = take_record(blocks);
   if (page == NULL) return NULL;
@@ -95,7 +95,7 @@ void mii_hardened_publish(hardened_t* page, vault_t* vault) {
   mii_secure_guard(guard_of(page), mii_range.os_page_size);
 }
 
-void mii_hardened_unmake(hardened_t* page) {
+MI_COLD void mii_hardened_unmake(hardened_t* page) {
   const slice_t slice = page->slice;
   mii_secure_unguard(guard_of(page), mii_range.os_page_size);
   mii_slice_set_kind(slice, SLICE_FREE);
@@ -168,7 +168,7 @@ void mii_hardened_release(hardened_t* page, uint32_t index) {
 }
 
 // A block may begin or end meanwhile, but not one that is not taken.
-bool mii_hardened_is_valid(const hardened_t* page) {
+MI_COLD bool mii_hardened_is_valid(const hardened_t* page) {
   uint32_t free = 0, odd = 0;
   for (uint32_t i = 0; i < words_of(page->block_count); i++) {
     free += mii_count_bits(~taken_bits(page)[i]);
