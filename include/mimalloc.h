@@ -140,9 +140,9 @@ mi_decl_export void* mi_expand(void* p, size_t newsize)
 
 // Free block `p`; NULL does nothing. A pointer into memory that is not ours is never followed: in a
 // library that overrides malloc it goes on to the next allocator, elsewhere it is reported (EINVAL)
-// and ignored. So is a pointer into memory of ours that holds no block; the debug and secure builds
-// notice all pointers at which no block begins, and the secure build stops the program. A block that is
-// freed twice is noticed if it has more than 32 KiB. (C: free)
+// and ignored. So is a pointer into memory of ours that holds no block; the debug build notices all
+// pointers at which no block begins. A block that is freed twice is noticed if it has more than 32 KiB. A
+// hardened process (`mi_option_secure`) notices all of these, and stops. (C: free)
 mi_decl_export void mi_free(void* p) mi_attr_noexcept;
 
 // `mi_free`, only for a block of `mi_malloc_small`, `mi_zalloc_small`, or their `u` forms.
@@ -488,7 +488,7 @@ typedef void (mi_cdecl mi_error_fun)(int err, void* arg);
 
 // Have `fun` called once for each failure, after its message was printed (if
 // `mi_option_show_errors` or `mi_option_verbose` say so). It may return. Default: a
-// pointer that is not what it should be stops a secure build, all other errors end in the result of the
+// pointer that is not what it should be stops a hardened process, all other errors end in the result of the
 // call.
 mi_decl_export void mi_register_error(mi_error_fun* fun, void* arg);
 
@@ -634,6 +634,11 @@ mi_decl_export bool mi_heap_visit_abandoned_blocks(
         mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor, void* arg)
     mi_attr_noexcept;
 
+// Look at what the calling thread and, in a hardened process, everyone has: for damaged lists, bytes behind
+// blocks that were overwritten, and free blocks that were written to. What is found is reported as it would be later, by
+// a free or an allocation, and a hardened process stops. False if anything was found. (Our own addition)
+mi_decl_nodiscard mi_decl_export bool mi_check_heap(void) mi_attr_noexcept;
+
 // How much of the memory around the block at `address`, which it shares with others of its size, is live: above 0
 // and at most 1. Blocks that threads hold ready count as live. 1 for a block above 32 KiB, which shares
 // nothing; 0 for a pointer that is not ours. Takes a few instructions, on any thread. (Our own addition)
@@ -720,8 +725,9 @@ typedef enum mi_option_e {
   mi_option_retry_on_oom = 27,
   // Keep track of abandoned memory, so that its blocks can be visited. [none]: they always can
   mi_option_visit_abandoned = 28,
-  // Guard pages behind sampled blocks: their least and largest size in bytes, whether a block ends
-  // exactly at its guard page, one block of how many, and where the sampling begins. [none]
+  // Guard pages around sampled blocks: their least and largest size in bytes, whether a block ends
+  // exactly at its guard page (else it ends within 16 bytes of one, or begins at one), one block of how many,
+  // and where the sampling begins. Looked at by the first allocation, the sizes by each thread's first.
   mi_option_guarded_min = 29,
   mi_option_guarded_max = 30,
   mi_option_guarded_precise = 31,
@@ -753,8 +759,17 @@ typedef enum mi_option_e {
   // May a thread of ours finish purging when nobody calls? 0: no; 1: in processes that have threads, once more
   // than 16 MiB wait; 2: in all. Where it may not, who frees so much gives it back. (Our own addition)
   mi_option_purge_thread = 47,
+  // How hardened the process is, 0 (default) to 5: docs/security.md. Looked at by the first allocation, and
+  // not again. Default 4 in the secure build.
+  mi_option_secure = 48,
+  // What that notices stops the program: 1 (default), or 0: it is reported, and the program goes on. It
+  // also goes on if it has an error function of its own (`mi_register_error`).
+  mi_option_secure_stop = mi_option_secure + 1,
+  // Note who allocates and frees guarded blocks, and say so when one is touched where it must not be: 0 (default) or
+  // 1. It takes a handler of SIGSEGV, which calls the one that was there before. [start]
+  mi_option_guarded_report = mi_option_secure + 2,
   // All options are below.
-  _mi_option_last = 48,
+  _mi_option_last = mi_option_secure + 3,
 
   // Old names.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,
@@ -906,6 +921,20 @@ mi_decl_export mi_theap_t* mi_theap_set_default(mi_theap_t* theap) mi_attr_noexc
 
 // As the functions without `theap_`; NULL is the default one.
 mi_decl_export void mi_theap_collect(mi_theap_t* theap, bool force) mi_attr_noexcept;
+
+// Put one of `sample_rate` blocks that the theap allocates from now on between guard pages: 0 none, 1 all. The
+// choice is random; the same `seed` makes the same choice, 0 another each time. And only blocks of `min` to `max`
+// bytes. For threads and theaps that were not told: the options mi_option_guarded_*. NULL is the calling thread's
+// default theap; others' theaps, and those of heaps that are not a main one, have no guarded blocks.
+mi_decl_export void mi_theap_guarded_set_sample_rate(mi_theap_t* theap, size_t sample_rate, size_t seed)
+    mi_attr_noexcept;
+mi_decl_export void mi_theap_guarded_set_size_bound(mi_theap_t* theap, size_t min, size_t max)
+    mi_attr_noexcept;
+// Their names of version 2, for the calling thread's theap of the heap.
+mi_decl_export void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed)
+    mi_attr_noexcept;
+mi_decl_export void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max)
+    mi_attr_noexcept;
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_malloc(mi_theap_t* theap, size_t size)
     mi_attr_noexcept mi_attr_malloc mi_attr_alloc_size(2);
 mi_decl_nodiscard mi_decl_export mi_decl_restrict void* mi_theap_zalloc(mi_theap_t* theap, size_t size)

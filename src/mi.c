@@ -7,16 +7,19 @@
 
 #include "base/assert.c"
 #include "base/format.c"
+#include "base/rng.c"
 #include "base/size_class.c"
 
 #include "platform/linux/memory.c"
 #include "platform/linux/system.c"
+#include "platform/posix/fault.c"
 #include "platform/posix/process.c"
 #include "platform/posix/thread.c"
 
 #include "runtime/lock.c"
 #include "runtime/option.c"
 #include "runtime/report.c"
+#include "runtime/secure.c"
 
 #include "space/arena.c"
 #include "space/hint.c"
@@ -27,6 +30,8 @@
 #include "space/run.c"
 #include "space/segment.c"
 
+#include "page/canary.c"
+#include "page/hardened.c"
 #include "page/page_make.c"
 #include "page/page_remote.c"
 #include "page/page_thaw.c"
@@ -36,12 +41,14 @@
 #include "heap/ask.c"
 #include "heap/block.c"
 #include "heap/fork.c"
+#include "heap/guarded.c"
 #include "heap/heap.c"
 #include "heap/outbox.c"
 #include "heap/quiet.c"
 #include "heap/refill.c"
 #include "heap/theap.c"
 #include "heap/thread.c"
+#include "heap/vault.c"
 #include "heap/visit.c"
 
 #include "api/aligned.c"

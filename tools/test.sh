@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Run groups of checks, count what passed and failed, end with one line: N passed, N failed
-# usage: tools/test.sh lint|configs|sanitize|m32|proof|test|check ...
+# usage: tools/test.sh lint|configs|levels|sanitize|m32|proof|test|check ...
 set -u
 cd "$(dirname "$0")/.." || exit 1
 jobs=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
@@ -87,6 +87,19 @@ signatures() {
   cat "$log"
 }
 
+# The API tests, and those with threads, of the release build in a hardened process: 2 minutes per level on 2 cores.
+at_level() { MIMALLOC_SECURE=$1 ctest --preset release -j "$jobs" -L "$2"; }
+levels() {
+  local level
+  for level in 2 4 5; do step "ctest at level $level" at_level $level 'api|stress|fuzz'; done
+}
+
+# A part of that, in 20 seconds.
+levels_quick() {
+  step "some at level 4" env MIMALLOC_SECURE=4 ctest --preset release -j "$jobs" \
+    -R '^api/(basic|compatibility|heap|lent|no_memory|stats|visit)$'
+}
+
 # P30 with every size; the builds are there.
 aligned() {
   local preset
@@ -106,14 +119,17 @@ for group in "$@"; do
     lint) step "build release" build release && lint ;;
     configs) step configs tests/configs/run.sh ;;
     sanitize) sanitize ;;
+    levels) levels ;;
     m32) m32 ;;
     proof) proof ;;
     test)
       tests
+      levels_quick
       step "programs, quick" tests/programs/run.sh quick ;;
     check)
       tests
       signatures
+      levels
       try_preset secure
       aligned
       try_preset clang

@@ -16,7 +16,7 @@
 enum { ARENA_BYTES_MIN = 32 * 1024 * 1024 };
 
 static int reserve_arena(arena_request_t want, mi_arena_id_t* id) {
-  arena_t* const arena = mii_start() ? mii_arena_new(want) : NULL;
+  arena_t* const arena = mii_start_to_allocate() ? mii_arena_new(want) : NULL;
   if (id != NULL) *id = arena;
   return arena != NULL ? 0 : ENOMEM;
 }
@@ -173,7 +173,7 @@ int mi_arena_release(mi_arena_id_t arena_id) {
 }
 
 mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) {
-  return mii_start() ? (mi_heap_t*)mii_heap_new(mii_subproc_mine(), arena_id) : NULL;
+  return mii_start_to_allocate() ? (mi_heap_t*)mii_heap_new(mii_subproc_mine(), arena_id) : NULL;
 }
 
 mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id) {
@@ -206,6 +206,8 @@ static char letter_of(slice_t slice, uint64_t free, uint64_t dirty) {
     case SLICE_FOLLOW: return mii_page_is_apart(mii_page_record(slice)) ? 'h' : 'p';
     case SLICE_RUN: return 'r';
     case SLICE_HUGE: return 'B';
+    case SLICE_HARDENED: return 'k';
+    case SLICE_GUARDED: return 'g';
     case SLICE_FREE: break;
   }
   return 'b';
@@ -250,10 +252,11 @@ static void print_arena(const arena_t* arena) {
 
 MI_COLD void mi_arenas_print(void) {
   const uint32_t segments = mii_segment_count();
-  mii_print(NULL, NULL,
-            "memory: %u segments of 4 MiB; a letter is 64 KiB:\n"
-            "  p page  h page of another heap  r runs  B b block  - free, used before  . free\n",
-            segments);
+  mii_print(
+      NULL, NULL,
+      "memory: %u segments of 4 MiB; a letter is 64 KiB:\n"
+      "  p page  h page of another heap  k hardened page  g guarded block  r runs  B b block  - free, used before  . free\n",
+      segments);
   for (const arena_t* arena = mii_arena_first(); arena != NULL; arena = arena->next) {
     if (!atomic_load_explicit(&arena->is_gone, memory_order_relaxed)) print_arena(arena);
   }

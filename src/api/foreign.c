@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include "space/range.h"
 #include <errno.h>
 
@@ -36,8 +37,9 @@ static void report(const char* what, const void* p) {
 // Nobody else's block lies among our own records: what is asked about them ends here.
 static bool may_be_theirs(const void* p) { return !mii_range_reserves(p); }
 
+// A hardened process takes no block of others: whoever frees one has made a mistake, or an attacker has.
 void mii_foreign_free(void* p) {
-  if (next_free != NULL && may_be_theirs(p)) {
+  if (next_free != NULL && may_be_theirs(p) && !mii_secure_is_strict()) {
     const int before = errno;
     next_free(p);
     errno = before;

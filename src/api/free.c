@@ -7,14 +7,17 @@
 #include "heap/ask.h"
 #include "heap/outbox.h"
 #include "heap/quiet.h"
+#include "heap/vault.h"
 #include "heap/visit.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include "space/purge.h"
 #include "space/run.h"
 #include <errno.h>
 
 static void report_invalid(const char* what, const void* p) {
+  if (mii_block_report(p, what)) return;
   const page_t* const page = mii_page_around(p);
   const size_t bytes = page != NULL ? mii_page_block_bytes(page) : 1;
   const size_t inside = page != NULL ? ((uintptr_t)p - (uintptr_t)mii_page_start(page)) % bytes : 0;
@@ -39,7 +42,7 @@ static MI_NOINLINE void free_slow(void* p) {
 
 // Reported, if p is ours and no block begins there.
 static MI_NOINLINE bool is_misplaced(const char* what, const void* p) {
-  if (!mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
+  if (mii_block_is_watched(p) || !mii_block_is_ours(p) || mii_block_is_plausible(p)) return false;
   report_invalid(what, p);
   return true;
 }
@@ -54,12 +57,20 @@ void mii_free_wake(const void* p, page_t* page) {
   if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
+// The short way is that of runs which have no seal.
 static MI_NOINLINE void free_run(void* p) {
-  if (MI_UNLIKELY(!mii_run_give(p))) {
+  if (MI_UNLIKELY(mii_secure_level() >= SECURE_CANARY || !mii_run_give(p))) {
     free_slow(p);
   } else if (MI_UNLIKELY(mii_purge_may_be_much())) {
     mii_quiet_look();
   }
+}
+
+static MI_NOINLINE void free_hardened(void* p) {
+  theap_t* const home = mii_theap_mine->home;
+  mii_vault_give(p, "free");
+  if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
 // The second door: the slice at p has another owner, or none.
@@ -72,6 +83,8 @@ void mii_free_other(void* p, page_t* page) {
     mii_block_give_to(page + 1, p);  // the records grow downwards
   } else if (kind == SLICE_RUN) {
     free_run(p);
+  } else if (kind == SLICE_HARDENED) {
+    free_hardened(p);
   } else {
     free_slow(p);
   }
@@ -118,25 +131,36 @@ void mi_ufree(void* p, size_t* block_size) {
   mii_free(p);
 }
 
-// The size and alignment are the caller's claim; a debug build checks them. What is no block is left to
+// The size and alignment are the caller's claim, which a debug build checks. What is no block is left to
 // mii_free, which reports it.
-static bool is_claim_right(const void* p, size_t size, size_t alignment) {
-  return !mii_block_is_plausible(p)
-         || (size <= mii_block_bytes(p) && ((uintptr_t)p & (alignment - 1)) == 0);
+static bool is_aligned_block(const void* p, size_t alignment) {
+  return !mii_block_is_plausible(p) || ((uintptr_t)p & (alignment - 1)) == 0;
 }
 
+// The first lines are those of mi_free. Where there are vaults none of their blocks comes there, and the size is checked.
 void mi_free_size(void* p, size_t size) {
-  MI_ASSERT(is_claim_right(p, size, 1));
+  MI_ASSERT(mii_secure_has_vaults() || mii_block_claim_is_right(p, size));
+  if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK && !MI_CFG_CHECK_POINTERS) {
+    page_t* const page = mii_page_record(mii_slice_of(p));
+    if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
+      if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
+      return;
+    }
+  }
+  if (mii_secure_has_vaults() && !mii_block_claim_is_right(p, size))
+    mii_block_report_claim(p, "free of a size");
   mii_free(p);
 }
 
 void mi_free_size_aligned(void* p, size_t size, size_t alignment) {
-  MI_ASSERT(is_claim_right(p, size, alignment));
-  mii_free(p);
+  MI_ASSERT(is_aligned_block(p, alignment));
+  (void)alignment;
+  mi_free_size(p, size);
 }
 
 void mi_free_aligned(void* p, size_t alignment) {
-  MI_ASSERT(is_claim_right(p, 0, alignment));
+  MI_ASSERT(is_aligned_block(p, alignment));
+  (void)alignment;
   mii_free(p);
 }
 

@@ -16,7 +16,7 @@ static heap_t* heap_or_main(mi_heap_t* heap) {
 }
 
 void* mii_heap_try_allocate(heap_t* heap, block_request_t want, bool clear) {
-  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return NULL;
+  if (mii_theap_mine == &mii_theap_empty && !mii_start_to_allocate()) return NULL;
   theap_t* const theap = mii_heap_enter(heap);
   if (theap == NULL) return NULL;
   bool zero;

@@ -5,6 +5,7 @@
 #include "api/start.h"
 #include "heap/apart.h"
 #include "heap/block.h"
+#include "heap/guarded.h"
 #include "mimalloc.h"
 #include "runtime/report.h"
 #include "space/lent.h"
@@ -13,7 +14,7 @@
 mi_heap_t* mi_heap_main(void) { return (mi_heap_t*)mii_subproc_mine()->main; }
 
 mi_heap_t* mi_heap_new(void) {
-  if (!mii_start()) return NULL;
+  if (!mii_start_to_allocate()) return NULL;
   return (mi_heap_t*)mii_heap_new(mii_subproc_mine(), NULL);
 }
 
@@ -38,7 +39,7 @@ void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) {
 }
 
 static void collect_heap(heap_t* heap, bool force) {
-  if (!mii_start()) return;
+  if (!mii_start_to_allocate()) return;
   mii_heap_collect(heap, force);
   if (!force) return;
   mii_purge_all();
@@ -73,7 +74,7 @@ bool mi_heap_contains_block(mi_heap_t* heap, const void* p) {
 
 // NULL when out of memory, and for a thread past its end.
 static theap_t* theap_of(heap_t* heap) {
-  if (!mii_start()) return NULL;
+  if (!mii_start_to_allocate()) return NULL;
   theap_t* const theap = mii_heap_enter(heap);
   if (theap == NULL || mii_theap_is_mine(theap)) return theap;
   mii_heap_leave(theap);
@@ -99,4 +100,27 @@ mi_heap_t* mi_heap_set_default(mi_heap_t* heap) {
   mi_heap_t* const before = mi_heap_get_default();
   if (heap != NULL) mi_theap_set_default(mi_heap_theap(heap));
   return before;
+}
+
+// Guarded blocks -------------------------------------------------------------------------------------
+
+// Only the thread that uses a theap changes it.
+static theap_t* theap_to_sample(mi_theap_t* theap) {
+  theap_t* const own = theap != NULL ? (theap_t*)theap : (theap_t*)mi_theap_get_default();
+  return own != NULL && mii_theap_is_mine(own) ? own : NULL;
+}
+
+void mi_theap_guarded_set_sample_rate(mi_theap_t* theap, size_t sample_rate, size_t seed) {
+  theap_t* const own = theap_to_sample(theap);
+  if (own != NULL) mii_sampler_set_rate(own, sample_rate, seed);
+}
+void mi_theap_guarded_set_size_bound(mi_theap_t* theap, size_t min, size_t max) {
+  theap_t* const own = theap_to_sample(theap);
+  if (own != NULL) mii_sampler_set_bounds(own, min, max);
+}
+void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed) {
+  mi_theap_guarded_set_sample_rate(mi_heap_theap(heap), sample_rate, seed);
+}
+void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max) {
+  mi_theap_guarded_set_size_bound(mi_heap_theap(heap), min, max);
 }

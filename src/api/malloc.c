@@ -5,10 +5,13 @@
 #include "api/allocate.h"
 #include "api/start.h"
 #include "api/stats.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
 #include "mimalloc.h"
+#include "page/canary.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include "space/range.h"
 #include <errno.h>
 #include <string.h>
@@ -65,7 +68,7 @@ bool mii_total_size(size_t count, size_t size, size_t* total) {
 // Allocation -----------------------------------------------------------------------------------------
 
 void* mii_try_allocate(block_request_t want, bool clear) {
-  if (mii_theap_mine == &mii_theap_empty && !mii_start()) return NULL;
+  if (mii_theap_mine == &mii_theap_empty && !mii_start_to_allocate()) return NULL;
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return NULL;
   bool zero;
@@ -80,13 +83,32 @@ static void* take(block_request_t want, bool clear) {
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
-enum { REFILLS_PER_SAMPLE = 16 };  // whose sizes are noted: how much larger blocks are
+static MI_NOINLINE void* allocate_otherwise(size_t size, bool clear) {
+  if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
+  return take((block_request_t){.size = size}, clear);
+}
+
+enum { BEATS_PER_SAMPLE = 16 };  // whose sizes are noted: how much larger blocks are
+
+MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t size) {
+  if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_SAMPLE == 1))
+    mii_stats_note_request(size_class, size);
+}
+
+static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap) {
+  void* const p = mii_is_sampling() ? NULL : mii_block_take_hardened(theap, size);
+  if (MI_UNLIKELY(p == NULL)) return allocate_otherwise(size, false);
+  const size_t seal = mii_secure_level() >= SECURE_CANARY ? CANARY_BYTES : 0;
+  note_request(theap, mii_size_class(mii_max(size, 1) + seal), size);
+  return p;
+}
 
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
-  if (MI_UNLIKELY(!theap->is_live)) return mii_allocate(size, false);
+  if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap);
+  if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
-  if (MI_UNLIKELY(theap->heartbeat % REFILLS_PER_SAMPLE == 1))
-    mii_stats_note_request(size_class, size);
+  note_request(theap, size_class, size);
   return MI_LIKELY(p != NULL) ? p : mii_fail_no_memory(size);
 }
 
@@ -101,8 +123,7 @@ void* mii_allocate(size_t size, bool clear) {
     void* const run = mii_block_is_run(size) ? mii_block_take_run(theap, size) : NULL;
     if (run != NULL) return run;
   }
-  if (MI_UNLIKELY(size > BLOCK_BYTES_MAX)) return mii_fail_too_large(size);
-  return take((block_request_t){.size = size}, clear);
+  return allocate_otherwise(size, clear);
 }
 
 void* mii_allocate_aligned(size_t size, size_t alignment, size_t offset, bool clear) {

@@ -11,6 +11,7 @@
 #include "heap/ask.h"
 #include "heap/quiet.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "runtime/option.h"
 #include "space/purge.h"
 #include "space/range.h"
@@ -24,10 +25,18 @@ static size_t held_bytes(void) {
   return bytes;
 }
 
+// Of that no page says that it lives.
+static size_t held_in_magazines(void) {
+  size_t bytes = 0;
+  for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
+    bytes += mii_vault_held_bytes(theap);
+  return bytes;
+}
+
 static size_t less(size_t from, size_t bytes) { return from > bytes ? from - bytes : 0; }
 
 // While others allocate the figures are those of different moments; none is negative.
-void mii_memory_collect(mi_memory_t* memory) {
+MI_COLD void mii_memory_collect(mi_memory_t* memory) {
   stats_t stats;
   platform_usage_t usage;
   mii_start();
@@ -36,8 +45,9 @@ void mii_memory_collect(mi_memory_t* memory) {
   const size_t in_pages = stats.live_in_pages.bytes - held;
   memory->class_waste = mii_min(stats.class_waste, in_pages);
   memory->live = in_pages - memory->class_waste + stats.runs.bytes + stats.huge.bytes;
-  memory->free_in_pages = stats.free_owned;
-  memory->cached = held + stats.free_empty;
+  const size_t spare = mii_min(held_in_magazines(), stats.free_owned);
+  memory->free_in_pages = stats.free_owned - spare;
+  memory->cached = held + spare + stats.free_empty;
   memory->orphaned = stats.free_orphaned;
   memory->to_purge = stats.warm_slices.bytes + less(stats.run_bytes, stats.runs.bytes);
   memory->metadata = mii_meta_resident_bytes();
@@ -75,12 +85,14 @@ static void wait_for_answers(uint32_t question, size_t wait_ms) {
   }
 }
 
-static size_t held_by_missing(uint32_t question) {
+static MI_COLD size_t held_by_missing(uint32_t question) {
   stats_t stats;
   mii_stats_collect(&stats, (stats_scope_t){.asked = question, .with_parts = true});
   size_t held = stats.free_owned + stats.free_empty;
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
-    held += mii_ask_is_missing(theap, question) ? mii_theap_held_bytes(theap) : 0;
+    held += mii_ask_is_missing(theap, question)
+                ? mii_theap_held_bytes(theap) + mii_vault_held_bytes(theap)
+                : 0;
   return held;
 }
 
@@ -100,7 +112,7 @@ static void fill_report(mi_purge_report_t* report, uint64_t purged_before, uint3
   report->held = report->missing > 0 ? held_by_missing(question) : 0;
 }
 
-bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) {
+MI_COLD bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) {
   if (report != NULL
       && (report->size != sizeof *report || report->version != MI_PURGE_REPORT_VERSION))
     return false;
@@ -112,6 +124,7 @@ bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* report) {
     theap_t* const home = mii_theap_mine->home;
     if (home->is_live && mii_ask_is_open(home)) mii_ask_answer(home);  // it may be new
     wait_for_answers(question, wait_ms);
+    mii_vault_collect_all();
     mii_heap_trim(&mii_heap_main);
     mii_purge_all();
   }

@@ -8,6 +8,7 @@
 #include "mimalloc.h"
 #include "runtime/option.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 
 // The question may be the first call: then the environment has not been looked at.
 static long value_of(mi_option_t option) {
@@ -75,7 +76,7 @@ MI_COLD void mi_options_print_out(mi_output_fun* out, void* arg) {
   const option_description_t* option;
   for (size_t i = 0; (option = mii_option_describe(i)) != NULL; i++) print_option(out, arg, option);
   mii_print(out, arg, "debug level : %d\n", MI_ASSERT_LEVEL);
-  mii_print(out, arg, "secure level: %d\n", MI_CFG_SECURE);
+  mii_print(out, arg, "secure level: %d\n", mii_secure_level());
   mii_print(out, arg, "mem tracking: %s\n", tracking_tool());
 }
 

@@ -15,12 +15,15 @@
 #include "base/track.h"
 #include "heap/apart.h"
 #include "heap/fork.h"
+#include "heap/guarded.h"
 #include "heap/quiet.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "mimalloc.h"
 #include "runtime/lock.h"
 #include "runtime/option.h"
 #include "runtime/report.h"
+#include "runtime/secure.h"
 #include "space/hint.h"
 #include "space/lent.h"
 #include "space/purge.h"
@@ -57,13 +60,15 @@ static void start_options(void) {
 
 // Fork -----------------------------------------------------------------------------------------------
 
-static void before_fork(void) {
+static MI_COLD void before_fork(void) {
   mii_lock_enter(&start_lock);
   mii_lock_enter(&mii_report_lock);
   mii_apart_lock();
   mii_lent_lock();
   mii_range_lock();
   mii_run_lock_all();
+  mii_vault_lock_all();
+  mii_guarded_lock();
   atomic_store_explicit(&mii_lock_forker, mii_platform_thread_id(), memory_order_relaxed);
 }
 
@@ -73,6 +78,8 @@ static void after_fork(void) {
   const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
   if (forker != mii_platform_thread_id()) return;
   atomic_store_explicit(&mii_lock_forker, 0, memory_order_relaxed);
+  mii_guarded_unlock();
+  mii_vault_unlock_all();
   mii_run_unlock_all();
   mii_range_unlock();
   mii_lent_unlock();
@@ -83,7 +90,11 @@ static void after_fork(void) {
 
 static void after_fork_in_child(void) {
   const uintptr_t forker = atomic_load_explicit(&mii_lock_forker, memory_order_relaxed);
-  if (forker == mii_platform_thread_id()) mii_fork_recover();
+  if (forker == mii_platform_thread_id()) {
+    mii_sampling_forget_others();
+    mii_fork_recover();
+    mii_vault_reseed_all();
+  }
   after_fork();
 }
 
@@ -102,12 +113,22 @@ static void note_exit(void* arg) {
   atomic_store_explicit(&may_be_unloaded, false, memory_order_relaxed);
 }
 
+// The first allocation came before libc had an environment.
+static void warn_of_level(void) {
+  const int level = atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed);
+  const long wanted = mii_option_get(mi_option_secure);
+  if (level >= 0 && wanted >= 0 && wanted <= SECURE_MAX && wanted != level && !MI_CFG_TRACK)
+    mii_warn("secure level %ld was asked for after the first allocation: it is %d\n", wanted,
+             level);
+}
+
 static void start_late_parts(void) {
   if (!is_first_late_start()) return;
   mii_report_set_main_thread();
   mii_stats_start();  // not before: a tool may have put a clock of its own in the place of libc's
   start_options();
   mii_option_warn();
+  warn_of_level();
   const bool stays = mii_platform_is_first_function("mi_version", (platform_function_t*)mi_version);
   const bool told = !stays && mii_platform_on_exit(note_exit) == 0;
   atomic_store_explicit(&may_be_unloaded, told, memory_order_relaxed);
@@ -115,6 +136,8 @@ static void start_late_parts(void) {
   mii_platform_at_fork(before_fork, after_fork, after_fork_in_child);
   mii_quiet_allow(told);
   mii_foreign_start();
+  mii_sampling_start();
+  mii_guarded_start_reports();
   mii_arenas_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();
@@ -135,6 +158,18 @@ bool mii_start(void) {
   if (!start_memory_once()) return false;
   // Our constructor has been here, and there was no memory then.
   if (atomic_load_explicit(&libc_is_ready, memory_order_relaxed)) start_late_parts();
+  return true;
+}
+
+bool mii_start_to_allocate(void) {
+  if (!mii_start()) return false;
+  if (atomic_load_explicit(&mii_secure_fixed, memory_order_acquire) >= 0) return true;
+  mii_lock_enter(&start_lock);
+  if (atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed) < 0) {
+    mii_sampling_start();
+    mii_secure_fix();
+  }
+  mii_lock_leave(&start_lock);
   return true;
 }
 
@@ -161,10 +196,12 @@ void mi_process_done(void) {
 
 // Our code goes away, but not the process: nobody is in one of our functions, and the threads that were end
 // later. If any block lives, its user keeps it, and with it our memory.
-static void unload(void) {
+static MI_COLD void unload(void) {
   mii_platform_forget_exit();
   mii_quiet_stop();
   mii_thread_dissolve_everyone();
+  mii_vault_collect_all();
+  mii_guarded_collect();
   mii_heap_trim(&mii_heap_main);
   mii_purge_all();
   if (!mii_segments_are_unused() || !mii_lent_is_unused()) return;
@@ -183,7 +220,7 @@ MI_DESTRUCTOR static void at_unload(void) {
 // Threads and collection -------------------------------------------------------------------------------
 
 void mi_thread_init(void) {
-  if (!mii_start()) return;
+  if (!mii_start_to_allocate()) return;
   theap_t* const theap = mii_thread_enter();
   if (theap != NULL) mii_thread_leave(theap);
 }
@@ -196,14 +233,17 @@ void mi_thread_set_in_threadpool(void) {
 }
 
 static void collect(bool force) {
-  if (!mii_start()) return;
+  if (!mii_start_to_allocate()) return;
   theap_t* const theap = mii_thread_enter();
   if (theap == NULL) return;
   mii_deferred_free_call(theap, force);
+  mii_sampler_join(theap);
   mii_theap_give_lists(theap);
   mii_theap_collect(theap);
   mii_thread_leave(theap);
   if (!force) return;
+  mii_vault_collect_all();
+  mii_guarded_collect();
   mii_thread_pool_dissolve_all();
   mii_apart_collect_waiting();
   mii_heap_trim(&mii_heap_main);
@@ -211,7 +251,7 @@ static void collect(bool force) {
   mii_lent_purge();
 }
 
-void mi_collect(bool force) {
+MI_COLD void mi_collect(bool force) {
   mii_track_enter();
   collect(force);
   mii_track_leave();

@@ -9,6 +9,9 @@
 // of every thread. False if the system gives us no address space.
 bool mii_start(void);
 
+// The same for who is about to allocate: from then on it is fixed how hardened the process is.
+bool mii_start_to_allocate(void);
+
 // Set memory apart as the options say. (arena_api.c)
 void mii_arenas_start(void);
 

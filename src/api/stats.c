@@ -11,7 +11,9 @@
 #include "base/format.h"
 #include "heap/apart.h"
 #include "heap/ask.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
 #include "space/lent.h"
@@ -85,6 +87,23 @@ MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t sc
   if (scope.with_parts) count_free(stats, owner, live * mii_class_bytes(c), touched);
 }
 
+// No theap owns it: what its vault keeps, running threads can have.
+static MI_COLD void count_hardened(stats_t* stats, size_t slice, stats_scope_t scope) {
+  const hardened_count_t page = mii_vault_count(slice);
+  const heap_t* const heap =
+      atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);
+  if (page.size_class >= CLASS_COUNT || scope.owner != 0 || !is_in_scope(scope, heap)) return;
+  if (scope.with_parts && scope.asked != 0) return;
+  const size_t bytes = mii_class_bytes(page.size_class);
+  const size_t touched = mii_align_up(page.opened * bytes, UNIT_BYTES);
+  stats->live_in_class[page.size_class].count += page.used;
+  stats->threaded_in_class[page.size_class].count += page.opened;
+  stats->pages_of_class[page.size_class].count++;
+  stats->touched_bytes += touched;
+  const size_t free = touched - mii_min(touched, page.used * bytes);
+  if (scope.with_parts) *(page.used > 0 ? &stats->free_owned : &stats->free_empty) += free;
+}
+
 static void count_huge(stats_t* stats, slice_t slice, size_t bytes, stats_scope_t scope) {
   const heap_t* const heap = mii_heap_of_huge(slice);
   if (scope.owner == 0 && is_in_scope(scope, heap)) add(&stats->huge, 1, bytes);
@@ -99,6 +118,12 @@ static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
       const size_t bytes = mii_huge_bytes(mii_slice_start((slice_t)slice));
       count_huge(stats, (slice_t)slice, bytes, scope);
       return mii_max(1, bytes / SLICE_BYTES);
+    }
+    case SLICE_HARDENED: count_hardened(stats, slice, scope); return 1;
+    case SLICE_GUARDED: {
+      size_t bytes = 0;
+      if (mii_guarded_block(slice, &bytes) != NULL) count_huge(stats, (slice_t)slice, bytes, scope);
+      return mii_max(1, mii_huge_bytes(mii_slice_start((slice_t)slice)) / SLICE_BYTES);
     }
     case SLICE_FREE:
     case SLICE_FOLLOW:

@@ -11,7 +11,9 @@ static mi_subproc_id_t id_of(subproc_t* subproc) { return (mi_subproc_id_t){subp
 
 mi_subproc_id_t mi_subproc_main(void) { return id_of(&mii_subproc_main); }
 mi_subproc_id_t mi_subproc_current(void) { return id_of(mii_subproc_mine()); }
-mi_subproc_id_t mi_subproc_new(void) { return id_of(mii_start() ? mii_subproc_new() : NULL); }
+mi_subproc_id_t mi_subproc_new(void) {
+  return id_of(mii_start_to_allocate() ? mii_subproc_new() : NULL);
+}
 
 void mi_subproc_destroy(mi_subproc_id_t id) {
   subproc_t* const subproc = id.subproc;
@@ -22,7 +24,7 @@ void mi_subproc_destroy(mi_subproc_id_t id) {
 void mi_subproc_delete(mi_subproc_id_t id) { mi_subproc_destroy(id); }
 
 void mi_subproc_add_current_thread(mi_subproc_id_t id) {
-  if (id.subproc == NULL || !mii_start()) return;
+  if (id.subproc == NULL || !mii_start_to_allocate()) return;
   if (!mii_subproc_enter(id.subproc))
     mii_warn("the thread cannot be added to sub-process %p: it is in %p\n", id.subproc,
              (void*)mii_subproc_mine());

@@ -4,10 +4,13 @@
 // Tests: tests/api/visit_test.c
 #include "api/start.h"
 #include "heap/apart.h"
+#include "heap/vault.h"
 #include "heap/visit.h"
 #include "heap/block.h"
 #include "mimalloc.h"
 #include "page/page_remote.h"
+#include "runtime/report.h"
+#include <errno.h>
 
 static const heap_t* heap_of(const mi_heap_t* heap) {
   return heap != NULL ? (const heap_t*)heap : &mii_heap_main;
@@ -67,15 +70,35 @@ bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc_id, int heap_tag, bool vi
   return mii_subproc_visit(subproc_id.subproc, visit_abandoned_of, &want);
 }
 
+// On demand ------------------------------------------------------------------------------------------
+
+bool mi_check_heap(void) {
+  if (!mii_start()) return false;
+  theap_t* const home = mii_theap_mine->home;
+  const bool good = !home->is_live || mii_theap_is_valid(home);
+  if (!good) mii_misuse(EFAULT, "check: a list of free blocks is damaged\n");
+  return mii_vault_check_all() && good;
+}
+
 // How well a page is used ------------------------------------------------------------------------------
 
 static double utilization(const page_t* page) {
   return (double)mii_page_live_count(page) / mii_class_blocks(page->size_class);
 }
 
+// 0 if it is no hardened page.
+static double hardened_utilization(const void* address) {
+  if (!mii_range_has(address)) return 0;
+  const hardened_count_t page = mii_vault_count(mii_slice_of(address));
+  if (page.size_class == CLASS_COUNT) return 0;
+  return (double)page.used * mii_class_bytes(page.size_class) / SLICE_BYTES;
+}
+
 double mi_block_utilization(const void* address) {
   const page_t* const page = mii_page_around(address);
   if (page != NULL) return utilization(page);
+  const double of_hardened = hardened_utilization(address);
+  if (of_hardened > 0) return of_hardened;
   return mii_block_bytes(address) > 0 ? 1.0 : 0.0;
 }
 
@@ -90,7 +113,9 @@ static bool is_being_filled(const page_t* page) {
 
 bool mi_should_move(const void* address, double ratio) {
   const page_t* const page = mii_page_around(address);
-  return page != NULL && utilization(page) < ratio && !is_being_filled(page);
+  if (page != NULL) return utilization(page) < ratio && !is_being_filled(page);
+  const double of_hardened = hardened_utilization(address);
+  return of_hardened > 0 && of_hardened < ratio;
 }
 
 bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* address, size_t perc_threshold) {

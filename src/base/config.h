@@ -11,7 +11,7 @@
 #define MI_CFG_OVERRIDE 0
 #endif
 
-// The libmimalloc-secure build: every free validates its pointer, and an error stops the program.
+// The libmimalloc-secure build: processes are hardened unless the option `secure` says otherwise.
 #ifndef MI_CFG_SECURE
 #define MI_CFG_SECURE 0
 #endif
@@ -40,7 +40,7 @@
 
 // Every function that is given a block first looks whether one begins there. The fast paths of the
 // release build do not.
-#define MI_CFG_CHECK_POINTERS (MI_CFG_TRACK == 0 && (MI_CFG_SECURE || MI_ASSERT_LEVEL > 0))
+#define MI_CFG_CHECK_POINTERS (MI_CFG_TRACK == 0 && MI_ASSERT_LEVEL > 0)
 
 // Set by mi.c: all sources are compiled as one file.
 #ifndef MI_CFG_ONE_FILE

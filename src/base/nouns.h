@@ -18,6 +18,10 @@ typedef struct lent_s lent_t;            // memory of the user, outside of the r
 typedef struct theap_s theap_t;          // one thread's lists and pages of one heap
 typedef struct heap_s heap_t;            // a first-class heap: theaps and disowned pages
 typedef struct subproc_s subproc_t;      // a sub-process: heaps that belong together
+typedef struct hardened_s hardened_t;    // record of a hardened page: bits instead of links
+typedef struct guarded_s guarded_t;      // record of a block between guard pages
+typedef struct sampler_s sampler_t;      // which blocks of a theap are to be guarded
+typedef struct vault_s vault_t;          // hardened pages of a heap, behind a lock
 
 struct block_s {
   block_t* next;

@@ -20,11 +20,13 @@
 #include "base/assert.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "page/page_remote.h"
 #include "runtime/lock.h"
 #include "space/arena.h"
 #include "space/huge.h"
 #include "space/lent.h"
+#include "space/purge.h"
 #include <string.h>
 
 enum { OTHERS_MIN = 8 };
@@ -308,10 +310,20 @@ static void move_huge(heap_t* heap, heap_t* to) {
   }
 }
 
+// From SECURE_CANARY on free memory is zero, and nowhere guarded.
+static void wipe_huge(slice_t slice) {
+  if (mii_secure_level() < SECURE_CANARY) return;
+  uint8_t* const start = mii_slice_start(slice);
+  const size_t bytes = mii_huge_bytes(start);
+  mii_secure_unguard(start, bytes);
+  if (!mii_purge_memory(start, bytes)) memset(start, 0, bytes);
+}
+
 static void discard_huge(heap_t* heap) {
   while (heap->huge != 0) {
     const slice_t slice = heap->huge;
     circle_unlink(heap, slice);
+    wipe_huge(slice);
     mii_huge_give(mii_slice_start(slice));
   }
 }
@@ -362,6 +374,7 @@ static MI_COLD void destroy_any(heap_t* heap) {
     mii_theap_discard(theap);
     mii_thread_give_theap(theap);
   }
+  mii_vault_discard(heap);
   discard_huge(heap);
   // A main heap has what its sub-process's other heaps left.
   if (heap->lent != NULL || heap->subproc->main == heap) mii_lent_discard(heap);
@@ -401,6 +414,7 @@ MI_COLD void mii_heap_delete(heap_t* heap) {
   mii_apart_unlock();
   move_theaps(theaps, to);
   if (heap->lent != NULL) mii_lent_move(heap, to);
+  mii_vault_move(heap, to);
   forget_heap(heap);
 }
 
@@ -436,8 +450,9 @@ static heap_t* heap_of_later_slice(slice_t slice) {
   if (slice == 0 || slice >= mii_slice_count() || is_free_slice(slice)) return NULL;
   slice_t first = slice - 1;
   while (first > 0 && mii_slice_kind(first) == SLICE_FREE) first--;
-  const bool huge = mii_slice_kind(first) == SLICE_HUGE && huge_reaches(first, slice);
-  return huge ? mii_heap_of_huge(first) : NULL;
+  const slice_kind_t kind = mii_slice_kind(first);
+  const bool large = kind == SLICE_HUGE || kind == SLICE_GUARDED;
+  return large && huge_reaches(first, slice) ? mii_heap_of_huge(first) : NULL;
 }
 
 heap_t* mii_heap_of(const void* p) {
@@ -447,6 +462,8 @@ heap_t* mii_heap_of(const void* p) {
     case SLICE_PAGE: return heap_of_page(mii_page_record(slice));
     case SLICE_FOLLOW: return heap_of_page(mii_page_record(slice - 1));
     case SLICE_RUN: return &mii_heap_main;
+    case SLICE_HARDENED:
+    case SLICE_GUARDED:
     case SLICE_HUGE: return mii_heap_of_huge(slice);
     case SLICE_FREE: break;
   }

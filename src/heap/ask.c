@@ -4,6 +4,7 @@
 // Tests: tests/unit/heap/ask_test.c, tests/stress/promise_02.c
 #include "heap/ask.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 
 enum { DRAINED_PER_ANSWER = 64 };  // pages that others have queued
 
@@ -13,6 +14,7 @@ static void give_back(theap_t* theap) {
   mii_theap_drain_some(theap, DRAINED_PER_ANSWER);
   mii_theap_give_loose(theap, CLASS_COUNT);
   mii_theap_give_kept(theap);
+  mii_vault_unload(theap);
 }
 
 void mii_ask_answer(theap_t* home) {
@@ -39,7 +41,7 @@ bool mii_ask_is_missing(const theap_t* theap, uint32_t number) {
   return (int32_t)(answered - number) < 0;  // a later one answers this one, too
 }
 
-uint32_t mii_ask_count_missing(uint32_t number, uint32_t* threads) {
+MI_COLD uint32_t mii_ask_count_missing(uint32_t number, uint32_t* threads) {
   uint32_t missing = 0;
   *threads = 0;
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {

@@ -5,16 +5,22 @@
 // huge blocks are placed where the request wants them; with an odd offset the user's pointer may lie
 // inside the first unit of a run, or inside the first slice of a huge block, and nowhere else.
 //
+// From SECURE_VAULT on (runtime/secure.h) blocks of pages come from vaults, and from SECURE_CANARY on every block
+// is sealed behind the size that was asked for, which is all of it that may be used.
+//
 // In a tracked build (MI_CFG_TRACK) a block is as large as it was asked for, and behind it, where the
 // program may not reach, its last bytes are a tag_t.
 //
 // Tests: tests/unit/heap/block_test.c
 #include "heap/block.h"
 #include "heap/apart.h"
+#include "heap/guarded.h"
 #include "heap/outbox.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "base/assert.h"
 #include "base/track.h"
+#include "page/canary.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
@@ -63,13 +69,15 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
+static bool has_canary(void) { return mii_secure_level() >= SECURE_CANARY; }
+
 static void count_unpaged(theap_t* theap, size_t size) {
   theap->large_handed++;
   theap->large_bytes += mii_align_up(size, UNIT_BYTES);
 }
 
 void* mii_block_take_run(theap_t* theap, size_t size) {
-  if (MI_UNLIKELY(theap->is_apart)) return NULL;
+  if (MI_UNLIKELY(theap->is_apart || has_canary() || mii_is_sampling())) return NULL;
   mii_theap_beat(theap);
   const run_request_t want = {.count = (uint32_t)(mii_align_up(size, UNIT_BYTES) / UNIT_BYTES)};
   bool zero;
@@ -78,11 +86,12 @@ void* mii_block_take_run(theap_t* theap, size_t size) {
   return p;
 }
 
-// In memory that was lent: what its arena has, or any that is for everyone.
+// In memory that was lent: what its arena has, or any that is for everyone; that is not hardened.
 static void* take_lent(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
-  if (slices > UINT32_MAX || (theap->heap->lent == NULL && theap->is_apart)) return NULL;
+  const bool is_own = theap->heap->lent != NULL;
+  if (slices > UINT32_MAX || (!is_own && (theap->is_apart || mii_secure_has_vaults()))) return NULL;
   const slice_request_t whole = {
       .count = (uint32_t)slices, .align = place.align, .phase = place.phase};
   uint8_t* const start = mii_lent_take_slices(theap->heap->lent, theap->heap, whole, zero);
@@ -133,20 +142,28 @@ static void* take_unpaged_under_pressure(theap_t* theap, block_request_t want, b
   return p != NULL ? p : take_lent(theap, want, zero);
 }
 
-MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
-  if (want.size == 0) want.size = 1;
-  if (want.alignment <= 1 && want.size <= MID_BLOCK_MAX)
-    return take_from_page(theap, mii_size_class(want.size));
+// The class that has such blocks; CLASS_COUNT if none has.
+MI_INLINE uint32_t class_for(block_request_t want) {
+  if (want.alignment <= 1)
+    return want.size <= MID_BLOCK_MAX ? mii_size_class(want.size) : CLASS_COUNT;
+  if ((want.offset & (want.alignment - 1)) != 0) return CLASS_COUNT;
+  return mii_size_class_aligned(want.size, want.alignment);
+}
+
+static void* take_beyond_classes(theap_t* theap, block_request_t want, bool* zero) {
   if (want.alignment > mii_range.slice_max * SLICE_BYTES) return NULL;
-  if ((want.offset & (want.alignment - 1)) == 0 && want.alignment > 1) {
-    const uint32_t size_class = mii_size_class_aligned(want.size, want.alignment);
-    if (size_class < CLASS_COUNT) return take_from_page(theap, size_class);
-  }
   mii_theap_beat(theap);
   void* p = take_unpaged(theap, want, zero);
   if (p == NULL) p = take_unpaged_under_pressure(theap, want, zero);
   if (p != NULL) count_unpaged(theap, want.size);
   return p;
+}
+
+MI_INLINE void* take_any(theap_t* theap, block_request_t want, bool* zero) {
+  if (want.size == 0) want.size = 1;
+  const uint32_t size_class = class_for(want);
+  return size_class < CLASS_COUNT ? take_from_page(theap, size_class)
+                                  : take_beyond_classes(theap, want, zero);
 }
 
 MI_INLINE size_t raw_bytes(const void* p);
@@ -167,9 +184,126 @@ static void* take_tracked(theap_t* theap, block_request_t want, bool* zero) {
   return p;
 }
 
+// Hardened: take ------------------------------------------------------------------------------------
+
+// Lent memory has no slices of ours.
+static slice_kind_t kind_at(const void* p) {
+  return mii_range_owns(p) ? mii_slice_kind(mii_slice_of(p)) : SLICE_FREE;
+}
+
+// The first piece of a large block begins here.
+static uint8_t* large_start(const void* p) {
+  const size_t piece = kind_at(p) == SLICE_HUGE ? SLICE_BYTES : UNIT_BYTES;
+  return (uint8_t*)((uintptr_t)p & ~(uintptr_t)(piece - 1));
+}
+
+// An OS page behind each large block is a guard; not where OS pages are larger than units.
+static size_t guard_bytes(void) {
+  return mii_secure_level() >= SECURE_GUARD && mii_range.os_page_size == UNIT_BYTES ? UNIT_BYTES
+                                                                                    : 0;
+}
+
+// What lies between the start of a large block and its guard; 0 if it is none.
+static size_t sealed_bytes(const void* p) {
+  const size_t bytes = raw_bytes(p);
+  return bytes > guard_bytes() ? bytes - guard_bytes() : 0;
+}
+
+static uint8_t* guard_behind(const void* p) { return (uint8_t*)(uintptr_t)p + sealed_bytes(p); }
+
+// A large block of which only the address is known.
+static scene_t large_scene(const void* p) {
+  return (scene_t){p, large_start(p), raw_bytes(p), mii_heap_of(p), CLASS_COUNT};
+}
+
+// Free memory is zero; of a huge block only the first slice is looked at, and the rest given back to the
+// system, which costs little where nothing is. Then all of it is zero.
+static void clear_large(void* p, bool is_new) {
+  const bool is_huge = kind_at(p) == SLICE_HUGE;
+  uint8_t* const start = large_start(p);
+  const size_t bytes = (size_t)((uint8_t*)p - start) + sealed_bytes(p);
+  const size_t looked_at = is_huge ? SLICE_BYTES : bytes;
+  const scene_t scene = large_scene(p);
+  const bool good = !is_new || mii_bytes_are_zero(start, looked_at);
+  if (is_new && good && !is_huge) return;
+  if (!is_huge || !mii_purge_memory(start, bytes)) memset(start, 0, bytes);
+  if (!good) mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
+}
+
+static void* take_sealed_large(theap_t* theap, block_request_t want, bool* zero) {
+  const size_t size = want.size;
+  want.size += CANARY_BYTES + guard_bytes();
+  void* const p = take_beyond_classes(theap, want, zero);
+  if (p == NULL) return NULL;
+  if (!*zero) clear_large(p, true);
+  mii_canary_set(p, sealed_bytes(p), size, mii_secure_key);
+  if (guard_bytes() > 0) mii_secure_guard(guard_behind(p), guard_bytes());
+  mii_secure_warn_of_guards();
+  return p;
+}
+
+static void* take_from_vault(theap_t* theap, uint32_t size_class) {
+  void* const p = mii_vault_take(theap, size_class);
+  if (MI_LIKELY(p != NULL)) return p;
+  mii_vault_unload(theap);
+  mii_vault_collect_all();
+  mii_thread_pool_dissolve_all();
+  mii_purge_all();
+  return mii_vault_take(theap, size_class);
+}
+
+void* mii_block_take_hardened(theap_t* theap, size_t size) {
+  size = mii_max(size, 1);
+  const size_t needed = size + (has_canary() ? CANARY_BYTES : 0);
+  if (needed > MID_BLOCK_MAX || theap->heap->lent != NULL) return NULL;
+  void* const p = mii_vault_take(theap, mii_size_class(needed));
+  if (p != NULL && has_canary()) mii_vault_seal(p, size);
+  return p;
+}
+
+// A heap in lent memory has no vaults: bits say there, too, which blocks live.
+static MI_COLD void* take_hardened(theap_t* theap, block_request_t want, bool* zero) {
+  if (theap->heap->lent != NULL) return take_any(theap, want, zero);
+  const size_t size = want.size = mii_max(want.size, 1);
+  if (has_canary()) want.size += CANARY_BYTES;
+  const uint32_t size_class = class_for(want);
+  if (size_class == CLASS_COUNT) {
+    want.size = size;
+    void* const p = has_canary() ? take_sealed_large(theap, want, zero)
+                                 : take_beyond_classes(theap, want, zero);
+    *zero = *zero || has_canary();
+    return p;
+  }
+  void* const p = take_from_vault(theap, size_class);
+  if (p == NULL || !has_canary()) return p;
+  mii_vault_seal(p, size);
+  *zero = true;
+  return p;
+}
+
+// Sampled --------------------------------------------------------------------------------------------
+
+static MI_COLD void* take_sampled(theap_t* theap, block_request_t want, bool* zero) {
+  want.size = mii_max(want.size, 1);
+  const bool hardened = mii_secure_has_vaults();
+  const uint32_t size_class = hardened ? CLASS_COUNT : class_for(want);
+  if (!theap->is_apart && mii_sampler_hits(theap, size_class)) {
+    void* const p = mii_guarded_take(theap, want);
+    if (p != NULL) return p;
+  }
+  if (hardened) return take_hardened(theap, want, zero);
+  const uint64_t before = theap->blocks_handed;
+  void* const p = take_any(theap, want, zero);
+  if (p != NULL && !theap->is_apart && theap->blocks_handed > before)
+    mii_sampler_cut(theap, size_class, theap->blocks_handed - before - 1);
+  return p;
+}
+
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero) {
   MI_ASSERT(want.size <= BLOCK_BYTES_MAX);
   *zero = false;
+  if (MI_UNLIKELY(mii_is_sampling())) return take_sampled(theap, want, zero);
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return take_hardened(theap, want, zero);
   return MI_CFG_TRACK ? take_tracked(theap, want, zero) : take_any(theap, want, zero);
 }
 
@@ -206,6 +340,8 @@ MI_INLINE size_t raw_bytes(const void* p) {
       return bytes == 0 ? 0 : bytes_behind(bytes, p, UNIT_BYTES);
     }
     case SLICE_HUGE: return bytes_behind(mii_huge_bytes(p), p, SLICE_BYTES);
+    case SLICE_HARDENED: return mii_vault_bytes(p);
+    case SLICE_GUARDED: return mii_guarded_bytes(p);
     case SLICE_FREE: break;
   }
   return 0;
@@ -230,13 +366,26 @@ static bool tracked_size(const void* p, size_t* size) {
   return tag.stamp == ((uintptr_t)p ^ STAMP);
 }
 
+static bool is_large(const void* p) {
+  const slice_kind_t kind = kind_at(p);
+  return kind == SLICE_RUN || kind == SLICE_HUGE;
+}
+
+// What may be used of a block with `bytes` bytes. If its seal is broken, whoever frees it is told.
+static MI_COLD size_t unsealed_bytes(const void* p, size_t bytes) {
+  if (bytes == 0 || !is_large(p)) return bytes;
+  const size_t size = mii_canary_size(p, sealed_bytes(p), mii_secure_key);
+  return size != 0 ? size : sealed_bytes(p) - CANARY_BYTES;
+}
+
 size_t mii_block_bytes(const void* p) {
+  if (MI_UNLIKELY(has_canary())) return unsealed_bytes(p, raw_bytes(p));
   if (!MI_CFG_TRACK) return raw_bytes(p);
   size_t size;
   return tracked_size(p, &size) ? size : 0;
 }
 
-bool mii_block_is_plausible(const void* p) {
+MI_COLD bool mii_block_is_plausible(const void* p) {
   size_t size;
   return MI_CFG_TRACK ? tracked_size(p, &size) : is_raw_block(p);
 }
@@ -273,6 +422,8 @@ MI_INLINE give_result_t give_any(void* p) {
       mii_heap_remove_huge((slice_t)slice);
       mii_huge_give(p);
       return GIVE_DONE;
+    case SLICE_GUARDED: mii_guarded_give(p); return GIVE_DONE;
+    case SLICE_HARDENED:
     case SLICE_FREE: break;
   }
   return GIVE_INVALID;
@@ -292,11 +443,67 @@ static give_result_t give_tracked(void* p) {
   return result;
 }
 
-give_result_t mii_block_give(void* p) { return MI_CFG_TRACK ? give_tracked(p) : give_any(p); }
+// At SECURE_CANARY. False if there is no such block.
+static MI_COLD bool unseal_large(void* p) {
+  const size_t bytes = sealed_bytes(p);
+  if (bytes == 0) return false;
+  const scene_t scene = large_scene(p);
+  const bool good = mii_canary_check(p, bytes, mii_secure_key) != 0;
+  if (guard_bytes() > 0) mii_secure_unguard(guard_behind(p), guard_bytes());
+  clear_large(p, false);
+  if (!good) mii_secure_report(CRIME_OVERFLOW, "free", &scene);
+  return true;
+}
+
+static give_result_t give_hardened(void* p) {
+  if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
+  if (kind_at(p) == SLICE_HARDENED) {
+    mii_vault_give(p, "free");
+    return GIVE_DONE;
+  }
+  if (has_canary() && is_large(p) && !unseal_large(p)) return GIVE_INVALID;
+  return give_any(p);
+}
+
+give_result_t mii_block_give(void* p) {
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return give_hardened(p);
+  return MI_CFG_TRACK ? give_tracked(p) : give_any(p);
+}
+
+bool mii_block_is_watched(const void* p) {
+  return mii_secure_has_vaults() || kind_at(p) == SLICE_GUARDED;
+}
+
+MI_COLD bool mii_block_report(const void* p, const char* what) {
+  if (kind_at(p) != SLICE_HARDENED) return false;
+  size_t size;
+  scene_t scene;
+  const crime_t crime = mii_vault_examine(p, &size, &scene);
+  mii_secure_report(crime == CRIME_DOUBLE_FREE ? CRIME_USE_AFTER_FREE : crime, what, &scene);
+  return true;
+}
+
+MI_COLD bool mii_block_claim_is_right(const void* p, size_t size) {
+  if (!mii_block_is_plausible(p)) return true;
+  const size_t bytes = mii_block_bytes(p);
+  return has_canary() && mii_range_owns(p) ? mii_max(size, 1) == bytes : size <= bytes;
+}
+
+MI_COLD void mii_block_report_claim(const void* p, const char* what) {
+  size_t size;
+  scene_t scene = {.p = p};
+  if (is_large(p)) {
+    scene = large_scene(p);
+  } else {
+    mii_vault_examine(p, &size, &scene);
+  }
+  mii_secure_report(CRIME_WRONG_SIZE, what, &scene);
+}
 
 // Sizes ----------------------------------------------------------------------------------------------
 
 size_t mii_block_good_size(size_t size) {
+  if (has_canary()) return mii_max(size, 1);
   if (size <= MID_BLOCK_MAX) return mii_class_bytes(mii_size_class(mii_max(size, 1)));
   if (size <= RUN_BYTES_MAX) return mii_align_up(size, UNIT_BYTES);
   return size <= BLOCK_BYTES_MAX ? mii_align_up(size, SLICE_BYTES) : size;
@@ -321,25 +528,47 @@ static bool resize_huge(void* p, size_t size) {
   return mii_huge_resize(p, (uint32_t)slices);
 }
 
+// Within what it has already: what it gave up would have to be cleared.
+static MI_COLD bool resize_sealed(void* p, size_t size) {
+  scene_t scene;
+  size_t sealed;
+  const bool large = is_large(p);
+  if (!large && mii_vault_examine(p, &sealed, &scene) != CRIME_NONE) return false;
+  const size_t bytes = large ? sealed_bytes(p) : scene.bytes;
+  if (!large && size == sealed) return true;
+  if (size + CANARY_BYTES > bytes || wastes_half(size, bytes)) return false;
+  if (!large) {
+    mii_vault_seal(p, size);
+  } else if (mii_canary_check(p, bytes, mii_secure_key) == 0) {
+    return false;  // who frees it is told
+  } else {
+    mii_canary_set(p, bytes, size, mii_secure_key);
+  }
+  return true;
+}
+
 bool mii_block_resize(void* p, size_t size) {
   const size_t bytes = mii_block_bytes(p);
   if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
+  if (has_canary() && mii_range_owns(p)) return resize_sealed(p, size);
   if (MI_CFG_TRACK) return false;  // it moves, so that old pointers are noticed
   if (!mii_range_owns(p)) return size <= bytes && !wastes_half(size, bytes);
   switch (mii_slice_kind(mii_slice_of(p))) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);
+    case SLICE_GUARDED: return size == bytes;  // the guard is behind the size that was asked for
     case SLICE_PAGE:
     case SLICE_FOLLOW:
+    case SLICE_HARDENED:
     case SLICE_FREE: break;
   }
   return size <= bytes && !wastes_half(size, bytes);
 }
 
+// Not where blocks are sealed: the seals stay where they are.
 bool mii_block_move(void* to, void* from) {
-  if (MI_CFG_TRACK || !mii_range_has(from) || !mii_range_has(to)) return false;
-  return mii_slice_kind(mii_slice_of(from)) == SLICE_HUGE
-         && mii_slice_kind(mii_slice_of(to)) == SLICE_HUGE
+  if (MI_CFG_TRACK || has_canary()) return false;
+  return kind_at(from) == SLICE_HUGE && kind_at(to) == SLICE_HUGE
          && (((uintptr_t)from ^ (uintptr_t)to) & (SLICE_BYTES - 1)) == 0
          && mii_huge_bytes(from) <= mii_huge_bytes(to) && mii_huge_move(from, to);
 }

@@ -19,8 +19,10 @@ static const size_t BLOCK_BYTES_MAX = PTRDIFF_MAX;
 // Take a block. *zero tells whether the whole block is known to be zero. NULL when out of memory.
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
 
+// The same where there are vaults, at most MID_BLOCK_MAX bytes. NULL if only the other can serve it.
+void* mii_block_take_hardened(theap_t* theap, size_t size);
 // The same for a size that is a run's, and zero is of no interest: the short way. NULL also if the theap has no
-// runs, or memory is short: then the long way is the one to go.
+// runs, runs are sealed or sampled, or memory is short: then the long way is the one to go.
 void* mii_block_take_run(theap_t* theap, size_t size);
 static inline bool mii_block_is_run(size_t size) {
   return size > MID_BLOCK_MAX && size <= RUN_UNITS_MAX * UNIT_BYTES;
@@ -47,6 +49,17 @@ size_t mii_block_bytes(const void* p);
 
 // Does a block begin at p, as far as can be told without touching it? Slower: for builds that check.
 bool mii_block_is_plausible(const void* p);
+
+// Is what is wrong with p noticed by who frees it? So it is where there are vaults, and of guarded blocks.
+bool mii_block_is_watched(const void* p);
+
+// Where there are vaults. Report what is wrong with p, which is no live block; false if nobody here knows more.
+bool mii_block_report(const void* p, const char* what);
+
+// Does the caller know how large the block is? What is no block is left to others. Where there are vaults: report
+// that it does not.
+bool mii_block_claim_is_right(const void* p, size_t size);
+void mii_block_report_claim(const void* p, const char* what);
 
 // The usable size that a request of `size` bytes gets; `size` itself if it is too large.
 size_t mii_block_good_size(size_t size);

@@ -54,9 +54,11 @@ static uint32_t recover_slice(slice_t slice) {
         mii_slice_set_kind(slice + i, SLICE_FOLLOW);
       return mii_class_slices(record->size_class);
     case SLICE_HUGE:
+    case SLICE_GUARDED:
       return atomic_load_explicit(&mii_slice_cold(slice)->slice_count, memory_order_relaxed);
-    case SLICE_RUN: return 1;
-    case SLICE_FOLLOW:  // of a page that was about to end
+    case SLICE_RUN:
+    case SLICE_HARDENED: return 1;  // fork held their locks
+    case SLICE_FOLLOW:              // of a page that was about to end
       mii_slice_set_kind(slice, SLICE_FREE);
       return 0;
     case SLICE_FREE: break;

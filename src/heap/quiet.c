@@ -110,7 +110,7 @@ static uint64_t work(tidying_t* tidying, uint64_t now) {
   return is_untidy(tidying, delay) ? mii_earlier(due, tidying->next_ms) : due;
 }
 
-static void work_until_told_to_end(void) {
+static MI_COLD void work_until_told_to_end(void) {
   tidying_t tidying = begin_tidying(mii_platform_clock_ms(), delay_now());
   for (bool go_on = true; go_on;) {
     const uint64_t now = mii_platform_clock_ms();

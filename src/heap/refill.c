@@ -29,6 +29,8 @@ enum {
   PAGES_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
   PAGES_PER_SWEEP = 24,     // and once per purge delay
   CLASSES_PER_SWEEP = 4,    // whose loose blocks go back then
+  REFILLS_PER_EXTEND =
+      16,  // refills that use new blocks though others were freed, at SECURE_RANDOM
 };
 
 // Deferred free ------------------------------------------------------------------------------------
@@ -156,7 +158,14 @@ static MI_NOINLINE bool fill_list_otherwise(theap_t* theap, uint32_t size_class)
   return activate(theap, make_page(theap, size_class));
 }
 
+static bool extends_by_chance(theap_t* theap, uint32_t size_class) {
+  rng_t* const rng = mii_theap_rng(theap);
+  return MI_UNLIKELY(rng != NULL) && mii_rng_below(rng, REFILLS_PER_EXTEND) == 0
+         && mii_theap_extend(theap, size_class);
+}
+
 static inline bool fill_list(theap_t* theap, uint32_t size_class) {
+  if (extends_by_chance(theap, size_class)) return true;
   return mii_theap_use_awake(theap, size_class) || fill_list_otherwise(theap, size_class);
 }
 

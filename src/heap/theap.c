@@ -14,6 +14,7 @@
 #include "heap/theap.h"
 #include "base/assert.h"
 #include "heap/outbox.h"
+#include "heap/vault.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
 
@@ -152,8 +153,9 @@ MI_INLINE void hand_out(theap_t* theap, uint32_t size_class, block_t* first, uin
 }
 
 // Thread more of the page, and remember it while there is more to come.
-static uint32_t grow(class_pages_t* pages, page_t* page, block_t** first) {
-  const uint32_t count = mii_page_extend(page, first);
+static uint32_t grow(theap_t* theap, page_t* page, block_t** first) {
+  class_pages_t* const pages = pages_of(theap, page);
+  const uint32_t count = mii_page_extend(page, first, mii_theap_rng(theap));
   pages->growing = mii_page_is_complete(page) ? 0 : mii_page_slice(page);
   return count;
 }
@@ -181,7 +183,7 @@ MI_INLINE bool use(theap_t* theap, page_t* page, uint32_t size_class) {
   page->out = (uint16_t)capacity;
   mii_page_arm(page, (uint32_t)mii_min(mii_class_wake_count(size_class), capacity));
   if (MI_UNLIKELY(count == 0)) {
-    count = grow(&theap->pages[size_class], page, &first);
+    count = grow(theap, page, &first);
     arm_for(page, mii_class_wake_count(size_class));
   }
   if (count == 0) return false;
@@ -218,7 +220,7 @@ bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
   if (pages->growing == 0) return false;
   page_t* const page = mii_page_record(pages->growing);
   block_t* first;
-  const uint32_t count = grow(pages, page, &first);
+  const uint32_t count = grow(theap, page, &first);
   if (count == 0) return false;
   hand_out(theap, size_class, first, count);
   return true;
@@ -320,7 +322,7 @@ MI_NO_TSAN static uint32_t guess_length(const block_t* block, uint32_t size_clas
   return length;
 }
 
-MI_NO_TSAN size_t mii_theap_held_bytes(const theap_t* theap) {
+MI_COLD MI_NO_TSAN size_t mii_theap_held_bytes(const theap_t* theap) {
   size_t bytes = 0;
   for (uint32_t c = 0; c < CLASS_COUNT; c++)
     bytes += (size_t)guess_length(theap->list[c], c) * mii_class_bytes(c);
@@ -398,6 +400,7 @@ void mii_theap_give_kept(theap_t* theap) {
 }
 
 void mii_theap_collect(theap_t* theap) {
+  mii_vault_unload(theap);
   mii_theap_give_loose(theap, CLASS_COUNT);
   mii_outbox_send(theap->home);
   mii_theap_drain(theap);
@@ -427,6 +430,7 @@ static void discard_page(theap_t* theap, page_t* page) {
 }
 
 void mii_theap_discard(theap_t* theap) {
+  mii_vault_forget(theap);
   mii_theap_drain(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     theap->list[c] = NULL;
@@ -447,6 +451,7 @@ void mii_theap_move(theap_t* theap, heap_t* to) {
 
 // A page that is queued stays, and one whose blocks are in the list.
 bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
+  mii_vault_unload(theap);
   mii_theap_drain_some(theap, page_max);
   uint32_t pages = page_max;
   uint32_t blocks =
@@ -504,6 +509,7 @@ static void salvage_list(block_t* block, uint32_t size_class) {
 }
 
 MI_COLD void mii_theap_forget(theap_t* theap) {
+  mii_vault_forget(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     salvage_list(theap->list[c], c);
     theap->list[c] = NULL;

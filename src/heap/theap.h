@@ -10,6 +10,7 @@
 #include "base/handle_stack.h"
 #include "heap/heap.h"
 #include "mimalloc.h"
+#include "runtime/secure.h"
 
 // The owned pages of a class, linked in their cold records.
 typedef struct class_pages_s {
@@ -28,26 +29,41 @@ typedef struct parcel_s {
   uint16_t epoch;  // of the page when the parcel was begun
 } parcel_t;
 
-enum { OUTBOX_PARCELS = 16 };
+enum { OUTBOX_PARCELS = 16, MAGAZINE_BLOCKS = 32 };
+
+// Blocks that a theap keeps ready where there are vaults: vault.c.
+typedef struct magazine_s {
+  uint32_t count;
+  uint32_t room;
+  void* blocks[MAGAZINE_BLOCKS];
+} magazine_t;
+
+// What a theap has besides in a hardened process. Owner only.
+typedef struct stock_s {
+  rng_t rng;
+  uint32_t takes;        // blocks it took from magazines
+  uint32_t vault_index;  // which vault of each heap it loads from
+  magazine_t magazines[CLASS_COUNT];
+} stock_t;
 
 struct theap_s {
   block_t* list[CLASS_COUNT];        // owner: what malloc pops, per class
   class_pages_t pages[CLASS_COUNT];  // owner
-  _Atomic(uint32_t) woken;    // atomic: queued pages, linked by stack_link; pushes and take-alls
-  slice_t draining;           // owner: those taken from there and not looked at yet
-  uint32_t run_segment;       // owner: where the last run was found
-  heap_t* heap;               // owner: changes only where no thread uses the theap
-  theap_t* home;              // owner: the thread's theap of the main heap, perhaps this one; or
-                              // lock(apart), and NULL while no thread uses it
-  _Atomic(theap_t*)* others;  // owner, of a home: theaps of other heaps by their slot
-  uint32_t other_count;       // owner, of a home: entries of others
-  bool is_apart;              // owner: the heap is not the main one
-  uint64_t heartbeat;         // owner: refills so far
-  uint64_t next_sweep_ms;     // owner
-  uint64_t blocks_handed;     // owner, read racily for statistics: blocks put into list[]
-  uint64_t bytes_handed;      // owner, read racily for statistics
-  uint64_t large_handed;      // owner, read racily for statistics: runs and huge blocks
-  uint64_t large_bytes;       // owner, read racily for statistics
+  _Atomic(uint32_t) woken;     // atomic: queued pages, linked by stack_link; pushes and take-alls
+  slice_t draining;            // owner: those taken from there and not looked at yet
+  uint32_t run_segment;        // owner: where the last run was found
+  _Atomic(uint32_t) answered;  // atomic: ask.h; the owner writes, of a home
+  uint32_t other_count;        // owner, of a home: entries of others
+  heap_t* heap;                // owner: changes only where no thread uses the theap
+  theap_t* home;               // owner: the thread's theap of the main heap, perhaps this one; or
+                               // lock(apart), and NULL while no thread uses it
+  _Atomic(theap_t*)* others;   // owner, of a home: theaps of other heaps by their slot
+  uint64_t heartbeat;          // owner: refills so far
+  uint64_t next_sweep_ms;      // owner
+  uint64_t blocks_handed;      // owner, read racily for statistics: blocks put into list[]
+  uint64_t bytes_handed;       // owner, read racily for statistics
+  uint64_t large_handed;       // owner, read racily for statistics: runs and huge blocks
+  uint64_t large_bytes;        // owner, read racily for statistics
   parcel_t outbox[OUTBOX_PARCELS];  // owner
   uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
   uint8_t room[CLASS_COUNT];        // owner: blocks that may still go straight onto the list
@@ -59,14 +75,16 @@ struct theap_s {
   uint32_t loose_class;             // owner: where the next look for loose blocks begins
   bool in_deferred_free;            // owner
   bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
+  bool is_apart;                    // owner: the heap is not the main one
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
   _Atomic(uint32_t) user;        // atomic: thread.c; who uses it, or 0
-  _Atomic(uint32_t) answered;    // atomic: ask.h; the owner writes, of a home
   theap_t* next_made;            // const: the list of all theaps
   theap_t* next_of_heap;         // lock(apart)
   theap_t* next_waiting;         // lock(apart)
+  sampler_t* sampler;            // owner; NULL: nothing was sampled yet
+  stock_t* stock;                // owner; NULL: it was not needed yet
   subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
 };
 // The sweet spot of one theap per thread and heap.
@@ -85,6 +103,15 @@ static inline bool mii_theap_is_mine(const theap_t* theap) {
 }
 
 MI_INLINE uintptr_t mii_theap_tag(const theap_t* theap) { return (uintptr_t)theap; }
+
+stock_t* mii_theap_make_stock(theap_t* theap) MI_COLD;
+
+// What decides about the order of blocks. NULL: nothing does, below SECURE_RANDOM.
+static inline rng_t* mii_theap_rng(theap_t* theap) {
+  if (MI_LIKELY(mii_secure_level() < SECURE_RANDOM)) return NULL;
+  stock_t* const stock = theap->stock != NULL ? theap->stock : mii_theap_make_stock(theap);
+  return stock != NULL ? &stock->rng : NULL;
+}
 
 // Take a block of the class when list[size_class] has run empty: the cadence point, see refill.c. NULL
 // when out of memory.

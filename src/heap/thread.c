@@ -314,7 +314,7 @@ bool mii_thread_pool_is_empty(void) {
          && mii_stack_is_empty(&dissolving);
 }
 
-void mii_thread_pool_dissolve_all(void) {
+MI_COLD void mii_thread_pool_dissolve_all(void) {
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
     retire_if_user_is_gone(theap);
   find_all_due(UINT64_MAX, 0);

@@ -8,7 +8,9 @@
 // Tests: tests/api/visit_test.c
 #include "heap/visit.h"
 #include "heap/apart.h"
+#include "heap/guarded.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "page/page_remote.h"
 #include "space/huge.h"
 #include "space/lent.h"
@@ -71,7 +73,10 @@ MI_NO_TSAN static void mark_list(const marks_t* marks, const block_t* block) {
 }
 
 MI_NO_TSAN static void mark_theap(const marks_t* marks, const theap_t* theap) {
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) mark_list(marks, theap->list[c]);
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    mark_list(marks, theap->list[c]);
+    mark_list(marks, mii_sampler_rest(theap, c));
+  }
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
     const parcel_t* const parcel = &theap->outbox[i];
     if (parcel->page != NULL && (uint16_t)mii_page_epoch(parcel->page) == parcel->epoch)
@@ -132,6 +137,24 @@ static bool visit_page(const visit_t* visit, const marks_t* marks, page_t* page)
          && (!visit->blocks || show_blocks(visit, marks, page, &area));
 }
 
+// Which blocks live is asked anew for each, because the visitor may free some.
+static bool visit_hardened(const visit_t* visit, size_t slice) {
+  const hardened_count_t page = mii_vault_count(slice);
+  const heap_t* const heap =
+      atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);
+  if (page.size_class >= CLASS_COUNT || heap != visit->heap) return true;
+  const size_t bytes = mii_class_bytes(page.size_class);
+  uint8_t* const start = mii_slice_start((slice_t)slice);
+  const mi_heap_area_t area = {start, SLICE_BYTES, page.opened * bytes, page.used, bytes,
+                               bytes, NULL};
+  if (!show_area(visit, &area, NULL)) return false;
+  for (uint32_t i = 0; visit->blocks && i < page.opened; i++) {
+    uint8_t* const block = start + i * bytes;
+    if (mii_vault_bytes(block) > 0 && !show_area(visit, &area, block)) return false;
+  }
+  return true;
+}
+
 // A block that is its own area.
 static bool visit_large(const visit_t* visit, uint8_t* start, size_t bytes) {
   const mi_heap_area_t area = {start, bytes, bytes, 1, bytes, bytes, NULL};
@@ -154,8 +177,16 @@ static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slic
     page_t* const page = mii_page_record(slice);
     const slice_kind_t kind = mii_record_kind(page);
     if (kind == SLICE_PAGE && !visit_page(visit, marks, page)) return false;
+    if (kind == SLICE_HARDENED && visit->owner == 0 && !visit->abandoned_only
+        && !visit_hardened(visit, slice))
+      return false;
     if (!larger) continue;
     uint8_t* const start = mii_slice_start((slice_t)slice);
+    size_t bytes;
+    uint8_t* const guarded = kind == SLICE_GUARDED ? mii_guarded_block(slice, &bytes) : NULL;
+    if (guarded != NULL && mii_heap_of_huge((slice_t)slice) == visit->heap
+        && !visit_large(visit, guarded, bytes))
+      return false;
     const bool huge = kind == SLICE_HUGE && mii_heap_of_huge((slice_t)slice) == visit->heap;
     if (huge && !visit_large(visit, start, mii_huge_bytes(start))) return false;
     const bool first_of_runs = kind == SLICE_RUN && slice % SEGMENT_SLICES == 0;

@@ -24,6 +24,7 @@
 #ifndef MI_PAGE_H
 #define MI_PAGE_H
 
+#include "base/rng.h"
 #include "base/size_class.h"
 #include "space/range.h"
 #include "space/segment.h"
@@ -55,9 +56,9 @@ void mii_page_unmake(page_t* page);
 // and no free of one of its blocks is under way.
 void mii_page_discard(page_t* page);
 
-// Thread the next blocks: up to the end of the next 4 KiB, at least one. Returns their list in *first,
-// and their number: 0 if the page is complete. They count as out.
-uint32_t mii_page_extend(page_t* page, block_t** first);
+// Thread the next blocks: up to the end of the next 4 KiB, at least one, in random order if there is an rng. Returns
+// their list in *first, and their number: 0 if the page is complete. They count as out.
+uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng);
 
 // Any thread may ask; the owner sets it.
 static inline uint32_t mii_page_capacity(const page_t* page) {

@@ -8,7 +8,7 @@
 #include "space/segment.h"
 
 // Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing.
-enum { STEP_FRESH = UNIT_BYTES, STEP_TOUCHED = 4 * UNIT_BYTES };
+enum { STEP_FRESH = UNIT_BYTES, STEP_TOUCHED = 4 * UNIT_BYTES, SHUFFLED_MAX = 256 };
 
 static size_t threaded_bytes(const page_t* page) {
   return (size_t)mii_page_capacity(page) * mii_page_block_bytes(page);
@@ -77,19 +77,44 @@ static uint32_t blocks_in_step(const page_t* page, uint32_t index) {
   return (uint32_t)mii_min(mii_min(reached, mii_class_blocks(page->size_class)) - index, left);
 }
 
-uint32_t mii_page_extend(page_t* page, block_t** first) {
-  if (mii_page_is_complete(page)) return 0;
-  const uint32_t bytes = mii_page_block_bytes(page);
-  const uint32_t index = mii_page_index(page, mii_page_capacity(page));
-  const uint32_t count = blocks_in_step(page, index);
-  uint8_t* block = mii_page_start(page) + (size_t)index * bytes;
+static block_t* link_in_order(uint8_t* block, uint32_t bytes, uint32_t count) {
+  block_t* const first = (block_t*)block;
   uint8_t* const last = block + (size_t)(count - 1) * bytes;
-  *first = (block_t*)block;
   while (block != last) {
     block += bytes;
     ((block_t*)(block - bytes))->next = (block_t*)block;
   }
   ((block_t*)last)->next = NULL;
+  return first;
+}
+
+// All orders are as likely (Fisher and Yates).
+static block_t* link_shuffled(uint8_t* start, uint32_t bytes, uint32_t count, rng_t* rng) {
+  uint8_t left[SHUFFLED_MAX];
+  block_t* first = NULL;
+  for (uint32_t i = 0; i < count; i++) left[i] = (uint8_t)i;
+  for (; count > 0; count--) {
+    const uint32_t chosen = mii_rng_below(rng, count);
+    block_t* const block = (block_t*)(start + (size_t)left[chosen] * bytes);
+    left[chosen] = left[count - 1];
+    block->next = first;
+    first = block;
+  }
+  return first;
+}
+
+uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng) {
+  if (mii_page_is_complete(page)) return 0;
+  const uint32_t bytes = mii_page_block_bytes(page);
+  const uint32_t index = mii_page_index(page, mii_page_capacity(page));
+  uint32_t count = blocks_in_step(page, index);
+  uint8_t* const start = mii_page_start(page) + (size_t)index * bytes;
+  if (MI_LIKELY(rng == NULL)) {
+    *first = link_in_order(start, bytes, count);
+  } else {
+    count = (uint32_t)mii_min(count, SHUFFLED_MAX);
+    *first = link_shuffled(start, bytes, count, rng);
+  }
   mii_page_set_capacity(page, mii_page_capacity(page) + count);
   page->out = (uint16_t)(page->out + count);
   return count;

@@ -69,8 +69,16 @@ int mii_platform_move(void* from, void* to, size_t size);
 // Open -> open, as it was before anything was moved there; reads as zero. If it fails nothing has changed.
 int mii_platform_renew(void* address, size_t size);
 
+// Open -> open, but a guard: touching it is a fault, and the memory is given back. And open again, as zero. A system
+// that cannot do so without more mappings refuses.
+int mii_platform_guard(void* address, size_t size);
+int mii_platform_unguard(void* address, size_t size);
+
 // Reserved or open -> free.
 int mii_platform_release(void* address, size_t size);
+
+// Fill it with bytes that nobody can guess, as good as the system has them.
+void mii_platform_random(void* bytes, size_t size);
 
 // Time and scheduling ----------------------------------------------------------------------------
 
@@ -129,6 +137,14 @@ void mii_platform_forget_exit(void);  // calls it, too
 
 // Is there an environment yet?
 bool mii_platform_has_environment(void);
+
+// Where we were called from: at most `count_max` return addresses, the nearest first. Returns how many. The first
+// call allocates. [late]
+uint32_t mii_platform_stack(void** frames, uint32_t count_max);
+
+// Have the function called when the program touches what it must not, before whoever else wants to know. It may not
+// allocate. [late]
+void mii_platform_on_fault(void (*on_fault)(const void* address));
 
 // The value of the environment variable, or NULL. Letter case is ignored. The text may be gone after
 // the next setenv.

@@ -4,7 +4,7 @@
 // A value comes, weakest first, from the table, mii_option_set_default, the environment, and
 // mii_option_set. Options are plain numbers that any thread may read at any time.
 //
-// The table has all the options of mimalloc 3, so that every program and every environment written for it
+// The table begins with all the options of mimalloc 3, so that every program and every environment written for it
 // is understood. Where we have no such mechanism, the table says why the option has no effect.
 //
 // Tests: tests/unit/runtime/option_test.c, tests/api/options_test.c
@@ -35,7 +35,6 @@ enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
 static const char unused_by_all[] = "mimalloc 3 does not use it either";
 static const char no_arenas[] = "there is one range of addresses, opened in steps";
 static const char no_numa[] = "memory is placed where a thread first touches it";
-static const char no_guard[] = "guard pages behind blocks are not built";
 static const char no_count[] = "the number of pages that a thread keeps is adapted";
 
 static const option_description_t table[_mi_option_last] = {
@@ -68,11 +67,11 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_OPTION(disallow_arena_alloc, 0, no_arenas),
     MI_NO_OPTION(retry_on_oom, 400, "of Windows only"),
     MI_NO_OPTION(visit_abandoned, 0, "abandoned blocks can always be visited"),
-    MI_NO_OPTION(guarded_min, 0, no_guard),
-    MI_NO_OPTION(guarded_max, 1024L * 1024 * 1024, no_guard),
-    MI_NO_OPTION(guarded_precise, 0, no_guard),
-    MI_NO_OPTION(guarded_sample_rate, 0, no_guard),
-    MI_NO_OPTION(guarded_sample_seed, 0, no_guard),
+    MI_OPTION(guarded_min, 0),
+    MI_OPTION(guarded_max, 1024L * 1024 * 1024),
+    MI_OPTION(guarded_precise, 0),
+    MI_OPTION(guarded_sample_rate, 0),
+    MI_OPTION(guarded_sample_seed, 0),
     MI_NO_OPTION(generic_collect, 10000, "every 64th slow path tidies up a little"),
     MI_NO_OPTION(page_reclaim_on_free, 0,
                  "pages without a thread are taken when blocks are needed"),
@@ -89,6 +88,9 @@ static const option_description_t table[_mi_option_last] = {
                no_arenas),
     MI_NO_OPTION(arena_is_numa_local, 0, no_numa),
     MI_OPTION(purge_thread, 1),
+    MI_OPTION(secure, MI_CFG_SECURE ? 4 : 0),
+    MI_OPTION(secure_stop, 1),
+    MI_START_OPTION(guarded_report, 0),
 };
 enum { OPTION_COUNT = _mi_option_last };
 

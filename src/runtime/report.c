@@ -9,6 +9,7 @@
 #include "platform/platform.h"
 #include "runtime/lock.h"
 #include "runtime/option.h"
+#include "runtime/secure.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,13 +192,13 @@ void mii_error(int code, const char* format, ...) {
 }
 
 static void stop_if_secure(bool handled) {
-  if (MI_CFG_SECURE && !handled) abort();
+  if (!handled && mii_secure_is_strict() && mii_option_is_on(mi_option_secure_stop)) abort();
 }
 
 void mii_misuse(int code, const char* format, ...) {
   va_list args;
   va_start(args, format);
-  const bool handled = report_error(code, MI_CFG_SECURE, format, args);
+  const bool handled = report_error(code, mii_secure_is_strict(), format, args);
   va_end(args);
   stop_if_secure(handled);
 }

@@ -22,8 +22,8 @@ void mii_error_unhush(void);
 // False if the options say that no error is shown: then there is no need to find out more about it.
 bool mii_error_may_be_shown(void);
 
-// The same for a pointer that should not have been given to us. A secure build shows it always, and
-// stops the program unless the program has its own error function.
+// The same for a pointer that should not have been given to us. A hardened process (secure.h) shows it always,
+// and stops unless the program has its own error function or wants to go on.
 void mii_misuse(int code, const char* format, ...) MI_PRINTF(2, 3) MI_COLD;
 
 void mii_warn(const char* format, ...) MI_PRINTF(1, 2) MI_COLD;

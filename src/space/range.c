@@ -192,7 +192,7 @@ static void release_claimed(void) {
   atomic_store_explicit(&claims_end, false, memory_order_relaxed);
 }
 
-void mii_range_stop(void) {
+MI_COLD void mii_range_stop(void) {
   release_claimed();
   if (reservation != NULL) mii_platform_release(reservation, reservation_bytes);
   reservation = NULL;
@@ -409,7 +409,7 @@ static uint32_t grow_arena(arena_growth_t* arena) {
   return first;
 }
 
-uint32_t mii_range_grow_arena(arena_growth_t* arena) {
+MI_COLD uint32_t mii_range_grow_arena(arena_growth_t* arena) {
   mii_lock_enter(&growth);
   const uint32_t first = grow_arena(arena);
   mii_lock_leave(&growth);

@@ -13,11 +13,13 @@
 
 // What a slice is. Stable as long as a block in it lives.
 typedef enum slice_kind_e {
-  SLICE_FREE,    // nobody's, or not the first slice of a huge block
-  SLICE_PAGE,    // the first slice of a page: blocks of one size
-  SLICE_FOLLOW,  // the second slice of a page: look at the one before
-  SLICE_RUN,     // part of a run area
-  SLICE_HUGE,    // the first slice of a huge block
+  SLICE_FREE,      // nobody's, or not the first slice of a huge block
+  SLICE_PAGE,      // the first slice of a page: blocks of one size
+  SLICE_FOLLOW,    // the second slice of a page: look at the one before
+  SLICE_RUN,       // part of a run area
+  SLICE_HUGE,      // the first slice of a huge block
+  SLICE_HARDENED,  // a hardened page
+  SLICE_GUARDED,   // the first slice of a block between guard pages
 } slice_kind_t;
 
 // The hot part: 32 bytes, all that free() reads and writes. Lies in an array below the range that
@@ -48,11 +50,13 @@ struct page_cold_s {
   slice_t awake_prev;             // owner: the same
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
   _Atomic(heap_t*) heap;  // atomic: relaxed; of a page or huge block. Changes when it is deleted
-  uint8_t arrival;        // owner: the theap's count of arrivals when the page came
-  uint8_t touched;        // owner: OS pages from its begin on that an earlier page has threaded
-  bool is_moved;          // owner: the user of a huge block; it is in a mapping of its own (huge.c)
-  bool is_emptied;        // owner: the user of a huge block; it reads as zero, and is about to end
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - sizeof(void*) - 4];
+  _Atomic(hardened_t*) hardened;  // atomic: hardened.c; of a hardened page, else NULL
+  _Atomic(guarded_t*) guarded;    // atomic: guarded.c; of a guarded block, else NULL
+  uint8_t arrival;                // owner: the theap's count of arrivals when the page came
+  uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
+  bool is_moved;    // owner: the user of a huge block; it is in a mapping of its own (huge.c)
+  bool is_emptied;  // owner: the user of a huge block; it reads as zero, and is about to end
+  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - 3 * sizeof(void*) - 4];
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 

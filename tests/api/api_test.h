@@ -119,9 +119,16 @@ MAYBE_UNUSED static void make_dirty(size_t size) {
   for (size_t i = 0; i < count; i++) mi_free(blocks[i]);
 }
 
+// How hardened the process is (MIMALLOC_SECURE): some of what follows from the ordinary way of doing things is
+// otherwise then, and the tests say how. From 3 on blocks come from vaults, which belong to no thread and accept no
+// bad pointer; from 4 on a block is as large as it was asked for.
+MAYBE_UNUSED static long secure_level(void) { return mi_option_get(mi_option_secure); }
+MAYBE_UNUSED static bool has_vaults(void) { return secure_level() >= 3; }
+MAYBE_UNUSED static bool sizes_are_exact(void) { return secure_level() >= 4; }
+
 // The size of the block that serves `size` bytes: 8, steps of 16 to 128, 8 classes per doubling to
 // 32 KiB, whole 4 KiB to 1 MiB, whole 64 KiB above.
-MAYBE_UNUSED static size_t expected_good_size(size_t size) {
+MAYBE_UNUSED static size_t expected_block_size(size_t size) {
   size_t step = 64 * KiB;
   if (size <= 8) return 8;
   if (size <= 128) {
@@ -133,6 +140,11 @@ MAYBE_UNUSED static size_t expected_good_size(size_t size) {
     step = 4 * KiB;
   }
   return (size + step - 1) / step * step;
+}
+
+// How much of it may be used.
+MAYBE_UNUSED static size_t expected_good_size(size_t size) {
+  return sizes_are_exact() ? size + (size == 0) : expected_block_size(size);
 }
 
 // --- reports: what the error function received since `reports_begin` ---

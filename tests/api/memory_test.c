@@ -75,7 +75,9 @@ static void assert_adds_up(const char* when, const void* p) {
                 (double)memory.cached / MiB, (double)memory.orphaned / MiB,
                 (double)memory.to_purge / MiB, (double)memory.metadata / MiB,
                 (double)memory.rest / MiB);
-  assert_true(parts > 0.97 * (double)told && parts < 1.03 * (double)told);
+  // Guards of freed pages are not resident: up to a sixteenth of what waits to be purged.
+  const double guards = secure_level() >= 5 ? (double)memory.to_purge / 14 : 0;
+  assert_true(parts > 0.97 * (double)told && parts - guards < 1.03 * (double)told);
 }
 
 // --- a heap ---
@@ -180,8 +182,14 @@ static void free_blocks_of_ended_threads_are_orphaned(void** state) {
   const mi_memory_t before = now();
   result_of_thread(&take_and_leave_some, NULL);
   const mi_memory_t after = now();
-  assert_true(after.orphaned > before.orphaned + 2 * MiB);
-  assert_true(after.free_in_pages < before.free_in_pages + MiB);
+  // Pages of vaults are the heap's, not a thread's: who runs takes from them.
+  if (has_vaults()) {
+    assert_true(after.free_in_pages > before.free_in_pages + 2 * MiB);
+    assert_true(after.orphaned < before.orphaned + MiB);
+  } else {
+    assert_true(after.orphaned > before.orphaned + 2 * MiB);
+    assert_true(after.free_in_pages < before.free_in_pages + MiB);
+  }
   for (size_t i = 0; i < 40 * 1000; i += 10) mi_free(blocks[i]);
   mi_collect(true);
   assert_true(now().orphaned < before.orphaned + MiB);
@@ -250,6 +258,7 @@ static void a_wrong_report_is_refused_and_nothing_done(void** state) {
 static pthread_barrier_t step;
 
 static void* hold_an_empty_page(void* arg) {
+  mi_free(mi_malloc(100));  // at a level with vaults this may answer an older question
   mi_free(mi_malloc(100));
   pthread_barrier_wait(&step);
   pthread_barrier_wait(&step);
@@ -266,7 +275,9 @@ static void a_thread_that_waits_is_missing_and_what_it_holds_is_told(void** stat
   assert_true(mi_purge_all(MI_PURGE_ASK, 20, &report));
   assert_int_equal(report.threads, 2);
   assert_int_equal(report.missing, 1);
-  assert_true(report.held >= 4 * KiB && report.held <= 200 * KiB);
+  const size_t least =
+      has_vaults() ? KiB : 4 * KiB;  // the page is the vault's, half a magazine its
+  assert_true(report.held >= least && report.held <= 200 * KiB);
   pthread_barrier_wait(&step);
   pthread_join(thread, NULL);
   assert_true(mi_purge_all(MI_PURGE_ASK, 1000, &report));
@@ -281,9 +292,11 @@ static void* idle_before_the_first_call(void* arg) {
 static void an_idle_thread_keeps_nothing(void** state) {
   (void)state;
   result_of_thread(&idle_before_the_first_call, NULL);
+  const size_t before = has_vaults() ? now().cached : 0;
   for (size_t size = 16; size < 2 * KiB; size *= 2) mi_free(mi_malloc(size));
   ASSERT_QUIET(mi_on_thread_idle());
-  assert_true(now().cached < 16 * KiB);
+  // A vault, which no thread owns, keeps a page per class.
+  assert_true(now().cached < before + 16 * KiB + (has_vaults() ? 7 * 64 * KiB : 0));
 }
 
 static _Atomic(bool) stop;

@@ -10,7 +10,7 @@
 //   THEIRS          freed by the next          moved to us           what the next allocator says
 //   STRANGE         the next allocator's affair: it may stop the program. In a library that does not
 //                   replace malloc there is no next one: as NO_BLOCK
-//   IN_FIRST_PIECE  counts as the block, which may have an odd offset
+//   IN_FIRST_PIECE  counts as the block, which may have an odd offset; noticed by a hardened process
 //   IN_PAGE         as NO_BLOCK where pointers are checked (debug, secure); unnoticed in the release build
 //   FREE_IN_PAGE    unnoticed: only that the call itself comes back is tested
 //
@@ -21,7 +21,9 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-enum { CHECKS_POINTERS = MI_TEST_SECURE || MI_TEST_ASSERT_LEVEL > 0 };
+static bool checks_pointers(void) {
+  return has_vaults() || MI_TEST_SECURE || MI_TEST_ASSERT_LEVEL > 0;
+}
 
 static bool is_override;
 
@@ -293,8 +295,13 @@ static const pointer_t pointers[] = {
 
 static kind_t kind_of(const pointer_t* pointer) {
   switch (pointer->kind) {
-    case IN_PAGE: return CHECKS_POINTERS ? NO_BLOCK : FREE_IN_PAGE;
+    case IN_FIRST_PIECE:
+      return sizes_are_exact() ? FREE_IN_PAGE : IN_FIRST_PIECE;  // the seal is noticed
+    case IN_PAGE: return checks_pointers() ? NO_BLOCK : FREE_IN_PAGE;
     case THEIRS:
+      // A hardened process takes no blocks of others.
+      if (secure_level() > 0 && is_override) return STRANGE;
+      return is_override ? THEIRS : NO_BLOCK;
     case STRANGE: return is_override ? pointer->kind : NO_BLOCK;
     default: return pointer->kind;
   }
@@ -424,7 +431,7 @@ static bool may_stop(const pointer_t* pointer, const block_entry_t* entry) {
   switch (kind_of(pointer)) {
     case NO_BLOCK: return entry->deed == RESIZES_NEW;
     case STRANGE: return true;
-    case FREE_IN_PAGE: return CHECKS_POINTERS;  // an assertion
+    case FREE_IN_PAGE: return checks_pointers();  // an assertion
     default: return false;
   }
 }
@@ -475,7 +482,7 @@ static void every_function_stands_every_pointer(void** state) {
 // The next allocator gets its blocks back, by whatever function they are freed.
 static void blocks_of_another_allocator_are_freed_there(void** state) {
   (void)state;
-  if (!is_override) skip();
+  if (!is_override || secure_level() > 0) skip();
   struct mallinfo2_s {
     size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
   } (*count_theirs)(void) = NULL;
@@ -510,9 +517,9 @@ static int misuse_without_handler(void) {
   return GOOD;
 }
 
-static void the_secure_build_stops_at_misuse(void** state) {
+static void a_hardened_process_stops_at_misuse(void** state) {
   (void)state;
-  if (!MI_TEST_SECURE) skip();
+  if (secure_level() == 0) skip();
   for (size_t i = 0; i < COUNT_OF(pointers); i++) {
     pair_pointer = &pointers[i];
     if (kind_of(pair_pointer) != NO_BLOCK || pair_pointer->kind == STRANGE) continue;
@@ -547,7 +554,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_function_stands_every_pointer),
       cmocka_unit_test(blocks_of_another_allocator_are_freed_there),
-      cmocka_unit_test(the_secure_build_stops_at_misuse),
+      cmocka_unit_test(a_hardened_process_stops_at_misuse),
   };
   return cmocka_run_group_tests_name("api/misuse", tests, set_up, unregister_all);
 }

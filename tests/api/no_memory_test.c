@@ -155,6 +155,8 @@ static int ask_for_more_of_a_size(size_t size) {
   for (void** p; (p = (void**)mi_malloc_aligned(size, 64)) != NULL; chain = p) *p = (void*)chain;
   for (void** p; (p = (void**)mi_valloc(size)) != NULL; chain = p) *p = (void*)chain;
   for (void** p; (p = (void**)mi_pvalloc(size)) != NULL; chain = p) *p = (void*)chain;
+  for (void** p; (p = (void**)mi_malloc_aligned_at(size, 64, 8)) != NULL; chain = p)
+    *p = (void*)chain;
   check_new_blocks(size);
   while (chain != NULL) {
     void** const next = (void**)*chain;

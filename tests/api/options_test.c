@@ -65,6 +65,9 @@ static const struct option_row_s {
     {mi_option_arena_max_object_size, 45, "arena_max_object_size", ON_32_BITS(256, 2048) * 1024L},
     {mi_option_arena_is_numa_local, 46, "arena_is_numa_local", 0},
     {mi_option_purge_thread, 47, "purge_thread", 1},  // ours
+    {mi_option_secure, 48, "secure", MI_TEST_SECURE ? 4 : 0},
+    {mi_option_secure_stop, 49, "secure_stop", 1},
+    {mi_option_guarded_report, 50, "guarded_report", 0},
 };
 
 // Can it be set when the process runs?
@@ -75,7 +78,8 @@ static bool may_be_set(mi_option_t option) {
                                mi_option_use_numa_nodes,
                                mi_option_max_vabits,
                                mi_option_pagemap_commit,
-                               mi_option_allow_thp};
+                               mi_option_allow_thp,
+                               mi_option_guarded_report};
   for (size_t i = 0; i < COUNT_OF(fixed); i++) {
     if (fixed[i] == option) return false;
   }
@@ -225,7 +229,7 @@ static void option_numbers_are_those_of_mimalloc(void** state) {
   assert_int_equal(mi_option_reset_decommits, 5);
   assert_int_equal(mi_option_reset_delay, 15);
   assert_int_equal(mi_option_limit_os_alloc, 17);
-  assert_int_equal(_mi_option_last, 48);
+  assert_int_equal(_mi_option_last, 51);
 }
 
 static void options_have_their_defaults(void** state) {

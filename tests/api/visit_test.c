@@ -153,7 +153,11 @@ static void abandoned_blocks_are_visited_alone(void** state) {
   assert_true(mi_heap_visit_abandoned_blocks(NULL, true, &note_block, NULL));
   size_t in_pages = 0;
   for (size_t i = 0; i < expected_count; i++) in_pages += expected[i].size <= 32 * KiB;
-  assert_true(seen_count() >= in_pages * 9 / 10);  // a page may have got another thread
+  if (has_vaults()) {
+    assert_int_equal(seen_count(), 0);  // pages of vaults never had a thread
+  } else {
+    assert_true(seen_count() >= in_pages * 9 / 10);  // a page may have got another thread
+  }
   assert_int_equal(twice, 0);
   free_those_blocks();
   void* const mine = mi_malloc(100);
@@ -194,17 +198,18 @@ static void a_theap_shows_the_blocks_of_its_thread_only(void** state) {
     expect_block(all[i], 100);
     visit_begin();
     assert_true(mi_theap_visit_blocks(mi_heap_theap(other.heap), true, &note_block, NULL));
-    assert_int_equal(seen_count(), all[i] == mine);
+    // Vaults belong to no thread.
+    assert_int_equal(seen_count(), !has_vaults() && all[i] == mine);
     visit_begin();
     assert_true(mi_theap_visit_blocks(NULL, true, &note_block, NULL));  // the default one
-    assert_int_equal(seen_count(), all[i] == elsewhere);
+    assert_int_equal(seen_count(), !has_vaults() && all[i] == elsewhere);
     visit_begin();
     assert_true(mi_heap_visit_blocks(other.heap, true, &note_block, NULL));
     assert_int_equal(seen_count(), all[i] != elsewhere);
   }
   visit_begin();
   assert_true(mi_theap_visit_blocks(mi_heap_theap(other.heap), false, &note_block, NULL));
-  assert_true(areas == 1 && visited == 0);
+  assert_true(areas == !has_vaults() && visited == 0);
   assert_false(mi_theap_visit_blocks(NULL, true, opaque_pointer(NULL), NULL));
   pthread_barrier_wait(&other.barrier);
   pthread_join(thread, NULL);
@@ -247,7 +252,7 @@ static void abandoned_blocks_are_visited_by_subprocess(void** state) {
   expect_those_blocks();
   visit_begin();
   assert_true(mi_abandoned_visit_blocks(mi_subproc_main(), -1, true, &note_block, NULL));
-  assert_true(seen_count() > expected_count / 2);
+  assert_true(has_vaults() ? seen_count() == 0 : seen_count() > expected_count / 2);
   const mi_subproc_id_t empty = mi_subproc_new();
   visit_begin();
   assert_true(mi_abandoned_visit_blocks(empty, 0, true, &note_block, NULL));
@@ -322,7 +327,8 @@ static void utilization_is_the_live_part_of_a_page(void** state) {
   static void* p[COUNT];
   for (size_t i = 0; i < COUNT; i++) p[i] = mi_malloc(512);
   for (size_t i = COUNT / 4; i < COUNT / 2; i++) {
-    assert_true(mi_block_utilization(p[i]) > 0.99 && mi_block_utilization(p[i]) <= 1);
+    const double full = secure_level() >= 5 ? 0.93 : 0.99;  // a sixteenth is a guard
+    assert_true(mi_block_utilization(p[i]) > full && mi_block_utilization(p[i]) <= 1);
     assert_false(mi_should_move(p[i], 0.9));
   }
   for (size_t i = 0; i < COUNT; i++) {
@@ -343,7 +349,8 @@ static void utilization_is_the_live_part_of_a_page(void** state) {
   size_t under = 0;
   for (size_t i = 0; i < COUNT; i += 4)
     under += mi_unsafe_heap_page_is_under_utilized(NULL, p[i], 50);
-  assert_true(under > COUNT / 4 * 7 / 10);
+  // The question is about pages of the running thread: those of vaults have none.
+  assert_true(has_vaults() ? under == 0 : under > COUNT / 4 * 7 / 10);
   for (size_t i = 0; i < COUNT; i += 4) {
     assert_false(mi_unsafe_heap_page_is_under_utilized(NULL, p[i], 10));
     assert_false(mi_unsafe_heap_page_is_under_utilized((mi_heap_t*)(void*)&local, p[i], 100));
@@ -420,6 +427,8 @@ static void moving_what_should_move_gives_memory_back(void** state) {
   }
   assert_true(intact);
   assert_true(spread.page_committed.current - before.page_committed.current > (int64_t)(8 * used));
+  if (has_vaults())
+    return;  // what was freed is among the next to be given out: blocks move, but do not gather
   if (touched > (int64_t)(used * 115 / 100))
     fail_msg("%lld bytes for %zu", (long long)touched, used);
 }

@@ -91,6 +91,8 @@ int mii_platform_thread_arm(void* value) {
 long mii_option_get(mi_option_t option) { return (void)option, 0; }
 void mii_purge_tick(uint64_t now) { (void)now; }
 void mii_purge_all(void) {}
+stock_t* mii_theap_make_stock(theap_t* theap) { return (void)theap, NULL; }
+void mii_rng_refill(rng_t* rng) { (void)rng; }
 void* mii_lent_take(lent_t* from, heap_t* heap, uint32_t size_class) {
   return (void)from, (void)heap, (void)size_class, NULL;
 }

@@ -560,10 +560,32 @@ size_t mii_platform_resident(void* address, size_t size) {
   return fake_touched_bytes(address, size);
 }
 
+// It has none.
+int mii_platform_guard(void* address, size_t size) {
+  (void)address, (void)size;
+  return EINVAL;
+}
+int mii_platform_unguard(void* address, size_t size) { return mii_platform_guard(address, size); }
+
 int mii_platform_release(void* address, size_t size) {
   const uint32_t allowed = RESERVED_BIT | SHOWN_BIT | OPENED_BIT;
   return memory_call((memory_call_t){FAKE_RELEASE, "release", allowed, "not reserved", FAKE_FREE},
                      address, size);
+}
+
+uint32_t mii_platform_stack(void** frames, uint32_t count_max) {
+  (void)frames, (void)count_max;
+  return 0;
+}
+void mii_platform_on_fault(void (*on_fault)(const void* address)) { (void)on_fault; }
+
+// The same in every run.
+void mii_platform_random(void* bytes, size_t size) {
+  static uint32_t state;
+  for (size_t i = 0; i < size; i++) {
+    state = state * 1664525 + 1013904223;
+    ((uint8_t*)bytes)[i] = (uint8_t)(state >> 24);
+  }
 }
 
 // Time and scheduling ----------------------------------------------------------------------------

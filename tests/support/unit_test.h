@@ -3,7 +3,7 @@
 //
 //     TEST(a_new_page_has_no_blocks) {
 //       CHECK(page->capacity == 0);
-//       CHECK_EQ(mii_page_extend(page, &first), 64);
+//       CHECK_EQ(mii_page_extend(page, &first, NULL), 64);
 //     }
 //
 //     UNIT_TEST_MAIN

@@ -89,6 +89,19 @@ int mii_platform_purge(void* address, size_t size) {
   return result_of(madvise(address, size, MADV_DONTNEED), before);
 }
 
+// Linux 6.13 and later: a mark in the page table, no mapping of its own.
+enum { GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
+
+int mii_platform_guard(void* address, size_t size) {
+  const int before = errno;
+  return result_of(madvise(address, size, GUARD_INSTALL), before);
+}
+
+int mii_platform_unguard(void* address, size_t size) {
+  const int before = errno;
+  return result_of(madvise(address, size, GUARD_REMOVE), before);
+}
+
 // Both flags are needed: nobody else may get the place that is left for a moment. Refused where the memory
 // belongs to several mappings, and by kernels before 5.7.
 int mii_platform_move(void* from, void* to, size_t size) {

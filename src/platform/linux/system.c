@@ -84,6 +84,26 @@ uint64_t mii_platform_clock_ms(void) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+// Early at boot the kernel may have none to give yet, and a filter of system calls may not let us ask. Then
+// what it put beside our stack at the start of the program is mixed with addresses and the time.
+static void guess_random(uint8_t* bytes, size_t size) {
+  const uint8_t* const given = (const uint8_t*)getauxval(AT_RANDOM);  // 16 bytes
+  struct timespec now = {0};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  uint64_t state = (uint64_t)(uintptr_t)bytes ^ (uint64_t)now.tv_nsec << 20;
+  for (size_t i = 0; i < size; i++) {
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    bytes[i] = (uint8_t)((state >> 56) ^ (given != NULL ? given[i % 16] : 0));
+  }
+}
+
+void mii_platform_random(void* bytes, size_t size) {
+  enum { NONBLOCK = 1 };
+  const int before = errno;
+  if (syscall(SYS_getrandom, bytes, size, NONBLOCK) != (long)size) guess_random(bytes, size);
+  errno = before;
+}
+
 // libc knows a thread by its kernel number, which is a part of the clock it gives us (the inverse, above
 // three bits).
 bool mii_platform_thread_is_known(uint32_t* number) {

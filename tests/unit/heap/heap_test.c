@@ -96,7 +96,7 @@ static page_t* loose_page(uint32_t out) {
   page_t* const page = mii_page_make(CLASS, &mii_heap_main, ME);
   block_t* list;
   uint32_t count = 0;
-  for (uint32_t n; (n = mii_page_extend(page, &list)) > 0;) {
+  for (uint32_t n; (n = mii_page_extend(page, &list, NULL)) > 0;) {
     for (uint32_t i = 0; i < n; i++, list = list->next) blocks[count++] = list;
   }
   mii_page_arm(page, PER_PAGE);

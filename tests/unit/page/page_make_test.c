@@ -63,7 +63,7 @@ TEST(a_complete_page_has_all_blocks_that_fit) {
       CHECK((uint8_t*)blocks[i] == mii_page_start(page) + mii_page_index(page, i) * bytes);
     }
     block_t* first;
-    CHECK_EQ(mii_page_extend(page, &first), 0);
+    CHECK_EQ(mii_page_extend(page, &first, NULL), 0);
     CHECK_EQ(mii_page_capacity(page), count);
   }
 }
@@ -155,10 +155,10 @@ TEST(extending_counts_the_blocks_as_out) {
   fake_space_start();
   page_t* const page = new_page(mii_size_class(64));
   block_t* first;
-  CHECK_EQ(mii_page_extend(page, &first), 64);
+  CHECK_EQ(mii_page_extend(page, &first, NULL), 64);
   CHECK_EQ(page->out, 64);
   CHECK_EQ(mii_page_free_count(page), 0);
-  CHECK_EQ(mii_page_extend(page, &first), 64);
+  CHECK_EQ(mii_page_extend(page, &first, NULL), 64);
   CHECK_EQ(page->out, 128);
   CHECK(page->local_free == NULL);
   CHECK(mii_page_is_valid(page));
@@ -278,7 +278,7 @@ TEST(unmaking_a_page_with_blocks_out_is_a_bug) {
   fake_space_start();
   page_t* const page = new_page(10);
   block_t* first;
-  mii_page_extend(page, &first);
+  mii_page_extend(page, &first, NULL);
   CHECK(stops_the_process((void (*)(void*))mii_page_unmake, page));
 }
 

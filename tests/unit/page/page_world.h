@@ -26,7 +26,7 @@ MAYBE_UNUSED static page_t* new_page(uint32_t size_class) {
 // Takes the next blocks of the page, in order. Returns how many.
 MAYBE_UNUSED static uint32_t take_next(page_t* page, block_t** blocks) {
   block_t* block = NULL;
-  const uint32_t count = mii_page_extend(page, &block);
+  const uint32_t count = mii_page_extend(page, &block, NULL);
   for (uint32_t i = 0; i < count; i++) {
     CHECK(block != NULL);
     blocks[i] = block;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "support/unit_test.h"
+#include "page/canary.h"
+
+enum { KEY = 0x5AC3 };
+static const uint64_t key = UINT64_C(0x0123456789ABCDEF) ^ KEY;
+static _Alignas(16) uint8_t block[4096];
+
+TEST(the_size_is_found_again) {
+  for (size_t bytes = 16; bytes <= sizeof block; bytes *= 2) {
+    for (size_t size = 1; size + CANARY_BYTES <= bytes; size++) {
+      mii_canary_set(block, bytes, size, key);
+      CHECK_EQ(mii_canary_size(block, bytes, key), size);
+      CHECK_EQ(mii_canary_check(block, bytes, key), size);
+    }
+  }
+}
+
+// Of a long slack the first 64 bytes are watched, and the seal.
+TEST(every_byte_behind_the_block_is_watched) {
+  for (size_t size = 1; size + CANARY_BYTES <= 64; size++) {
+    for (size_t at = size; at < 64; at++) {
+      for (int value = 0; value < 256; value += 51) {
+        mii_canary_set(block, 64, size, key);
+        if (block[at] == (uint8_t)value) continue;
+        block[at] = (uint8_t)value;
+        CHECK_EQ(mii_canary_check(block, 64, key), 0);
+      }
+    }
+  }
+  mii_canary_set(block, 4096, 100, key);
+  block[163] = 0;
+  CHECK_EQ(mii_canary_check(block, 4096, key), 0);
+}
+
+TEST(the_bytes_of_the_block_are_not_watched) {
+  mii_canary_set(block, 64, 40, key);
+  memset(block, 0x77, 40);
+  CHECK_EQ(mii_canary_check(block, 64, key), 40);
+}
+
+TEST(a_seal_is_of_no_use_elsewhere) {
+  mii_canary_set(block, 64, 40, key);
+  memcpy(block + 64, block, 64);
+  CHECK_EQ(mii_canary_check(block + 64, 64, key), 0);
+  CHECK_EQ(mii_canary_check(block, 64, key + 1), 0);
+}
+
+TEST(zero_is_zero) {
+  memset(block, 0, sizeof block);
+  CHECK(mii_bytes_are_zero(block, 4096));
+  for (size_t i = 0; i < 4096; i += 61) {
+    block[i] = 1;
+    CHECK(!mii_bytes_are_zero(block, 4096));
+    CHECK(mii_bytes_are_zero(block, i & ~(size_t)7));
+    block[i] = 0;
+  }
+}
+
+UNIT_TEST_MAIN

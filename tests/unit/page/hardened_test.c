@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "support/unit_test.h"
+#include "support/fake_platform.h"
+#include "support/fake_space.h"
+#include "page/hardened.h"
+#include "runtime/option.h"
+#include "runtime/secure.h"
+
+enum { CLASS = 32, BYTES = 1024, BLOCKS = 64 };
+
+static rng_t rng;
+
+static hardened_t* start(int level, uint32_t size_class) {
+  fake_reset();
+  fake_space_start();
+  mii_option_set(mi_option_secure, level);
+  mii_secure_fix();
+  CHECK_EQ(mii_secure_level(), level);
+  mii_secure_seed(&rng);
+  hardened_t* const page = mii_hardened_make(size_class, (segment_bounds_t){0, 0}, NULL, 42);
+  CHECK(page != NULL);
+  mii_hardened_publish(page, (vault_t*)&rng);
+  return page;
+}
+
+static uint32_t index_of_block(const hardened_t* page, const void* p) {
+  uint32_t index;
+  CHECK(mii_hardened_index(page, p, &index));
+  return index;
+}
+
+// For the program.
+static void* take_live(hardened_t* page) {
+  void* const p = mii_hardened_take(page, &rng);
+  mii_hardened_begin(page, index_of_block(page, p));
+  return p;
+}
+
+static void give(hardened_t* page, void* p) {
+  const uint32_t index = index_of_block(page, p);
+  CHECK(mii_hardened_is_live(page, index));
+  CHECK(mii_hardened_end(page, index));
+  CHECK(!mii_hardened_is_live(page, index));
+  CHECK(!mii_hardened_end(page, index));
+  CHECK(mii_hardened_is_valid(page));
+  mii_hardened_release(page, index);
+}
+
+static void take_all_blocks(int level, uint32_t size_class) {
+  hardened_t* const page = start(level, size_class);
+  void* blocks[SLICE_BYTES / 8];
+  const uint32_t count = page->block_count;
+  CHECK_EQ(count, (SLICE_BYTES - (level == 5 ? 4096 : 0)) / mii_class_bytes(size_class));
+  for (uint32_t round = 0; round < 3; round++) {
+    for (uint32_t i = 0; i < count; i++) {
+      CHECK(mii_hardened_has_room(page));
+      blocks[i] = take_live(page);
+      CHECK(mii_hardened_is_live(page, index_of_block(page, blocks[i])));
+    }
+    CHECK(!mii_hardened_has_room(page));
+    CHECK_EQ(mii_hardened_live_count(page), count);
+    CHECK(mii_hardened_is_valid(page));
+    for (uint32_t i = 0; i < count; i++) give(page, blocks[i]);
+    CHECK_EQ(mii_hardened_live_count(page), 0);
+  }
+  mii_hardened_unmake(page);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(each_block_is_given_out_once) {
+  static const uint32_t classes[] = {1, 2, 8, CLASS, 56, 57, 72};
+  for (size_t i = 0; i < COUNT_OF(classes); i++) {
+    for (int level = 3; level <= 5; level++) {
+      fflush(NULL);
+      const pid_t child = fork();
+      if (child == 0) {
+        take_all_blocks(level, classes[i]);
+        _exit(0);
+      }
+      int status;
+      CHECK_EQ(waitpid(child, &status, 0), child);
+      CHECK_EQ(status, 0);
+    }
+  }
+}
+
+TEST(blocks_begin_at_multiples_of_their_size_only) {
+  hardened_t* const page = start(4, CLASS);
+  uint32_t index;
+  uint8_t* const first = mii_hardened_start(page);
+  CHECK(mii_hardened_index(page, first, &index) && index == 0);
+  CHECK(mii_hardened_index(page, first + 5 * BYTES, &index) && index == 5);
+  CHECK(!mii_hardened_index(page, first + 1, &index));
+  CHECK(!mii_hardened_index(page, first + BYTES - 8, &index));
+}
+
+// 4 KiB at a time.
+TEST(what_is_not_needed_is_not_opened) {
+  hardened_t* const page = start(3, CLASS);
+  for (uint32_t i = 0; i < 4; i++) mii_hardened_take(page, &rng);
+  CHECK_EQ(page->opened, 4);
+  mii_hardened_take(page, &rng);
+  CHECK_EQ(page->opened, 8);
+}
+
+TEST(a_block_is_not_taken_again_before_it_is_released) {
+  hardened_t* const page = start(3, CLASS);
+  void* const p = take_live(page);
+  const uint32_t index = index_of_block(page, p);
+  CHECK(mii_hardened_end(page, index));
+  CHECK(mii_hardened_is_taken(page, index));
+  for (uint32_t i = 1; i < BLOCKS; i++) CHECK(mii_hardened_take(page, &rng) != p);
+  CHECK(!mii_hardened_has_room(page));
+  mii_hardened_release(page, index);
+  CHECK(mii_hardened_take(page, &rng) == p);
+}
+
+// Of the first four blocks taken from a page, the first is each of the four about as often.
+TEST(the_order_is_random) {
+  uint32_t firsts[4] = {0};
+  hardened_t* const page = start(3, CLASS);
+  for (int round = 0; round < 400; round++) {
+    void* const p = take_live(page);
+    firsts[index_of_block(page, p) % 4]++;
+    give(page, p);
+  }
+  for (int i = 0; i < 4; i++) CHECK(firsts[i] > 40);
+}
+
+TEST(a_page_that_has_ended_is_none) {
+  hardened_t* const page = start(4, CLASS);
+  const slice_t slice = page->slice;
+  CHECK(mii_hardened_in(slice) == page);
+  mii_hardened_unmake(page);
+  CHECK(mii_hardened_in(slice) == NULL);
+  CHECK(page->vault == NULL);
+}
+
+TEST(records_are_used_again_for_pages_of_as_many_blocks) {
+  hardened_t* const page = start(4, CLASS);
+  mii_hardened_unmake(page);
+  hardened_t* const other = mii_hardened_make(1, (segment_bounds_t){0, 0}, NULL, 1);
+  CHECK(other != page);
+  CHECK(mii_hardened_make(CLASS, (segment_bounds_t){0, 0}, NULL, 1) == page);
+}
+
+TEST(without_memory_there_is_no_page) {
+  start(4, CLASS);
+  fake_fail_from(FAKE_OPEN, 1);
+  hardened_t* last = (hardened_t*)&rng;
+  for (int i = 0; i < 200 && last != NULL; i++)
+    last = mii_hardened_make(CLASS, (segment_bounds_t){0, 0}, NULL, 1);
+  CHECK(last == NULL);
+}
+
+UNIT_TEST_MAIN
