@@ -180,7 +180,7 @@ char* mi_heap_strndup(mi_heap_t* heap, const char* s, size_t n) {
   const char* const end = memchr(s, '\0', n);
   return copy_in_heap(heap, s, end != NULL ? (size_t)(end - s) : n);
 }
-char* mi_heap_realpath(mi_heap_t* heap, const char* fname, char* resolved_name) {
+MI_COLD char* mi_heap_realpath(mi_heap_t* heap, const char* fname, char* resolved_name) {
   if (resolved_name != NULL) return realpath(fname, resolved_name);
   char path[PATH_MAX];
   return realpath(fname, path) != NULL ? mi_heap_strdup(heap, path) : NULL;

@@ -118,9 +118,9 @@ void mi_theap_guarded_set_size_bound(mi_theap_t* theap, size_t min, size_t max) 
   theap_t* const own = theap_to_sample(theap);
   if (own != NULL) mii_sampler_set_bounds(own, min, max);
 }
-void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed) {
+MI_COLD void mi_heap_guarded_set_sample_rate(mi_heap_t* heap, size_t sample_rate, size_t seed) {
   mi_theap_guarded_set_sample_rate(mi_heap_theap(heap), sample_rate, seed);
 }
-void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max) {
+MI_COLD void mi_heap_guarded_set_size_bound(mi_heap_t* heap, size_t min, size_t max) {
   mi_theap_guarded_set_size_bound(mi_heap_theap(heap), min, max);
 }

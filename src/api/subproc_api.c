@@ -15,13 +15,13 @@ mi_subproc_id_t mi_subproc_new(void) {
   return id_of(mii_start_to_allocate() ? mii_subproc_new() : NULL);
 }
 
-void mi_subproc_destroy(mi_subproc_id_t id) {
+MI_COLD void mi_subproc_destroy(mi_subproc_id_t id) {
   subproc_t* const subproc = id.subproc;
   if (subproc == NULL || subproc == &mii_subproc_main) return;
   if (!mii_subproc_destroy(subproc))
     mii_warn("a sub-process cannot be destroyed while threads are in it: %p\n", id.subproc);
 }
-void mi_subproc_delete(mi_subproc_id_t id) { mi_subproc_destroy(id); }
+MI_COLD void mi_subproc_delete(mi_subproc_id_t id) { mi_subproc_destroy(id); }
 
 void mi_subproc_add_current_thread(mi_subproc_id_t id) {
   if (id.subproc == NULL || !mii_start_to_allocate()) return;

@@ -118,7 +118,8 @@ bool mi_should_move(const void* address, double ratio) {
   return of_hardened > 0 && of_hardened < ratio;
 }
 
-bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* address, size_t perc_threshold) {
+MI_COLD bool mi_unsafe_heap_page_is_under_utilized(mi_heap_t* heap, void* address,
+                                                   size_t perc_threshold) {
   page_t* const page = mii_page_around(address);
   if (page == NULL || mii_page_owner(page) != mii_theap_tag(mii_theap_mine)) return false;
   const heap_t* const of_page = mii_slice_cold(mii_page_slice(page))->heap;

@@ -180,7 +180,7 @@ theap_t* mii_heap_enter(heap_t* heap) {
   return heap->is_apart ? begin_use(heap, home) : home;
 }
 
-void mii_heap_leave(theap_t* theap) {
+MI_COLD void mii_heap_leave(theap_t* theap) {
   if (mii_theap_is_mine(theap)) return;
   if (!theap->is_apart) {
     mii_thread_leave(theap);
@@ -205,7 +205,7 @@ static void leave_slot(theap_t* home, uint32_t slot) {
   mii_apart_unlock();
 }
 
-void mii_apart_leave(theap_t* home) {
+MI_COLD void mii_apart_leave(theap_t* home) {
   for (uint32_t slot = 1; slot < home->other_count; slot++) leave_slot(home, slot);
   if (home->subproc != NULL)
     atomic_fetch_sub_explicit(&home->subproc->users, 1, memory_order_relaxed);
@@ -230,7 +230,7 @@ static void collect_waiting(heap_t* heap) {
   mii_apart_unlock();
 }
 
-void mii_heap_collect(heap_t* heap, bool all) {
+MI_COLD void mii_heap_collect(heap_t* heap, bool all) {
   theap_t* const theap = mii_heap_enter(heap);
   if (theap == NULL) return;
   mii_theap_give_lists(theap);
@@ -239,7 +239,7 @@ void mii_heap_collect(heap_t* heap, bool all) {
   if (all && heap->is_apart) collect_waiting(heap);
 }
 
-void mii_apart_collect_waiting(void) {
+MI_COLD void mii_apart_collect_waiting(void) {
   for (theap_t* t = mii_thread_first_theap(); t != NULL; t = t->next_made) {
     mii_apart_lock();
     if (t->is_apart && t->home == t) mii_theap_collect(t);
@@ -281,7 +281,7 @@ static void set_heap_of_huge(slice_t slice, heap_t* heap) {
   atomic_store_explicit(&mii_slice_cold(slice)->heap, heap, memory_order_relaxed);
 }
 
-void mii_heap_add_huge(heap_t* heap, slice_t slice) {
+MI_COLD void mii_heap_add_huge(heap_t* heap, slice_t slice) {
   if (!heap->is_apart) {
     set_heap_of_huge(slice, NULL);
     return;
@@ -292,7 +292,7 @@ void mii_heap_add_huge(heap_t* heap, slice_t slice) {
   mii_apart_unlock();
 }
 
-void mii_heap_remove_huge(slice_t slice) {
+MI_COLD void mii_heap_remove_huge(slice_t slice) {
   if (heap_of_huge(slice) == NULL) return;
   mii_apart_lock();
   heap_t* const heap = heap_of_huge(slice);  // it may have moved
@@ -500,7 +500,7 @@ MI_COLD subproc_t* mii_subproc_new(void) {
   return NULL;
 }
 
-bool mii_subproc_destroy(subproc_t* subproc) {
+MI_COLD bool mii_subproc_destroy(subproc_t* subproc) {
   MI_ASSERT(subproc != &mii_subproc_main);
   if (atomic_load_explicit(&subproc->users, memory_order_relaxed) != 0) return false;
   while (subproc->heaps != NULL) destroy_any(subproc->heaps);

@@ -17,7 +17,7 @@ static void give_back(theap_t* theap) {
   mii_vault_unload(theap);
 }
 
-void mii_ask_answer(theap_t* home) {
+MI_COLD void mii_ask_answer(theap_t* home) {
   const uint32_t number = atomic_load_explicit(&mii_ask_number, memory_order_relaxed);
   give_back(home);
   for (uint32_t i = 0; i < home->other_count; i++) {

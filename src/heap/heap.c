@@ -140,7 +140,7 @@ static void turn(heap_t* heap, uint32_t size_class) {
   }
 }
 
-void mii_heap_trim_some(heap_t* heap) {
+MI_COLD void mii_heap_trim_some(heap_t* heap) {
   uint32_t size_class = atomic_load_explicit(&heap->trim_class, memory_order_relaxed);
   uint32_t turns = 0;
   for (uint32_t looks = 0; looks < LOOKS_PER_TRIM && turns < TURNS_PER_TRIM;) {

@@ -321,7 +321,7 @@ void mii_quiet_allow(bool joined) {
   atomic_store_explicit(&is_allowed, true, memory_order_relaxed);
 }
 
-void mii_quiet_look(void) {
+MI_COLD void mii_quiet_look(void) {
   const long delay = mii_option_get(mi_option_purge_delay);
   if (delay < 0 || mii_lock_is_mine_by_fork()) return;
   if (!atomic_load_explicit(&is_allowed, memory_order_relaxed)) return;

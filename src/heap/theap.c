@@ -392,14 +392,14 @@ static void give_if_empty(theap_t* theap, page_t* page) {
   if (page->out == 0 && !mii_page_is_queued(page)) end_page(theap, page);
 }
 
-void mii_theap_give_kept(theap_t* theap) {
+MI_COLD void mii_theap_give_kept(theap_t* theap) {
   for (uint32_t c = 0; c < SMALL_CLASS_COUNT; c++) {
     const slice_t slice = theap->pages[c].awake;
     if (slice != 0) give_if_empty(theap, mii_page_record(slice));
   }
 }
 
-void mii_theap_collect(theap_t* theap) {
+MI_COLD void mii_theap_collect(theap_t* theap) {
   mii_vault_unload(theap);
   mii_theap_give_loose(theap, CLASS_COUNT);
   mii_outbox_send(theap->home);
@@ -409,7 +409,7 @@ void mii_theap_collect(theap_t* theap) {
   MI_ASSERT_VALID(mii_theap_is_valid(theap));
 }
 
-void mii_theap_adopt(theap_t* theap, page_t* page) {
+MI_COLD void mii_theap_adopt(theap_t* theap, page_t* page) {
   fall_asleep(theap, page);
   if (mii_page_free_count(page) > 0) {
     hold_ready(theap, page);
@@ -450,7 +450,7 @@ void mii_theap_move(theap_t* theap, heap_t* to) {
 }
 
 // A page that is queued stays, and one whose blocks are in the list.
-bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
+MI_COLD bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
   mii_vault_unload(theap);
   mii_theap_drain_some(theap, page_max);
   uint32_t pages = page_max;

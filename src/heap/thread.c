@@ -90,7 +90,7 @@ static theap_t* make_theap(void) {
 }
 
 // Its lists may hold blocks of others.
-theap_t* mii_thread_take_bare(void) {
+MI_COLD theap_t* mii_thread_take_bare(void) {
   const uint32_t handle = mii_stack_pop(&bare_pool, theap_link);
   theap_t* const theap = handle != 0 ? mii_meta_pointer(handle) : make_theap();
   if (theap != NULL) mii_theap_dissolve(theap);
@@ -187,7 +187,7 @@ void mii_thread_leave(theap_t* theap) {
   pool_push(theap);
 }
 
-void mii_thread_end(bool for_good) {
+MI_COLD void mii_thread_end(bool for_good) {
   theap_t* const theap = mii_theap_mine->home;
   if (theap->is_live) {
     mii_track_enter();

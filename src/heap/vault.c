@@ -262,7 +262,7 @@ static MI_NOINLINE void load(theap_t* theap, magazine_t* magazine, uint32_t size
 
 // Unload -------------------------------------------------------------------------------------------
 
-static void bring_back(const void* p) {
+MI_COLD static void bring_back(const void* p) {
   vault_t* vault;
   uint32_t index;
   hardened_t* const page = lock_page_of(p, &vault);

@@ -198,7 +198,7 @@ static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slic
 }
 
 // Blocks in memory that was lent belong to no thread. The visitor may free what it is shown: the piece is a copy.
-static bool visit_lent(const lent_piece_t* piece, void* arg) {
+MI_COLD static bool visit_lent(const lent_piece_t* piece, void* arg) {
   const visit_t* const visit = arg;
   const size_t bytes = piece->slices * SLICE_BYTES;
   if (piece->heap != visit->heap) return true;

@@ -11,6 +11,7 @@
 #include "runtime/option.h"
 #include "base/config.h"
 #include "base/format.h"
+#include "base/compiler.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
 #include <limits.h>
@@ -274,7 +275,7 @@ static bool parse_size(const char* text, long* value) {
   return true;
 }
 
-bool mii_option_parse(const char* text, option_kind_t kind, long* value) {
+MI_COLD bool mii_option_parse(const char* text, option_kind_t kind, long* value) {
   if (parse_word(text, value)) return true;
   return kind == OPTION_SIZE ? parse_size(text, value) : parse_number(text, value);
 }

@@ -51,7 +51,7 @@ static slice_t first_slice(const arena_t* arena) {
 }
 
 // Whoever takes all slices is alone in the arena.
-bool mii_arena_release(arena_t* arena) {
+MI_COLD bool mii_arena_release(arena_t* arena) {
   if (arena->lent != NULL) return mii_lent_release(arena);
   if (atomic_load_explicit(&arena->users, memory_order_relaxed) != 0) return false;
   bool zero;

@@ -61,7 +61,7 @@ static bool count_moved(void) {
   return false;
 }
 
-bool mii_huge_move(void* from, void* to) {
+MI_COLD bool mii_huge_move(void* from, void* to) {
   page_cold_t* const cold = mii_slice_cold((slice_t)mii_slice_of(to));
   const size_t bytes = mii_huge_bytes(from);
   MI_ASSERT(bytes <= mii_huge_bytes(to) && !cold->is_moved);

@@ -450,7 +450,7 @@ MI_COLD void mii_lent_purge(void) {
   for (lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) purge_lent(lent);
 }
 
-bool mii_lent_is_unused(void) {
+MI_COLD bool mii_lent_is_unused(void) {
   bool unused = true;
   mii_lent_lock();
   for (const lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next)

@@ -99,7 +99,7 @@ static uint32_t look_at_some(uint32_t from, uint64_t now) {
   return i;
 }
 
-uint64_t mii_purge_due(uint64_t now) {
+MI_COLD uint64_t mii_purge_due(uint64_t now) {
   uint64_t next = UINT64_MAX;
   uint32_t i = mii_hint_next(HINT_PURGE, 0);
   for (; i != NO_SEGMENT; i = mii_hint_next(HINT_PURGE, i + 1)) {
@@ -144,7 +144,7 @@ static size_t waiting_in(uint32_t index) {
   return bytes + (runs.dirty_bytes > runs.bytes ? runs.dirty_bytes - runs.bytes : 0);
 }
 
-bool mii_purge_survey(purge_survey_t* survey, size_t enough) {
+MI_COLD bool mii_purge_survey(purge_survey_t* survey, size_t enough) {
   for (int work = 0; work < WORK_PER_SURVEY && survey->bytes < enough; work++) {
     const uint32_t i = mii_hint_next(HINT_PURGE, survey->next);
     if (i == NO_SEGMENT) return true;
@@ -173,7 +173,7 @@ void mii_purge_found(size_t bytes) {
 
 // Ticks --------------------------------------------------------------------------------------------
 
-void mii_purge_tick(uint64_t now) {
+MI_COLD void mii_purge_tick(uint64_t now) {
   if (atomic_load_explicit(&is_watched, memory_order_relaxed)) return;
   uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
   if (now < due) return;

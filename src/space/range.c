@@ -170,7 +170,7 @@ static bool show_page_records(void) {
          == 0;
 }
 
-bool mii_range_start(const platform_facts_t* facts) {
+MI_COLD bool mii_range_start(const platform_facts_t* facts) {
   MI_ASSERT(mii_slice_count() == 0);
   mii_range.os_page_size = facts->os_page_size;
   if (!reserve(facts)) return false;
@@ -416,7 +416,7 @@ MI_COLD uint32_t mii_range_grow_arena(arena_growth_t* arena) {
   return first;
 }
 
-bool mii_range_grow(uint32_t segment_count) {
+MI_COLD bool mii_range_grow(uint32_t segment_count) {
   const uint32_t seen = mii_segment_count();
   mii_lock_enter(&growth);
   const uint32_t open = mii_segment_count();

@@ -615,7 +615,7 @@ static void purge_free_runs(run_area_t* area, uint32_t segment) {
   }
 }
 
-bool mii_run_purge(uint32_t segment) {
+MI_COLD bool mii_run_purge(uint32_t segment) {
   if (atomic_load_explicit(&mii_segment(segment)->runs, memory_order_relaxed) == NULL) return true;
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return false;

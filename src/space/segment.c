@@ -132,7 +132,7 @@ static bool are_alike(slice_t first, uint32_t count) {
   return alike;
 }
 
-bool mii_segment_claim_all(slice_t first, uint32_t count, bool* zero) {
+MI_COLD bool mii_segment_claim_all(slice_t first, uint32_t count, bool* zero) {
   for (uint32_t done = 0; done < count;) {
     const part_of_run_t part = first_part(first + done, count - done);
     if (!claim_bits(part)) {
@@ -377,7 +377,7 @@ static uint32_t lowest_run(uint64_t mask) {
 }
 
 // Purging claims like an allocation, a run at a time: nobody can be given the memory meanwhile.
-void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
+MI_COLD void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
   segment_t* const segment = mii_segment(index);
   uint64_t wanted = atomic_load_explicit(&segment->purgeable, memory_order_seq_cst);
   if (wanted == 0) return;

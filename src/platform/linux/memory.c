@@ -3,6 +3,7 @@
 //
 // Reserved is PROT_NONE | MAP_NORESERVE: no commit charge, nothing in a core dump. Open is one
 // mprotect. Only these four calls are needed, so a strict seccomp filter can allow us to live.
+#include "base/compiler.h"
 #include "platform/platform.h"
 #include <errno.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static void bind_to_node(void* address, size_t size, int node) {
 }
 
 // Elsewhere first: if there are not enough, what we have reserved stays.
-int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node) {
+MI_COLD int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node) {
   enum { HUGE_SHIFT = 26 };
   if (((uintptr_t)address & (huge_page - 1)) != 0 || (size & (huge_page - 1)) != 0) return EINVAL;
   const int before = errno;
@@ -118,7 +119,7 @@ int mii_platform_renew(void* address, size_t size) {
 }
 
 // mincore's name says another thing, but of private memory it tells what is resident.
-size_t mii_platform_resident(void* address, size_t size) {
+MI_COLD size_t mii_platform_resident(void* address, size_t size) {
   const int before = errno;
   const size_t os_page = getauxval(AT_PAGESZ);
   size_t resident = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // system.c (linux) - facts of the machine and the process, without reading /proc or /sys; raw writes
+#include "base/compiler.h"
 #include "platform/platform.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -183,7 +184,7 @@ static size_t resident_bytes(void) {
   return os_pages * getauxval(AT_PAGESZ);
 }
 
-void mii_platform_usage(platform_usage_t* usage) {
+MI_COLD void mii_platform_usage(platform_usage_t* usage) {
   const int before = errno;
   struct rusage r = {0};
   getrusage(RUSAGE_SELF, &r);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // thread.c (posix) - thread exit by a pthread key, fork by pthread_atfork
+#include "base/compiler.h"
 #include "platform/platform.h"
 #include <errno.h>
 #include <pthread.h>
@@ -73,7 +74,7 @@ static int set_attributes(pthread_attr_t* attributes, bool is_to_be_joined) {
   return pthread_attr_setstacksize(attributes, STACK_BYTES);
 }
 
-int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
+MI_COLD int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
   if (pthread_create == NULL) return ENOSYS;
   const int before = errno;
   pthread_attr_t attributes;
