@@ -25,7 +25,7 @@ void* mii_block_take_hardened(theap_t* theap, size_t size);
 // runs, runs are sealed or sampled, or memory is short: then the long way is the one to go.
 void* mii_block_take_run(theap_t* theap, size_t size);
 static inline bool mii_block_is_run(size_t size) {
-  return size > MID_BLOCK_MAX && size <= RUN_UNITS_MAX * UNIT_BYTES;
+  return size > MID_BLOCK_MAX && size <= (size_t)RUN_UNITS_MAX * UNIT_BYTES;
 }
 
 // Make the whole block, which is new and nobody has seen, read as zero.

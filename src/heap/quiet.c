@@ -305,7 +305,7 @@ static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
 // meanwhile they do without its plan.
 static void help(void) {
   static _Atomic(uint32_t) purge_from;  // atomic: relaxed; a moment too late does not matter
-  if (atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) < 2 * PURGE_MUCH) return;
+  if (atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) < (size_t)2 * PURGE_MUCH) return;
   const uint32_t now = atomic_load(&state);
   if (now == WORKING || now == WAITING || (now == NO_THREAD && is_thread_wanted())) return;
   mii_heap_trim_some(&mii_heap_main);

@@ -138,7 +138,7 @@ static inline void raise_bounds(run_area_t* area, uint32_t begin, uint32_t end) 
   if (area->longest < end - begin) area->longest = end - begin;
   while (begin < end) {
     const uint32_t word = begin / WORD_UNITS;
-    const uint32_t part_end = (uint32_t)mii_min(end, (word + 1) * WORD_UNITS);
+    const uint32_t part_end = (uint32_t)mii_min(end, (size_t)(word + 1) * WORD_UNITS);
     if (area->word_longest[word] < part_end - begin)
       area->word_longest[word] = (uint8_t)(part_end - begin);
     begin = part_end;
