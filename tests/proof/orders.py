@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FILES = [ROOT / "src/base/handle_stack.h", *sorted((ROOT / "src/page").glob("*.[ch]")),
+FILES = [ROOT / "src/base/handle_stack.h", *sorted((ROOT / "src/page").glob("page*.[ch]")),
          *(ROOT / f"src/heap/{name}" for name in ("heap.c", "outbox.c", "refill.c", "theap.c", "thread.c"))]
 ORDER = re.compile(r"memory_order_(acquire|release|acq_rel|seq_cst)")
 

@@ -60,7 +60,7 @@ plant "stack: a pop loses the rest" base/handle_stack.h \
   's/const uint32_t below = .*;/const uint32_t below = 0;/'
 plant "a thread ends with blocks in its outbox" heap/outbox.h 's/if \(.*parcels != 0\)\) (mii_outbox_send_all\(theap\);)/if (false) \1/'
 plant "a theap is pooled twice" heap/thread.c 's/^(    pool_push\(theap\);)$/\1 \1/'
-plant "dissolve drops the list" heap/theap.c '/^bool mii_theap_dissolve_some/,/^}/s/blocks -= return_blocks\(theap, c, blocks\);/theap->list[c] = NULL;/'
+plant "dissolve drops the list" heap/theap.c '/bool mii_theap_dissolve_some\(/,/^}/s/blocks -= return_blocks\(theap, c, blocks\);/theap->list[c] = NULL;/'
 
 plant "fork: queued pages of our own stay queued" heap/fork.c 's/mii_page_forget_queued\(page\);//'
 plant "fork: claimable pages stay linked" heap/heap.c 's/mii_stack_clear\(&heap->claimable\[c\]\);//'

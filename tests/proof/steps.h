@@ -19,16 +19,16 @@ bool proof_step(const char* file, int line, const char* what, const volatile voi
 
 #define STEP_AT(what, p, access, may_fail) proof_step(__FILE__, __LINE__, what, p, access, may_fail)
 
-// What a thread does behind a load belongs to the load. Behind a write it may do harm: what it has just handed on is
-// not its own any more.
-#define READ_STEP(p) (STEP_AT("load", p, ACCESS_READ, false), *(p))
-#define WRITE_STEP(what, p, operation)       \
-  ({                                         \
-    STEP_AT(what, p, ACCESS_WRITE, false);   \
-    __auto_type step_result = (operation);   \
-    STEP_AT("then", p, ACCESS_WRITE, false); \
-    step_result;                             \
+// There is a choice behind the operation, too: what a thread does next with plain loads and stores may come too late.
+#define STEP(what, p, access, operation)   \
+  ({                                       \
+    STEP_AT(what, p, access, false);       \
+    __auto_type step_result = (operation); \
+    STEP_AT("then", p, access, false);     \
+    step_result;                           \
   })
+#define READ_STEP(p)                   STEP("load", p, ACCESS_READ, *(p))
+#define WRITE_STEP(what, p, operation) STEP(what, p, ACCESS_WRITE, operation)
 #define MI_CAS(p, seen, v) \
   __atomic_compare_exchange_n(p, seen, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
