@@ -90,16 +90,19 @@ void mii_free_other(void* p, page_t* page) {
   }
 }
 
+// True if the running thread owns the page: then the block is free.
+MI_INLINE bool free_own(void* p, page_t* page) {
+  if (MI_UNLIKELY(mii_page_owner(page) != mii_theap_tag(mii_theap_mine))) return false;
+  if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
+  return true;
+}
+
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
   if (MI_CFG_CHECK_POINTERS && is_misplaced("free", p)) return;
   if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK) {
     page_t* const page = mii_page_record(mii_slice_of(p));
-    if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
-      if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
-    } else {
-      mii_free_other(p, page);
-    }
+    if (!free_own(p, page)) mii_free_other(p, page);
     return;
   }
   free_slow(p);
@@ -137,15 +140,11 @@ static bool is_aligned_block(const void* p, size_t alignment) {
   return !mii_block_is_plausible(p) || ((uintptr_t)p & (alignment - 1)) == 0;
 }
 
-// The first lines are those of mi_free. Where there are vaults none of their blocks comes there, and the size is checked.
+// Of a block on a page of its own thread the size is not checked: where there are vaults, there is none.
 void mi_free_size(void* p, size_t size) {
   MI_ASSERT(mii_secure_has_vaults() || mii_block_claim_is_right(p, size));
   if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK && !MI_CFG_CHECK_POINTERS) {
-    page_t* const page = mii_page_record(mii_slice_of(p));
-    if (MI_LIKELY(mii_page_owner(page) == mii_theap_tag(mii_theap_mine))) {
-      if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
-      return;
-    }
+    if (free_own(p, mii_page_record(mii_slice_of(p)))) return;
   }
   if (mii_secure_has_vaults() && !mii_block_claim_is_right(p, size))
     mii_block_report_claim(p, "free of a size");
