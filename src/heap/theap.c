@@ -20,7 +20,12 @@
 
 enum { BLOCKS_PER_PAGE = 16 };  // of lists that are given back, where pages are counted
 
-const theap_t mii_theap_empty = {.heap = &mii_heap_main, .home = (theap_t*)&mii_theap_empty};
+const parcel_t mii_no_outbox[OUTBOX_PARCELS];
+const theap_t mii_theap_empty = {
+    .heap = &mii_heap_main,
+    .home = (theap_t*)&mii_theap_empty,
+    .outbox = (parcel_t*)mii_no_outbox,
+};
 MI_TLS theap_t* mii_theap_mine = (theap_t*)&mii_theap_empty;
 
 // Where a page is ----------------------------------------------------------------------------------
@@ -520,7 +525,9 @@ MI_COLD void mii_theap_forget(theap_t* theap) {
   theap->run_segment = 0;
   theap->page_count = 0;
   theap->parcels = 0;
-  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) theap->outbox[i].page = NULL;
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
+    if (theap->outbox[i].page != NULL) theap->outbox[i].page = NULL;
+  }
   theap->in_deferred_free = theap->keeps_nothing = false;
 }
 
