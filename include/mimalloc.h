@@ -830,8 +830,9 @@ mi_decl_export void mi_heap_delete(mi_heap_t* heap) mi_attr_noexcept;
 mi_decl_export void mi_heap_destroy(mi_heap_t* heap) mi_attr_noexcept;
 
 // New memory for the heap comes from an arena on this NUMA node (`mi_reserve_huge_os_pages_at`, not exclusive), as long
-// as that has room: pages, and blocks that take whole 64 KiB. If there is no such arena now, or the node is negative,
-// from anywhere; what it has stays. The OS places other memory where a thread first touches it.
+// as that has room, also for a main heap, whose blocks of more than 32 KiB take whole 64 KiB then. If there is no such
+// arena now, or the node is negative, from anywhere; what it has stays. The OS places other memory where a thread first
+// touches it.
 mi_decl_export void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) mi_attr_noexcept;
 
 // Give back what is free in the running thread's part of the heap; `force`: also of threads that ended.
