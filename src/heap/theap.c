@@ -375,11 +375,8 @@ void mii_theap_drain(theap_t* theap) {
 
 // All pages ----------------------------------------------------------------------------------------
 
-// Calls `visit` for every page of the class, but at most `page_max`; it may remove the page. Returns how many.
-static uint32_t visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap_t*, page_t*),
-                            uint32_t page_max) {
-  const slice_t first = theap->pages[size_class].owned;
-  if (first == 0) return 0;
+static MI_NOINLINE uint32_t visit_circle(theap_t* theap, slice_t first,
+                                         void (*visit)(theap_t*, page_t*), uint32_t page_max) {
   const slice_t last = mii_slice_cold(first)->prev;
   slice_t slice = first;
   for (uint32_t count = 1;; count++) {
@@ -388,6 +385,14 @@ static uint32_t visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(t
     if (slice == last || count == page_max) return count;
     slice = next;
   }
+}
+
+// Calls `visit` for every page of the class, but at most `page_max`; it may remove the page. Returns how many.
+// A theap that has just begun has pages of few classes.
+MI_INLINE uint32_t visit_pages(theap_t* theap, uint32_t size_class,
+                               void (*visit)(theap_t*, page_t*), uint32_t page_max) {
+  const slice_t first = theap->pages[size_class].owned;
+  return first != 0 ? visit_circle(theap, first, visit, page_max) : 0;
 }
 
 static void collect_page(theap_t* theap, page_t* page) { mii_theap_review(theap, page, 1); }
