@@ -10,6 +10,7 @@
 #include "base/rng.c"
 #include "base/size_class.c"
 
+#include "platform/linux/group.c"
 #include "platform/linux/memory.c"
 #include "platform/linux/system.c"
 #include "platform/posix/fault.c"
@@ -25,6 +26,7 @@
 #include "space/hint.c"
 #include "space/huge.c"
 #include "space/lent.c"
+#include "space/limit.c"
 #include "space/purge.c"
 #include "space/range.c"
 #include "space/run.c"
@@ -58,6 +60,7 @@
 #include "api/free.c"
 #include "api/heap_alloc.c"
 #include "api/heap_api.c"
+#include "api/limit_api.c"
 #include "api/malloc.c"
 #include "api/memory_api.c"
 #include "api/option_api.c"

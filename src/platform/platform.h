@@ -32,6 +32,12 @@ typedef struct platform_limits_s {
 } platform_limits_t;
 void mii_platform_limits(platform_limits_t* limits);
 
+// The least limit of memory of the control groups that the process is in; SIZE_MAX: none, or there is no telling.
+size_t mii_platform_group_limit(void);
+
+// How often or how long the process and the system have waited for memory until now: a number that grows.
+uint64_t mii_platform_pressure(void);
+
 // Memory -----------------------------------------------------------------------------------------
 // An address is free, reserved (no access, costs nothing), or open (readable, writable, zero until
 // first written).

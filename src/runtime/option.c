@@ -26,6 +26,8 @@ enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, true, NULL}
 #define MI_START_SIZE(name, initial) \
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_SIZE, true, NULL}
+#define MI_START_PERCENT(name, initial) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_PERCENT, true, NULL}
 #define MI_NO_OPTION(name, initial, why) \
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, (why)}
 #define MI_NO_START_OPTION(name, initial, why) \
@@ -92,6 +94,10 @@ static const option_description_t table[_mi_option_last] = {
     MI_OPTION(secure, MI_CFG_SECURE ? 4 : 0),
     MI_OPTION(secure_stop, 1),
     MI_START_OPTION(guarded_report, 0),
+    MI_START_SIZE(limit_soft, 0),
+    MI_START_SIZE(limit_hard, 0),
+    MI_START_PERCENT(cgroup_limit, 0),
+    MI_START_OPTION(memory_pressure, 0),
 };
 enum { OPTION_COUNT = _mi_option_last };
 
@@ -275,8 +281,18 @@ static bool parse_size(const char* text, long* value) {
   return true;
 }
 
+static bool parse_percent(const char* text, long* value) {
+  const char* rest;
+  if (equals_ignoring_case(text, "auto")) return *value = 1, true;
+  long number;
+  if (!parse_digits(text, &number, &rest) || !equals_ignoring_case(rest, *rest == '%' ? "%" : ""))
+    return false;
+  return *value = number, true;
+}
+
 MI_COLD bool mii_option_parse(const char* text, option_kind_t kind, long* value) {
   if (parse_word(text, value)) return true;
+  if (kind == OPTION_PERCENT) return parse_percent(text, value);
   return kind == OPTION_SIZE ? parse_size(text, value) : parse_number(text, value);
 }
 

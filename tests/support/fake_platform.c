@@ -35,6 +35,8 @@ static const platform_facts_t guessed_facts = {
 
 static const platform_limits_t no_limits = {.address_bytes = SIZE_MAX, .data_bytes = SIZE_MAX};
 platform_limits_t fake_limits = {.address_bytes = SIZE_MAX, .data_bytes = SIZE_MAX};
+size_t fake_group_limit = SIZE_MAX;
+uint64_t fake_pressure;
 platform_usage_t fake_usage;
 
 // All of the following is under the lock; hooks are called outside it.
@@ -357,6 +359,9 @@ void fake_reserve_at_phase(size_t bytes) { reserve_phase = bytes; }
 void mii_platform_facts(platform_facts_t* facts) {
   *facts = plain_call(FAKE_FACTS) == WORKS ? fake_facts : guessed_facts;
 }
+
+size_t mii_platform_group_limit(void) { return fake_group_limit; }
+uint64_t mii_platform_pressure(void) { return fake_pressure; }
 
 void mii_platform_limits(platform_limits_t* limits) {
   *limits = plain_call(FAKE_LIMITS) == WORKS ? fake_limits : no_limits;
@@ -867,6 +872,8 @@ void fake_reset(void) {
   gone_number = 0;
   fake_facts = initial_facts;
   fake_limits = no_limits;
+  fake_group_limit = SIZE_MAX;
+  fake_pressure = 0;
   fake_usage = (platform_usage_t){0};
   unlock();
   clock_ms = 0;

@@ -21,6 +21,9 @@ void fake_reset(void);
 extern platform_facts_t fake_facts;
 // What mii_platform_limits() tells. At first: no limits.
 extern platform_limits_t fake_limits;
+// What mii_platform_group_limit() and mii_platform_pressure() tell. At first: none.
+extern size_t fake_group_limit;
+extern uint64_t fake_pressure;
 
 // What can fail, is counted, and can be watched --------------------------------------------------
 
