@@ -776,7 +776,8 @@ typedef enum mi_option_e {
   // is for our records, stacks, code, and other memory of the program. [start]
   mi_option_cgroup_limit = mi_option_secure + 5,
   // Let a thread of ours look four times a second whether the system or the control group is short of memory (PSI,
-  // or the group's refusals), and then give back all that is free: 0 (default) or 1. [start]
+  // or the group's refusals), and then give back all that is free: 0 (default) or 1. The child of a fork
+  // has that thread once it frees much. [start]
   mi_option_memory_pressure = mi_option_secure + 6,
   // All options are below.
   _mi_option_last = mi_option_memory_pressure + 1,

@@ -35,7 +35,8 @@ void mii_platform_limits(platform_limits_t* limits);
 // The least limit of memory of the control groups that the process is in; SIZE_MAX: none, or there is no telling.
 size_t mii_platform_group_limit(void);
 
-// How often or how long the process and the system have waited for memory until now: a number that grows.
+// Microseconds for which somebody in the system, or in the process's control group, has waited for memory until
+// now: a number that grows. Where a group only counts how often memory was refused, each time is 10 ms.
 uint64_t mii_platform_pressure(void);
 
 // Memory -----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # P6: in a control group (version 1; 2 where that has the memory controller) with 512 MiB a load that would need
-# 600 lives on with MIMALLOC_CGROUP_LIMIT: allocations fail, nobody is killed; without it, the kernel kills it. With a
-# debug library the same with 128 and 150 MiB.
+# 600 lives on with MIMALLOC_CGROUP_LIMIT: allocations fail, nobody is killed; without it, the kernel kills it. And with
+# MIMALLOC_MEMORY_PRESSURE=1 a process that waits gives back what is free when the group is short of memory. With a debug library the same with 128 and 150 MiB.
 . "$(dirname "$0")/support/common.bash"
 compile cgroup cgroup.c
 limit=512 load=600
@@ -40,6 +40,23 @@ survives MIMALLOC_CGROUP_LIMIT=auto
 survives MIMALLOC_CGROUP_LIMIT=90% MIMALLOC_PURGE_DELAY=-1
 survives MIMALLOC_LIMIT_HARD=$((limit * 15 / 16))M MIMALLOC_LIMIT_SOFT=$((limit / 2))M
 [ "$variant" = release ] && survives MIMALLOC_CGROUP_LIMIT=auto MIMALLOC_SECURE=4
+
+# Memory that waits to be purged goes back when the group is short of memory: here of pages for a file.
+# under_pressure STATUS VARIABLE...
+under_pressure() {
+  local expected=$1 status i
+  shift
+  in_group env LD_PRELOAD="$lib" MIMALLOC_PURGE_DELAY=600000 MIMALLOC_PURGE_THREAD=2 "$@" timeout 60 ./cgroup pressure $((limit / 2)) >said 2>err &
+  for ((i = 0; i < 200; i++)); do grep -q ready said && break || sleep 0.02; done
+  in_group dd if=/dev/zero of=file bs=1M count=$((limit * 3 / 4)) status=none
+  wait $!
+  status=$?
+  rm -f file
+  echo "$*: $(tail -n 1 said)"
+  [ $status -eq "$expected" ] || complain err "$*: status $status"
+}
+under_pressure 0 MIMALLOC_MEMORY_PRESSURE=1
+under_pressure 5 MIMALLOC_MEMORY_PRESSURE=0
 
 # It is the limit that does it.
 before=$(kills)

@@ -5,7 +5,6 @@
 // most what the groups above it have. In a container the path that the process is told may not exist: then the
 // group is at the top of what is mounted, and that is looked at, too.
 #include "base/compiler.h"
-#include "base/format.h"
 #include "platform/linux/read.h"
 #include "platform/platform.h"
 #include <errno.h>
@@ -15,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = 1024 };
+enum { PATH_ROOM = 1024, NAME_ROOM = 32, US_PER_REFUSAL = 10000 };
 
 typedef struct group_s {
   char path[PATH_ROOM];  // of its folder
@@ -51,18 +50,21 @@ static bool names_group(const char* line, const char* end, group_t* group) {
   if (!group->is_v2 && (name == NULL || name > path)) return false;
   const char* const top = group->is_v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
   group->top = strlen(top);
-  mii_format(group->path, PATH_ROOM, "%s", top);
+  memcpy(group->path, top, group->top + 1);
   const size_t length = (size_t)(end - path - 1);
-  if (length >= PATH_ROOM - group->top - 32) return true;  // its top, at least
+  if (length >= PATH_ROOM - group->top - NAME_ROOM) return true;  // its top, at least
   memcpy(group->path + group->top, path + 1, length);
   group->path[group->top + length] = '\0';
   return true;
 }
 
+// Puts the name behind the path while it reads.
 static const char* file_in(group_t* group, const char* name, char* text, size_t size) {
-  char file[PATH_ROOM + 64];
-  mii_format(file, sizeof file, "%s/%s", group->path, name);
-  return mii_linux_read(file, text, size) > 0 ? text : NULL;
+  char* const end = group->path + strlen(group->path);
+  memcpy(end, name, strlen(name) + 1);
+  const size_t length = mii_linux_read(group->path, text, size);
+  *end = '\0';
+  return length > 0 ? text : NULL;
 }
 
 // To the group above. False at the top.
@@ -77,7 +79,7 @@ static size_t limit_of(group_t* group) {
   size_t least = SIZE_MAX;
   char text[64];
   do {
-    const char* const name = group->is_v2 ? "memory.max" : "memory.limit_in_bytes";
+    const char* const name = group->is_v2 ? "/memory.max" : "/memory.limit_in_bytes";
     const char* const limit = file_in(group, name, text, sizeof text);
     if (limit == NULL || *limit < '0' || *limit > '9') continue;  // "max"
     const uint64_t bytes = number_at(limit);
@@ -120,9 +122,9 @@ static void add_pressure(group_t* group, void* arg) {
   char text[256];
   uint64_t* const sum = arg;
   if (group->is_v2) {
-    *sum += stalled_us(file_in(group, "memory.pressure", text, sizeof text));
-  } else if (file_in(group, "memory.failcnt", text, sizeof text) != NULL) {
-    *sum += number_at(text);
+    *sum += stalled_us(file_in(group, "/memory.pressure", text, sizeof text));
+  } else if (file_in(group, "/memory.failcnt", text, sizeof text) != NULL) {
+    *sum += number_at(text) * US_PER_REFUSAL;
   }
 }
 

@@ -1,13 +1,14 @@
 // cgroup.c - a load that would need more memory than there is, and does with what it gets
 //
 // usage: cgroup MIB ROUNDS THREADS: the threads together want MIB live, of blocks of all kinds, every byte
-// written. Then half of it is freed, and so on. Prints how many allocations failed, and the largest live sum.
+// written. Then half of it is freed, and so on. Or: cgroup pressure MIB: see below. The first prints how many allocations failed, and the largest live sum.
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { THREADS_MAX = 16, BLOCKS_MAX = 1 << 20, FAILURES_PER_ROUND = 200 };
 
@@ -78,7 +79,30 @@ static void* work(void* arg) {
   return NULL;
 }
 
+static size_t resident_mib(void) {
+  size_t total = 0, resident = 0;
+  FILE* const file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%zu %zu", &total, &resident) != 2) exit(4);
+  fclose(file);
+  return resident / 256;
+}
+
+// Touches and frees MIB, and waits for up to five seconds until less than a quarter of it is resident.
+static int wait_for_pressure(size_t mib) {
+  static void* blocks[4096];
+  for (size_t i = 0; i < mib / 2; i++) memset(blocks[i] = malloc(2 << 20), 1, 2 << 20);
+  for (size_t i = 0; i < mib / 2; i++) free(blocks[i]);
+  const size_t before = resident_mib();
+  puts("ready");
+  fflush(stdout);
+  for (int i = 0; i < 50 && resident_mib() >= mib / 4; i++) usleep(100 * 1000);
+  printf("%zu MiB resident after all was freed, %zu MiB at the end\n", before, resident_mib());
+  return resident_mib() < mib / 4 ? 0 : 5;
+}
+
 int main(int argc, char** argv) {
+  if (argc == 3 && strcmp(argv[1], "pressure") == 0)
+    return wait_for_pressure((size_t)atol(argv[2]));
   if (argc < 4) return 2;
   const int threads = atoi(argv[3]) < THREADS_MAX ? atoi(argv[3]) : THREADS_MAX;
   wanted = ((size_t)atol(argv[1]) << 20) / (size_t)threads;
