@@ -688,7 +688,8 @@ typedef enum mi_option_e {
   mi_option_arena_eager_commit = 4,
   // Purge by decommit (1, default) or by reset (0). [none]: always the first
   mi_option_purge_decommits = 5,
-  // Use large OS pages of 2 or 4 MiB: 0 (default) or 1. [none]
+  // Use large OS pages (2 MiB) also in the first 64 MiB of the heap, where they are never used otherwise: 0 (default)
+  // or 1. Looked at when the first memory is reserved.
   mi_option_allow_large_os_pages = 6,
   // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node (-1: any). [start]
   mi_option_reserve_huge_os_pages = 7,
@@ -748,7 +749,8 @@ typedef enum mi_option_e {
   // Pages that a thread takes over at most, of its own and of others. [none]
   mi_option_page_max_reclaim = 41,
   mi_option_page_cross_thread_max_reclaim = 42,
-  // Transparent huge pages. [none] [start]
+  // Transparent huge pages, beyond the first 64 MiB: 0: none; 1 (default): where pages fill empty segments of 4 MiB,
+  // until a part of one is free for long enough to be purged; huge blocks are as the system likes. [start]
   mi_option_allow_thp = 43,
   // The least memory that is purged; a size. [none]
   mi_option_minimal_purge_size = 44,

@@ -25,6 +25,7 @@
 #include "space/arena.c"
 #include "space/hint.c"
 #include "space/huge.c"
+#include "space/large.c"
 #include "space/lent.c"
 #include "space/limit.c"
 #include "space/purge.c"

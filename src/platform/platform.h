@@ -59,6 +59,9 @@ int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int num
 // Open memory: large OS pages are welcome.
 void mii_platform_prefer_large(void* address, size_t size);
 
+// Reserved or open memory: no large OS pages.
+void mii_platform_refuse_large(void* address, size_t size);
+
 // Reserved -> reserved, but it can be read, as zero. Costs nothing. It may be opened later.
 int mii_platform_show(void* address, size_t size);
 

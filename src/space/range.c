@@ -16,6 +16,7 @@
 #include "base/bits.h"
 #include "base/track.h"
 #include "runtime/lock.h"
+#include "space/large.h"
 #include "space/limit.h"
 #include <errno.h>
 #include <string.h>
@@ -178,6 +179,7 @@ MI_COLD bool mii_range_start(const platform_facts_t* facts) {
   place_parts();
   if (show_page_records()) {
     mii_range.slice_max = (size_t)mii_range.segment_max * SEGMENT_SLICES;
+    mii_large_start();
     return true;
   }
   mii_range_stop();

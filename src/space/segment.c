@@ -23,6 +23,7 @@
 #include "base/bits.h"
 #include "runtime/option.h"
 #include "space/hint.h"
+#include "space/large.h"
 #include "space/limit.h"
 #include "space/purge.h"
 #include "space/range.h"
@@ -32,7 +33,7 @@ enum {
   SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
   LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
   USED_SAMPLES = 32,     // segments that stand for all, at most about so many
-
+  PAGE_SLICES_MAX = 2,
 };
 
 // The bits of one segment that a run of slices covers, and walking over the segments of a run.
@@ -343,12 +344,37 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
   }
 }
 
+// A page begins an empty, clean segment of a large heap: the rest of it, too, may be resident from now on, and goes back
+// if nobody wants it soon.
+static MI_COLD void begin_large(uint32_t index, uint32_t count) {
+  const slice_t rest = index * SEGMENT_SLICES + count;
+  bool zero;
+  if (!mii_segment_claim_all(rest, SEGMENT_SLICES - count, &zero)) return;
+  if (zero && mii_large_begin(index)) {
+    mii_segment_give(rest, SEGMENT_SLICES - count);
+  } else {
+    mii_segment_give_zero(rest, SEGMENT_SLICES - count);
+  }
+}
+
+// Not for what is set apart.
+static bool is_first_page(slice_request_t want, slice_t slice, bool zero) {
+  if (slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero || want.bounds.end != 0)
+    return false;
+  const uint64_t ours = mii_bit_span(0, want.count);
+  const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
+  return atomic_load_explicit(&segment->dirty, memory_order_relaxed) == ours;
+}
+
 slice_t mii_segment_take(slice_request_t want, bool* zero) {
   MI_ASSERT(want.count > 0 && (want.align & (want.align - 1)) == 0);
   if (MI_UNLIKELY(mii_limit_is_to_purge(&mii_limit, mii_limit_charged()))) mii_purge_all();
   for (purge_patience_t patience = {0};;) {
     const uint32_t epoch = mii_purge_epoch();
     const slice_t slice = take_or_grow(want, zero);
+    if (MI_UNLIKELY(is_first_page(want, slice, *zero))
+        && mii_large_is_worth(slice / SEGMENT_SLICES))
+      begin_large(slice / SEGMENT_SLICES, want.count);
     if (slice != 0 || !mii_purge_may_have_hidden(epoch, &patience)) return slice;
   }
 }
@@ -399,7 +425,10 @@ void mii_segment_give_zero(slice_t first, uint32_t count) {
 static void purge_run(part_of_run_t run) {
   const slice_t first = run.index * SEGMENT_SLICES + mii_lowest_bit(run.mask);
   atomic_fetch_and_explicit(&run.segment->purgeable, ~run.mask, memory_order_relaxed);
-  if (mii_purge_memory(mii_slice_start(first), (size_t)run.count * SLICE_BYTES)) clean_bits(run);
+  if (mii_purge_memory(mii_slice_start(first), (size_t)run.count * SLICE_BYTES)) {
+    clean_bits(run);
+    mii_large_end(run.index);
+  }
 }
 
 static uint32_t lowest_run(uint64_t mask) {

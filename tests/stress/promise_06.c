@@ -48,32 +48,7 @@ static void free_to(chance_t* chance, size_t count) {
   }
 }
 
-// Rss and Swap of the mappings without a file that lie side by side around `p`.
-static size_t system_bytes(const void* p) {
-  static char text[1 << 20];
-  read_text("/proc/self/smaps", text, sizeof text);
-  unsigned long end = 0, from, to, inode, kib;
-  size_t sum = 0;
-  bool found = false;
-  bool counts = false;
-  for (char *line = text, *next; (next = strchr(line, '\n')) != NULL; line = next + 1) {
-    *next = '\0';
-    if (sscanf(line, "%lx-%lx %*s %*x %*s %lu", &from, &to, &inode) == 3) {
-      if (from != end || inode != 0) {
-        if (found) break;
-        sum = 0;
-      }
-      counts = inode == 0;
-      found = found || (from <= (uintptr_t)p && (uintptr_t)p < to);
-      end = to;
-    } else if (counts
-               && (sscanf(line, "Rss: %lu kB", &kib) == 1
-                   || sscanf(line, "Swap: %lu kB", &kib) == 1)) {
-      sum += kib * KIB;
-    }
-  }
-  return sum;
-}
+static size_t system_bytes(const void* p) { return smaps_bytes(p, "Rss") + smaps_bytes(p, "Swap"); }
 
 static void compare(const char* mode, const char* when) {
   size_t commit, elapsed, user, system, rss, peak_rss, peak_commit, faults;

@@ -514,12 +514,17 @@ int mii_platform_open(void* address, size_t size) {
                      address, size);
 }
 
+static size_t large_bytes, small_bytes;
+
 // It has none.
 int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node) {
   (void)address, (void)size, (void)huge_page, (void)numa_node;
   return ENOMEM;
 }
-void mii_platform_prefer_large(void* address, size_t size) { (void)address, (void)size; }
+void mii_platform_prefer_large(void* address, size_t size) { (void)address, large_bytes += size; }
+void mii_platform_refuse_large(void* address, size_t size) { (void)address, small_bytes += size; }
+size_t fake_large_bytes(void) { return large_bytes; }
+size_t fake_small_bytes(void) { return small_bytes; }
 
 int mii_platform_show(void* address, size_t size) {
   const uint32_t allowed = RESERVED_BIT | SHOWN_BIT;
@@ -874,6 +879,7 @@ void fake_reset(void) {
   fake_limits = no_limits;
   fake_group_limit = SIZE_MAX;
   fake_pressure = 0;
+  large_bytes = small_bytes = 0;
   fake_usage = (platform_usage_t){0};
   unlock();
   clock_ms = 0;

@@ -113,6 +113,10 @@ size_t fake_touched_bytes(const void* address, size_t size);
 // The next reservations begin `bytes` past a multiple of 4 MiB (at first: anywhere).
 void fake_reserve_at_phase(size_t bytes);
 
+// Bytes of the calls of mii_platform_prefer_large() and mii_platform_refuse_large().
+size_t fake_large_bytes(void);
+size_t fake_small_bytes(void);
+
 // Time, threads, process --------------------------------------------------------------------------
 
 void fake_set_clock(uint64_t ms);
