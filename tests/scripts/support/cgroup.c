@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 16, BLOCKS_MAX = 1 << 20, FAILURES_PER_ROUND = 200 };
+enum { THREADS_MAX = 16, BLOCKS_MAX = 1 << 16, FAILURES_PER_ROUND = 200 };
 
 static size_t wanted;  // bytes, of each thread
 static int rounds;
