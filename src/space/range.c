@@ -486,6 +486,13 @@ size_t mii_meta_resident_bytes(void) {
 void mii_range_lock(void) { mii_lock_enter(&growth); }
 void mii_range_unlock(void) { mii_lock_leave(&growth); }
 
+MI_COLD bool mii_range_wait(void) {
+  if (!mii_lock_is_taken(&growth) || mii_lock_is_mine_by_fork()) return false;
+  mii_range_lock();
+  mii_range_unlock();
+  return true;
+}
+
 static bool foreign_segments_are_empty(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {
     if (mii_segment_is_foreign(i) && mii_segment(i)->free != 0) return false;

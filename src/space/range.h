@@ -88,6 +88,9 @@ size_t mii_range_room(void);
 void mii_range_lock(void);
 void mii_range_unlock(void);
 
+// If somebody holds the lock, wait until it is free; true if somebody did.
+bool mii_range_wait(void);
+
 bool mii_range_is_valid(void);
 
 // Slice and segment numbers ----------------------------------------------------------------------

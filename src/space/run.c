@@ -23,8 +23,8 @@
 //   R5  an area has its hint on for every 2^k units up to its bound, so for all that it has free in a row, once
 //       all calls have returned
 //
-// Nobody waits for the lock: who wants a run goes to another area, who gives one back while the area
-// is busy leaves it on a stack (`pending`) for the holder, who looks at the stack once more after
+// Nobody waits for the lock: who wants a run goes to another area (but waits for a fork, which holds all of
+// them, or each fork would leave an area for each thread), who gives one back while the area is busy leaves it on a stack (`pending`) for the holder, who looks at the stack once more after
 // unlocking. So a run is given back by whoever comes last. Why the holder cannot miss it: pushing and
 // the holder's last look are read-modify-writes of `pending` (acq_rel), one comes first. If it is the
 // push, the holder sees it; if it is the look, the unlock before it is visible to the giver, whose
@@ -489,6 +489,8 @@ static void* take_from_areas(run_request_t want, uint32_t* segment, bool* zero) 
 
 static void* take_or_make_area(run_request_t want, uint32_t* segment, bool* zero) {
   void* p = take_from_areas(want, segment, zero);
+  // Fork takes the range's lock before those of all areas.
+  if (p == NULL && mii_range_wait()) p = take_from_areas(want, segment, zero);
   for (int i = 0; i < AREA_TRIES && p == NULL; i++) {
     const uint32_t made = make_area();
     // No room for another: any area will do.
