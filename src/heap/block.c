@@ -108,6 +108,7 @@ static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
+  if (MI_UNLIKELY(!mii_heap_may_grow(theap, slices * SLICE_BYTES))) return NULL;
   slice_request_t huge = {
       .count = (uint32_t)slices,
       .align = place.align,
@@ -528,8 +529,11 @@ static bool resize_huge(void* p, size_t size) {
   if (size <= RUN_BYTES_MAX && wastes_half(size, mii_block_bytes(p))) return false;
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return false;
   // A heap within bounds takes what is behind the block as a new one.
+  // The same if it has a limit.
   const heap_t* const heap = mii_heap_of(p);
-  if (heap->bounds.end != 0 && slices * SLICE_BYTES > mii_huge_bytes(p)) return false;
+  if ((heap->bounds.end != 0 || mii_limit_is_set(&heap->limit))
+      && slices * SLICE_BYTES > mii_huge_bytes(p))
+    return false;
   return mii_huge_resize(p, (uint32_t)slices);
 }
 

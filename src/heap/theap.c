@@ -85,7 +85,7 @@ static void let_go(theap_t* theap, page_t* page) {
   if (page->state == PAGE_AWAKE) awake_remove(pages, slice);
   if (pages->growing == slice) pages->growing = 0;
   circle_remove(pages, slice);
-  theap->page_count--;
+  theap->slice_count -= mii_class_slices(page->size_class);
   page->state = PAGE_NONE;
 }
 
@@ -169,7 +169,7 @@ static void arrive(theap_t* theap, page_t* page) {
   const slice_t slice = mii_page_slice(page);
   mii_slice_cold(slice)->arrival = ++theap->arrivals[page->size_class];
   circle_add(pages_of(theap, page), slice);
-  theap->page_count++;
+  theap->slice_count += mii_class_slices(page->size_class);
 }
 
 static void fall_asleep(theap_t* theap, page_t* page) {
@@ -446,7 +446,7 @@ void mii_theap_discard(theap_t* theap) {
     theap->list[c] = NULL;
     visit_pages(theap, c, discard_page, UINT32_MAX);
   }
-  MI_ASSERT(theap->page_count == 0);
+  MI_ASSERT(theap->slice_count == 0);
 }
 
 static void move_page(theap_t* theap, page_t* page) {
@@ -471,7 +471,7 @@ MI_COLD bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
     if (theap->list[c] != NULL) return false;
     if (pages > 0) pages -= visit_pages(theap, c, mii_theap_release, pages);
   }
-  return theap->page_count == 0;
+  return theap->slice_count == 0;
 }
 
 bool mii_theap_dissolve(theap_t* theap) {
@@ -528,7 +528,7 @@ MI_COLD void mii_theap_forget(theap_t* theap) {
   atomic_store_explicit(&theap->woken, 0, memory_order_relaxed);
   theap->draining = 0;
   theap->run_segment = 0;
-  theap->page_count = 0;
+  theap->slice_count = 0;
   theap->parcels = 0;
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
     if (theap->outbox[i].page != NULL) theap->outbox[i].page = NULL;

@@ -69,7 +69,7 @@ struct theap_s {
   uint32_t parcels;            // owner: bit i: outbox[i] is not empty
   uint8_t room[CLASS_COUNT];   // owner: blocks that may still go straight onto the list
   uint8_t arrivals[CLASS_COUNT];  // owner: pages of the class that came so far, modulo 256
-  uint32_t page_count;            // owner: pages it has
+  uint32_t slice_count;           // owner: of the pages it has
   uint8_t remote_wakes;           // owner: of the last wakes, how many were others', of 255
   uint8_t loosened;               // owner: own blocks that went onto a list, modulo 256
   uint32_t sweep_class;           // owner: where the next look at sleepers begins

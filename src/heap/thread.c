@@ -53,7 +53,7 @@ static handle_link_t* theap_link(uint32_t handle) {
 
 static void pool_push(theap_t* theap) {
   MI_ASSERT(theap->parcels == 0);
-  mii_stack_push(theap->page_count == 0 ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
+  mii_stack_push(theap->slice_count == 0 ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
 }
 
 // In the order of their coming, so that none lies here with what others have freed since; a stack of the

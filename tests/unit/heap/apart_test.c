@@ -219,7 +219,7 @@ TEST(the_child_of_a_fork_keeps_heaps_whole) {
   CHECK(theap->woken != 0);
   mii_fork_recover();
   CHECK(heap->waiting == theap && mii_heap_of(blocks[9]) == heap);
-  CHECK_EQ(theap->page_count, 1);
+  CHECK_EQ(theap->slice_count, 1);
   CHECK(all_is_valid());
   CHECK(enter() == theap);
   take(theap, SIZE);
