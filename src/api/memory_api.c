@@ -71,7 +71,8 @@ void mi_on_thread_idle(void) {
   if (!mii_theap_mine->home->is_live) return;  // it has made no call yet
   mi_collect(false);
   if (mii_option_get(mi_option_purge_delay) < 0) return;
-  mii_purge_due(mii_platform_clock_ms());
+  const uint64_t now = mii_platform_clock_ms();
+  for (uint32_t from = 0; mii_purge_step(&from, now);) {}
   if (mii_purge_may_be_much()) mii_quiet_look();
 }
 

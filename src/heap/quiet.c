@@ -314,6 +314,23 @@ static void help(void) {
   atomic_store_explicit(&purge_from, from, memory_order_relaxed);
 }
 
+// Where there will be a thread as soon as it is worth one, nobody else purges more than a slice at a time.
+static bool is_thread_to_come(void) {
+  return atomic_load(&state) == NO_THREAD && is_thread_wanted()
+         && atomic_load_explicit(&is_allowed, memory_order_relaxed);
+}
+
+MI_COLD void mii_quiet_tick(uint64_t now) {
+  if (!mii_purge_is_due(now) || atomic_load(&state) == WORKING) return;
+  if (atomic_load(&state) == WAITING && !mii_lock_is_mine_by_fork()) {
+    wake_thread();
+  } else if (is_thread_to_come()) {
+    mii_purge_tick_within(now, PURGE_ONE_SLICE);
+  } else {
+    mii_purge_tick(now);
+  }
+}
+
 // --------------------------------------------------------------------------------------------------
 
 void mii_quiet_allow(bool joined) {

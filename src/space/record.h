@@ -66,10 +66,12 @@ struct segment_s {
   _Atomic(uint64_t) dirty;      // atomic: segment.c; 1 = may hold other bytes than zero
   _Atomic(uint64_t) purgeable;  // atomic: segment.c; 1 = free and not yet given back to the system
   _Atomic(uint64_t) purge_at;   // atomic: relaxed; in ms, when the oldest of them is due
-  _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
-  _Atomic(bool) is_foreign;     // atomic: range.c; 1 = not our memory, all other fields are 0
+  _Atomic(uint64_t) purged;  // atomic: relaxed; 1 = was due and went back, and nobody took it since
+  _Atomic(run_area_t*) runs;   // atomic: run.c; the area whose units this segment holds, or NULL
+  _Atomic(bool) is_foreign;    // atomic: range.c; 1 = not our memory, all other fields are 0
   _Atomic(bool) is_exclusive;  // atomic: relaxed; before its slices are free: for who names it only
-  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 2];
+  uint8_t reserved[64 - 5 * sizeof(uint64_t) - sizeof(void*) - 2 - 2 - 4];
+  _Atomic(uint32_t) purged_at;  // atomic: relaxed; in ms, modulo 2^32, when the latest of them did
   page_cold_t cold[SEGMENT_SLICES];
 };
 static_assert(sizeof(segment_t) == 65 * sizeof(page_cold_t), "mii_slice_cold() counts on it");
