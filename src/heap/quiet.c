@@ -73,7 +73,7 @@ static void tidy(tidying_t* tidying, uint64_t now, uint64_t delay) {
   bool in_vain = true;
   mii_thread_pool_tick(now, delay);
   for (int i = 0; i < DISSOLVED_PER_ROUND && mii_thread_pool_dissolve_some(); i++) in_vain = false;
-  for (int i = 0; i < TRIMS_PER_ROUND; i++) mii_heap_trim_some(&mii_heap_main);
+  for (int i = 0; i < TRIMS_PER_ROUND; i++) mii_heap_trim_some(&mii_heap_main, now);
   in_vain = in_vain && mii_heap_claimable_bytes() + UNTIDY_BYTES > before;
   tidying->pause_ms = in_vain ? 2 * tidying->pause_ms : delay / 2;
   tidying->next_ms = now + tidying->pause_ms;
@@ -219,7 +219,7 @@ static bool is_trimmed(const struct round_s* round) {
 
 static void trim(struct round_s* round) {
   round->trims_left--;
-  mii_heap_trim_some(&mii_heap_main);
+  mii_heap_trim_some(&mii_heap_main, 0);
 }
 
 static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
@@ -308,7 +308,7 @@ static void help(void) {
   if (atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) < (size_t)2 * PURGE_MUCH) return;
   const uint32_t now = atomic_load(&state);
   if (now == WORKING || now == WAITING || (now == NO_THREAD && is_thread_wanted())) return;
-  mii_heap_trim_some(&mii_heap_main);
+  mii_heap_trim_some(&mii_heap_main, 0);
   uint32_t from = atomic_load_explicit(&purge_from, memory_order_relaxed);
   if (!mii_purge_step(&from, UINT64_MAX)) from = 0;
   atomic_store_explicit(&purge_from, from, memory_order_relaxed);

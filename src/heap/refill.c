@@ -84,7 +84,7 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
     mii_thread_pool_tick(now, (uint64_t)delay);
   }
   mii_thread_pool_dissolve_some();
-  mii_heap_trim_some(&mii_heap_main);
+  mii_heap_trim_some(&mii_heap_main, 0);
   mii_quiet_tick(now);
 }
 

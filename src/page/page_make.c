@@ -105,6 +105,7 @@ static block_t* link_shuffled(uint8_t* start, uint32_t bytes, uint32_t count, rn
 
 uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng) {
   if (mii_page_is_complete(page)) return 0;
+  if (MI_UNLIKELY(mii_page_holes(page) != 0)) return mii_page_fill_hole(page, first);
   const uint32_t bytes = mii_page_block_bytes(page);
   const uint32_t index = mii_page_index(page, mii_page_capacity(page));
   uint32_t count = blocks_in_step(page, index);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// promise_05.c - P5: few mappings, however large the heap is and whatever is done with it
+//
+// 4 threads allocate, free, resize and hand on blocks of all sizes to 32 MiB for some seconds (10 minutes in the long
+// form), with a short purge delay. As they work, the mappings of the process are counted again and again: at most 64
+// are ours, and two for each of at most 64 blocks that live where mremap has moved them. When all is freed those are
+// gone, too.
+#include "promise.h"
+
+enum {
+  THREADS = 4,
+  HELD = 400,
+  LARGE_HELD = 12,
+  SHORT_MS = 4000,
+  LONG_MS = 10 * 60 * 1000,
+  OURS_MAX = 64,
+  MOVED_MAX = 2 * 64,
+  LEFT_MAX = 64,
+};
+
+static _Atomic(bool) is_over;
+static place_t places[THREADS];
+
+// Of everything: what was there before we worked is taken off.
+static size_t mapping_count(void) {
+  static char text[1 << 20];
+  const size_t length = read_text("/proc/self/maps", text, sizeof text);
+  size_t count = 0;
+  for (size_t i = 0; i < length; i++) count += text[i] == '\n';
+  return count;
+}
+
+static size_t draw_large(chance_t* chance) {
+  return MIB + draw_below(chance, one_in(chance, 8) ? 31 * 1024 * 1024 : 4 * 1024 * 1024);
+}
+
+// As large blocks are not written to as a whole: their ends say whether they are whole.
+static uint8_t* resized(uint8_t* p, size_t size) {
+  const uint8_t first = p != NULL ? p[0] : 1;
+  uint8_t* const q = mi_realloc(p, size);
+  if (q == NULL) fail("%zu bytes could not be allocated", size);
+  if (p != NULL && q[0] != first) fail("a block has lost its begin");
+  q[0] = first;
+  q[size - 1] = first;
+  return q;
+}
+
+static void churn_large(uint8_t** p, chance_t* chance) {
+  if (*p == NULL || one_in(chance, 2)) {
+    *p = resized(*p, draw_large(chance));
+  } else {
+    mi_free(*p);
+    *p = NULL;
+  }
+}
+
+static void* work(void* arg) {
+  const uint8_t number = (uint8_t)(uintptr_t)arg;
+  chance_t chance = {.state = mix(run_seed + number)};
+  held_t held[HELD] = {{0}};
+  uint8_t* large[LARGE_HELD] = {NULL};
+  for (uint32_t serial = 1; !atomic_load_explicit(&is_over, memory_order_relaxed); serial++) {
+    held_t* const one = &held[draw_below(&chance, HELD)];
+    check_and_free(one);
+    const size_t size = draw_size(&chance);
+    void* const p = mi_malloc(size);
+    if (p == NULL) fail("%zu bytes could not be allocated", size);
+    take_over(one, p, size, number, serial & 0xFFFFFF);
+    if (serial % 256 == 0) churn_large(&large[draw_below(&chance, LARGE_HELD)], &chance);
+    place_t* const place = &places[draw_below(&chance, THREADS)];
+    if (serial % 16 == 0 && place_change(place, PLACE_EMPTY)) {
+      place->held = *one;
+      *one = (held_t){0};
+      atomic_store_explicit(&place->state, PLACE_FULL, memory_order_release);
+    } else if (serial % 16 == 8 && place_change(place, PLACE_FULL)) {
+      check_and_free(&place->held);
+      atomic_store_explicit(&place->state, PLACE_EMPTY, memory_order_release);
+    }
+  }
+  for (int i = 0; i < HELD; i++) check_and_free(&held[i]);
+  for (int i = 0; i < LARGE_HELD; i++) mi_free(large[i]);
+  return NULL;
+}
+
+static void* end_at_once(void* arg) { return mi_free(mi_malloc(100)), arg; }
+
+static void run_threads(void* (*run)(void* arg), pthread_t* threads) {
+  for (uintptr_t i = 0; i < THREADS; i++) {
+    if (pthread_create(&threads[i], NULL, run, (void*)(i + 1)) != 0) fail("no thread");
+  }
+}
+
+static void join(const pthread_t* threads) {
+  for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+}
+
+static void run_churn(const promise_plan_t* plan) {
+  pthread_t threads[THREADS];
+  mi_option_set(mi_option_purge_delay, 20);
+  run_threads(end_at_once, threads);  // their stacks stay mapped
+  join(threads);
+  const size_t base = mapping_count();
+  size_t most = 0;
+  run_threads(work, threads);
+  const long end = plan->is_long ? LONG_MS : SHORT_MS;
+  for (long ms = 0; ms < end; ms += 20) {
+    sleep_ms(20);
+    const size_t now = above(mapping_count(), base);
+    if (now > most) most = now;
+  }
+  atomic_store(&is_over, true);
+  join(threads);
+  for (int i = 0; i < THREADS; i++) check_and_free(&places[i].held);
+  mi_purge_all(0, 0, NULL);
+  const size_t left = above(mapping_count(), base);
+  // Stacks of the threads, with their guards, count as ours if libc has let go of the first ones.
+  memory_row(most <= OURS_MAX + MOVED_MAX,
+             "churn    %zu mappings at most while 4 threads work (<= %d)", most,
+             OURS_MAX + MOVED_MAX);
+  memory_row(left <= LEFT_MAX, "churn    %zu when all is freed (<= %d)", left, LEFT_MAX);
+}
+
+int main(int argc, char** argv) {
+  const promise_plan_t plan = read_promise_arguments(argc, argv);
+  const promise_part_t parts[] = {{"churn", run_churn}};
+  return run_promise(&plan, parts, COUNT_OF(parts));
+}
