@@ -108,7 +108,7 @@ uint32_t mii_page_fill_hole(page_t* page, block_t** first) {
     const part_blocks_t blocks = blocks_in(page, mii_lowest_bit(holes));
     const uint32_t rest = holes & (holes - 1);
     for (uint32_t i = blocks.end; i-- > blocks.first;) {
-      if (mii_page_is_in_holes(page, i, rest) || !mii_page_is_in_holes(page, i, holes)) continue;
+      if (mii_page_is_in_holes(page, i, rest)) continue;
       block_t* const block =
           (block_t*)(mii_page_start(page) + (size_t)i * mii_page_block_bytes(page));
       block->next = *first;

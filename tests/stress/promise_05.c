@@ -18,8 +18,42 @@ enum {
   LEFT_MAX = 64,
 };
 
+// The first and the last byte say whose a block is.
+typedef struct owned_s {
+  uint8_t* p;
+  size_t size;
+  uint8_t mark;
+} owned_t;
+
+typedef struct swap_s {
+  _Atomic(int) state;
+  owned_t owned;
+} swap_t;
+
 static _Atomic(bool) is_over;
-static place_t places[THREADS];
+static swap_t swaps[THREADS];
+
+static void check_and_drop(owned_t* one) {
+  if (one->p == NULL) return;
+  if (one->p[0] != one->mark || one->p[one->size - 1] != one->mark) fail("a block has changed");
+  mi_free(one->p);
+  one->p = NULL;
+}
+
+// A block of `one` grows or shrinks, if it has one.
+static void resize(owned_t* one, size_t size) {
+  const bool is_new = one->p == NULL;
+  uint8_t* const p = mi_realloc(one->p, size);
+  if (p == NULL) fail("%zu bytes could not be allocated", size);
+  if (!is_new && p[0] != one->mark) fail("a block has lost its begin");
+  p[0] = p[size - 1] = one->mark;
+  one->p = p;
+  one->size = size;
+}
+
+static bool try_swap(swap_t* swap, int from) {
+  return atomic_compare_exchange_strong(&swap->state, &from, PLACE_BUSY);
+}
 
 // Of everything: what was there before we worked is taken off.
 static size_t mapping_count(void) {
@@ -34,51 +68,41 @@ static size_t draw_large(chance_t* chance) {
   return MIB + draw_below(chance, one_in(chance, 8) ? 31 * 1024 * 1024 : 4 * 1024 * 1024);
 }
 
-// As large blocks are not written to as a whole: their ends say whether they are whole.
-static uint8_t* resized(uint8_t* p, size_t size) {
-  const uint8_t first = p != NULL ? p[0] : 1;
-  uint8_t* const q = mi_realloc(p, size);
-  if (q == NULL) fail("%zu bytes could not be allocated", size);
-  if (p != NULL && q[0] != first) fail("a block has lost its begin");
-  q[0] = first;
-  q[size - 1] = first;
-  return q;
+static void churn_large(owned_t* one, chance_t* chance) {
+  if (one->p == NULL || one_in(chance, 2)) {
+    resize(one, draw_large(chance));
+  } else {
+    check_and_drop(one);
+  }
 }
 
-static void churn_large(uint8_t** p, chance_t* chance) {
-  if (*p == NULL || one_in(chance, 2)) {
-    *p = resized(*p, draw_large(chance));
-  } else {
-    mi_free(*p);
-    *p = NULL;
+// Leaves the block for another thread, or takes what another has left.
+static void pass_on(swap_t* swap, owned_t* one) {
+  if (try_swap(swap, PLACE_EMPTY)) {
+    swap->owned = *one;
+    one->p = NULL;
+    atomic_store(&swap->state, PLACE_FULL);
+  } else if (try_swap(swap, PLACE_FULL)) {
+    check_and_drop(&swap->owned);
+    atomic_store(&swap->state, PLACE_EMPTY);
   }
 }
 
 static void* work(void* arg) {
-  const uint8_t number = (uint8_t)(uintptr_t)arg;
-  chance_t chance = {.state = mix(run_seed + number)};
-  held_t held[HELD] = {{0}};
-  uint8_t* large[LARGE_HELD] = {NULL};
-  for (uint32_t serial = 1; !atomic_load_explicit(&is_over, memory_order_relaxed); serial++) {
-    held_t* const one = &held[draw_below(&chance, HELD)];
-    check_and_free(one);
-    const size_t size = draw_size(&chance);
-    void* const p = mi_malloc(size);
-    if (p == NULL) fail("%zu bytes could not be allocated", size);
-    take_over(one, p, size, number, serial & 0xFFFFFF);
-    if (serial % 256 == 0) churn_large(&large[draw_below(&chance, LARGE_HELD)], &chance);
-    place_t* const place = &places[draw_below(&chance, THREADS)];
-    if (serial % 16 == 0 && place_change(place, PLACE_EMPTY)) {
-      place->held = *one;
-      *one = (held_t){0};
-      atomic_store_explicit(&place->state, PLACE_FULL, memory_order_release);
-    } else if (serial % 16 == 8 && place_change(place, PLACE_FULL)) {
-      check_and_free(&place->held);
-      atomic_store_explicit(&place->state, PLACE_EMPTY, memory_order_release);
-    }
+  const uint8_t mark = (uint8_t)(uintptr_t)arg;
+  chance_t chance = {.state = mix(run_seed + mark)};
+  owned_t held[HELD] = {{0}};
+  owned_t large[LARGE_HELD] = {{0}};
+  for (uint32_t round = 1; !atomic_load_explicit(&is_over, memory_order_relaxed); round++) {
+    owned_t* const one = &held[draw_below(&chance, HELD)];
+    check_and_drop(one);
+    one->mark = mark;
+    resize(one, 1 + draw_size(&chance));
+    if (round % 16 == 0) pass_on(&swaps[draw_below(&chance, THREADS)], one);
+    if (round % 256 == 0) churn_large(&large[draw_below(&chance, LARGE_HELD)], &chance);
   }
-  for (int i = 0; i < HELD; i++) check_and_free(&held[i]);
-  for (int i = 0; i < LARGE_HELD; i++) mi_free(large[i]);
+  for (int i = 0; i < HELD; i++) check_and_drop(&held[i]);
+  for (int i = 0; i < LARGE_HELD; i++) check_and_drop(&large[i]);
   return NULL;
 }
 
@@ -110,7 +134,7 @@ static void run_churn(const promise_plan_t* plan) {
   }
   atomic_store(&is_over, true);
   join(threads);
-  for (int i = 0; i < THREADS; i++) check_and_free(&places[i].held);
+  for (int i = 0; i < THREADS; i++) check_and_drop(&swaps[i].owned);
   mi_purge_all(0, 0, NULL);
   const size_t left = above(mapping_count(), base);
   // Stacks of the threads, with their guards, count as ours if libc has let go of the first ones.

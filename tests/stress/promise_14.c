@@ -9,7 +9,7 @@
 #include "promise.h"
 #include <sys/ptrace.h>
 
-static const size_t HUGE_BYTES = 1000 * 1000 * 1000;
+static const size_t HUGE_BYTES = 1000000000;
 // A few calls give back what a gigabyte may hold, because we do not know that nothing was touched.
 enum { ROUNDS = 1000, FAULTS_MAX = 64, CALLS_PER_ROUND = 12, CALLS_MORE = 64 };
 

@@ -111,6 +111,8 @@ TEST(every_class_keeps_its_blocks) {
       mii_page_punch(page);
       CHECK(mii_page_is_valid(page));
       CHECK(touched(page) <= before);
+      const size_t threaded = (size_t)mii_class_blocks(c) * mii_class_bytes(c);
+      CHECK(mii_page_holes(page) >> 15 == 0 || threaded > 15 * mii_page_part_bytes(page));
       check_live(page);
       CHECK_EQ(take_rest(page), mii_class_blocks(c) - out);
       CHECK(mii_page_is_complete(page) && mii_page_is_valid(page));
@@ -162,7 +164,9 @@ TEST(where_the_order_is_secret_no_page_has_holes) {
 
 TEST(a_list_that_is_broken_is_left_alone) {
   page_t* const page = sparse_page(class_of(1024), 8);
-  page->local_free->next = page->local_free;
+  block_t* last = page->local_free;
+  while (last->next != NULL) last = last->next;
+  last->next = page->local_free;
   mii_page_punch(page);
   CHECK_EQ(mii_page_holes(page), 0);
 }
