@@ -466,6 +466,7 @@ TEST(what_a_round_has_found_is_forgotten_after_a_delay) {
   mii_purge_found(0);        // so that nobody goes on with the round while we take
   take_untouched(0, count);  // nothing waits any more
   fake_advance_clock(2 * DELAY);
+  for (int i = 0; i < 10; i++) mii_purge_tick(BEGIN + 2 * DELAY);  // nor is anything due
   mii_purge_note_freed(PURGE_MUCH);
   const size_t before = fake_bytes(FAKE_PURGE);
   free_megabytes(count - 3, count);  // where the round had not been yet
