@@ -7,8 +7,9 @@
 //
 // The delay adapts itself. Slices that went back because they were due are remembered (`purged` in the segment)
 // until they are taken again. If that is within half a delay they should have been kept. When more than a quarter of
-// what goes back comes to that, the delay doubles, else it becomes half as long; at most once per delay, so that one
-// burst says little. What a program gives back by name says nothing.
+// what goes back comes to that, the delay doubles, up to the option, which bounds what a quiet process keeps (promise
+// 1); else it becomes half as long; at most once per delay, so that one burst says little. What a program gives back by
+// name says nothing.
 //
 // Tests: tests/unit/space/purge_test.c
 #include "space/purge.h"
@@ -30,7 +31,7 @@ enum {
 enum {
   SLICES_TO_ADAPT = 256,  // that went back, and none was wanted again
   REUSE_WEIGHT = 4,       // of a slice that was, in slices that went back
-  DELAY_SHIFT_MAX = 2,    // doubled or halved at most so many times
+  DELAY_SHIFT_MAX = 2,    // halved at most so many times
 };
 
 // For other threads' purges, before memory counts as exhausted; whichever is over first.
@@ -43,7 +44,7 @@ static _Atomic(uint32_t) purges_begun;  // atomic: seq_cst, with the words that 
 static _Atomic(uint32_t) purges_ended;  // atomic: seq_cst, the same
 static _Atomic(int32_t)
     balance;  // atomic: relaxed; slices wanted again, weighted, less those purged
-static _Atomic(int32_t) delay_shift;   // atomic: relaxed; an old one does for a moment
+static _Atomic(int32_t) delay_shift;   // atomic: relaxed; so often it was halved
 static _Atomic(uint64_t) adapted_at;   // atomic: relaxed; in ms, when it changed last
 static _Atomic(uint64_t) purge_calls;  // atomic: relaxed, a count of its own
 static _Atomic(uint64_t) purge_bytes;  // atomic: relaxed, a count of its own
@@ -88,19 +89,16 @@ bool mii_purge_is_eager(void) { return mii_option_get(mi_option_purge_delay) == 
 uint64_t mii_purge_delay(void) {
   const long option = mii_option_get(mi_option_purge_delay);
   if (option <= 0) return 0;
-  const uint64_t delay = (uint64_t)option;
-  const int32_t shift = atomic_load_explicit(&delay_shift, memory_order_relaxed);
-  if (shift >= 0) return delay > UINT32_MAX ? delay : delay << shift;
-  return mii_later(delay >> -shift, 1);
+  return mii_later((uint64_t)option >> atomic_load_explicit(&delay_shift, memory_order_relaxed), 1);
 }
 
 static MI_COLD void weigh(int32_t slices, uint64_t now) {
   const int32_t sum = atomic_fetch_add_explicit(&balance, slices, memory_order_relaxed) + slices;
   if (sum > -SLICES_TO_ADAPT && sum < SLICES_TO_ADAPT) return;
   const int32_t seen = atomic_load_explicit(&delay_shift, memory_order_relaxed);
-  const int32_t shift = sum > 0 ? seen + 1 : seen - 1;
+  const int32_t shift = sum > 0 ? seen - 1 : seen + 1;
   atomic_store_explicit(&balance, 0, memory_order_relaxed);
-  if (shift < -DELAY_SHIFT_MAX || shift > DELAY_SHIFT_MAX) return;
+  if (shift < 0 || shift > DELAY_SHIFT_MAX) return;
   if (now - atomic_load_explicit(&adapted_at, memory_order_relaxed) < mii_purge_delay()) return;
   atomic_store_explicit(&adapted_at, now, memory_order_relaxed);
   atomic_store_explicit(&delay_shift, shift, memory_order_relaxed);

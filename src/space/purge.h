@@ -17,8 +17,8 @@ bool mii_purge_is_due(uint64_t now);
 void mii_purge_tick_within(uint64_t now, purge_limit_t limit);
 static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_TICK); }
 
-// How long what is free waits, in ms: mi_option_purge_delay, up to 4 times longer where what goes back is soon
-// wanted again, up to 4 times shorter where it is not.
+// How long what is free waits, in ms: mi_option_purge_delay, or up to 4 times shorter where what goes back is not soon
+// wanted again.
 uint64_t mii_purge_delay(void);
 
 // So many slices went back because they were due; so many were soon wanted again.
