@@ -23,12 +23,13 @@
 //   R5  an area has its hint on for every 2^k units up to its bound, so for all that it has free in a row, once
 //       all calls have returned
 //
-// Nobody waits for the lock: who wants a run goes to another area (but waits for a fork, which holds all of
-// them, or each fork would leave an area for each thread), who gives one back while the area is busy leaves it on a stack (`pending`) for the holder, who looks at the stack once more after
-// unlocking. So a run is given back by whoever comes last. Why the holder cannot miss it: pushing and
-// the holder's last look are read-modify-writes of `pending` (acq_rel), one comes first. If it is the
-// push, the holder sees it; if it is the look, the unlock before it is visible to the giver, whose
-// attempt to lock then succeeds.
+// Nobody waits for the lock: who wants a run goes to another area (but waits for a fork, which holds all
+// of them, or each fork would leave an area for each thread), who gives one back while the area is busy
+// leaves it on a stack (`pending`) for the holder, who looks at the stack once more after unlocking. So a
+// run is given back by whoever comes last. Why the holder cannot miss it: pushing and the holder's last
+// look are read-modify-writes of `pending` (acq_rel), one comes first. If it is the push, the holder sees
+// it; if it is the look, the unlock before it is visible to the giver, whose attempt to lock then
+// succeeds.
 //
 // A run that is given back twice is noticed: only one of the two finds its bit in `starts`.
 //
