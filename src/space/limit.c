@@ -2,7 +2,7 @@
 // limit.c - how much memory the process, or a heap, may have
 //
 //   L1  mii_charged_bytes is the sum over all segments: the dirty units of a run area, the dirty slices of
-//       the others, less the holes of pages (page/page_hole.c), once all calls have returned
+//       the others, less the holes of their pages (page/page_hole.c), once all calls have returned
 //   L2  it is never more than the hard limit, unless that was set to less than there was; only while a run area
 //       ends, all of it counts for a moment
 //

@@ -17,12 +17,11 @@ void fake_space_start(void) {
   CHECK(mii_hint_start(mii_range.segment_max));
 }
 
+// What has gone back of pages in use is charged no more, though their slices are dirty.
 static size_t hole_bytes(void) {
   size_t bytes = 0;
-  for (size_t i = 1; i < mii_slice_count(); i++) {
-    const page_t* const page = mii_page_record((slice_t)i);
-    if (mii_slice_kind((slice_t)i) == SLICE_PAGE) bytes += mii_page_hole_bytes(page);
-  }
+  for (size_t i = 1; i < mii_slice_count(); i++)
+    bytes += mii_slice_kind(i) == SLICE_PAGE ? mii_page_hole_bytes(mii_page_record(i)) : 0;
   return bytes;
 }
 
