@@ -359,7 +359,8 @@ static MI_COLD void begin_large(uint32_t index, uint32_t count) {
 
 // Not for what is set apart.
 static bool is_first_page(slice_request_t want, slice_t slice, bool zero) {
-  if (slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero || want.bounds.end != 0)
+  if (slice == 0 || slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero
+      || want.bounds.end != 0)
     return false;
   const uint64_t ours = mii_bit_span(0, want.count);
   const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
