@@ -344,6 +344,19 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
   }
 }
 
+// To be purged when it is due.
+static void give_warm(slice_t first, uint32_t count) {
+  while (count > 0) {
+    const part_of_run_t part = first_part(first, count);
+    atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
+    release_bits(part);
+    mii_segment_note_purgeable(part.index);
+    if (mii_purge_is_eager()) mii_segment_purge(part.index);
+    first += part.count;
+    count -= part.count;
+  }
+}
+
 // A page begins an empty, clean segment of a large heap: the rest of it, too, may be resident from now on, and goes back
 // if nobody wants it soon.
 static MI_COLD void begin_large(uint32_t index, uint32_t count) {
@@ -351,7 +364,7 @@ static MI_COLD void begin_large(uint32_t index, uint32_t count) {
   bool zero;
   if (!mii_segment_claim_all(rest, SEGMENT_SLICES - count, &zero)) return;
   if (zero && mii_large_begin(index)) {
-    mii_segment_give(rest, SEGMENT_SLICES - count);
+    give_warm(rest, SEGMENT_SLICES - count);
   } else {
     mii_segment_give_zero(rest, SEGMENT_SLICES - count);
   }
@@ -394,15 +407,7 @@ void mii_segment_note_purgeable(uint32_t index) {
 
 void mii_segment_give(slice_t first, uint32_t count) {
   mii_purge_note_freed((size_t)count * SLICE_BYTES);
-  while (count > 0) {
-    const part_of_run_t part = first_part(first, count);
-    atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
-    release_bits(part);
-    mii_segment_note_purgeable(part.index);
-    if (mii_purge_is_eager()) mii_segment_purge(part.index);
-    first += part.count;
-    count -= part.count;
-  }
+  give_warm(first, count);
 }
 
 // The bits are ours, and read as zero.
