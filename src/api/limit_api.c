@@ -18,20 +18,22 @@
 static _Atomic(mi_limit_fun*) limit_fun;  // atomic: release to set, acquire to call
 static _Atomic(void*) limit_arg;          // atomic: written before limit_fun
 
-void mi_limit_register(mi_limit_fun* fun, void* arg) {
+MI_COLD void mi_limit_register(mi_limit_fun* fun, void* arg) {
   atomic_store_explicit(&limit_fun, NULL, memory_order_relaxed);
   atomic_store_explicit(&limit_arg, arg, memory_order_relaxed);
   atomic_store_explicit(&limit_fun, fun, memory_order_release);
 }
 
 // Is there no room for such a block and the slices that it may need besides?
-static bool no_room(const limit_t* limit, size_t used, size_t size) {
+static MI_COLD bool no_room(const limit_t* limit, size_t used, size_t size) {
   return !mii_limit_allows(limit, used, size + (size_t)2 * SLICE_BYTES);
 }
 
-bool mii_limit_is_near(size_t size) { return no_room(&mii_limit, mii_limit_charged(), size); }
+MI_COLD bool mii_limit_is_near(size_t size) {
+  return no_room(&mii_limit, mii_limit_charged(), size);
+}
 
-static bool heap_is_near(heap_t* heap, size_t size) {
+static MI_COLD bool heap_is_near(heap_t* heap, size_t size) {
   return heap != NULL && mii_limit_is_set(&heap->limit)
          && no_room(&heap->limit, mii_heap_used_bytes(heap), size);
 }
@@ -51,29 +53,29 @@ bool mii_limit_ask(heap_t* heap, size_t size) {
   return again;
 }
 
-static size_t told(size_t* to, const _Atomic(size_t)* value) {
+static MI_COLD size_t told(size_t* to, const _Atomic(size_t)* value) {
   const size_t bytes = atomic_load_explicit(value, memory_order_relaxed);
   return to != NULL ? *to = bytes : bytes;
 }
 
-void mi_limit_set(size_t soft, size_t hard) {
+MI_COLD void mi_limit_set(size_t soft, size_t hard) {
   if (mii_start()) mii_limit_set(&mii_limit, soft, hard);
 }
 
-size_t mi_limit_get(size_t* soft, size_t* hard) {
+MI_COLD size_t mi_limit_get(size_t* soft, size_t* hard) {
   told(soft, &mii_limit.soft);
   told(hard, &mii_limit.hard);
   return mii_limit_charged();
 }
 
-bool mi_heap_limit_set(mi_heap_t* heap, size_t soft, size_t hard) {
+MI_COLD bool mi_heap_limit_set(mi_heap_t* heap, size_t soft, size_t hard) {
   heap_t* const of = (heap_t*)heap;
   if (of == NULL || !of->is_apart) return false;
   mii_limit_set(&of->limit, soft, hard);
   return true;
 }
 
-size_t mi_heap_limit_get(mi_heap_t* heap, size_t* soft, size_t* hard) {
+MI_COLD size_t mi_heap_limit_get(mi_heap_t* heap, size_t* soft, size_t* hard) {
   heap_t* const of = (heap_t*)heap;
   if (of == NULL || !of->is_apart) return mi_limit_get(soft, hard);
   told(soft, &of->limit.soft);
@@ -82,7 +84,7 @@ size_t mi_heap_limit_get(mi_heap_t* heap, size_t* soft, size_t* hard) {
 }
 
 // A percentage of the group's limit; 1: all but a sixteenth, which is for our records, stacks and the program.
-static size_t limit_of_group(long percent) {
+static MI_COLD size_t limit_of_group(long percent) {
   const size_t group = percent > 0 ? mii_platform_group_limit() : SIZE_MAX;
   if (group == SIZE_MAX) return 0;
   return percent == 1 ? group - group / 16 : group / 100 * mii_min((size_t)percent, 100);

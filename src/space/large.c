@@ -26,7 +26,7 @@ typedef enum os_pages_e { OS_PAGES_ANY, OS_PAGES_SMALL, OS_PAGES_LARGE } os_page
 static _Atomic(int) seams;       // atomic: relaxed; about so many
 static uint32_t small_segments;  // const after start: below, none is ever large
 
-static bool may_be_large(void) {
+static MI_COLD bool may_be_large(void) {
   return mii_option_is_on(mi_option_allow_thp) || mii_option_is_on(mi_option_allow_large_os_pages);
 }
 
@@ -36,7 +36,7 @@ static os_pages_t state_of(uint32_t segment) {
   return (os_pages_t)atomic_load_explicit(&mii_segment(segment)->os_pages, memory_order_relaxed);
 }
 
-static void tell_system(os_pages_t state, void* start, size_t bytes) {
+static MI_COLD void tell_system(os_pages_t state, void* start, size_t bytes) {
   if (state == OS_PAGES_LARGE) mii_platform_prefer_large(start, bytes);
   if (state == OS_PAGES_SMALL) mii_platform_refuse_large(start, bytes);
 }
@@ -51,13 +51,13 @@ MI_COLD void mii_large_start(void) {
     mii_platform_refuse_large(mii_slice_start(0), small_segments * (size_t)SEGMENT_BYTES);
 }
 
-bool mii_large_is_worth(uint32_t segment) {
+MI_COLD bool mii_large_is_worth(uint32_t segment) {
   return segment >= small_segments && may_be_large()
          && mii_limit_charged() >= small_segments * (size_t)SEGMENT_BYTES;
 }
 
 // By how many more seams the segment would have.
-static int more_seams(uint32_t segment, os_pages_t from, os_pages_t to) {
+static MI_COLD int more_seams(uint32_t segment, os_pages_t from, os_pages_t to) {
   const os_pages_t above = state_of(segment + 1);
   int more = (to != above) - (from != above);
   if (segment > 0) {
@@ -77,7 +77,7 @@ static MI_COLD bool change(uint32_t segment, os_pages_t to) {
   return true;
 }
 
-bool mii_large_begin(uint32_t segment) { return change(segment, OS_PAGES_LARGE); }
+MI_COLD bool mii_large_begin(uint32_t segment) { return change(segment, OS_PAGES_LARGE); }
 
 void mii_large_end(uint32_t segment) {
   if (MI_UNLIKELY(state_of(segment) == OS_PAGES_LARGE)) change(segment, OS_PAGES_SMALL);

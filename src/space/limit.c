@@ -18,7 +18,7 @@ static size_t bytes_in(const _Atomic(size_t)* value) {
   return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-void mii_limit_set(limit_t* limit, size_t soft, size_t hard) {
+MI_COLD void mii_limit_set(limit_t* limit, size_t soft, size_t hard) {
   atomic_store_explicit(&limit->soft, soft, memory_order_relaxed);
   atomic_store_explicit(&limit->purge_from, 0, memory_order_relaxed);
   atomic_store_explicit(&limit->hard, hard, memory_order_relaxed);
@@ -50,14 +50,14 @@ bool mii_limit_charge_some(size_t bytes) {
   return true;
 }
 
-void mii_limit_discharge(size_t bytes) {
+MI_COLD void mii_limit_discharge(size_t bytes) {
   atomic_fetch_sub_explicit(&mii_charged_bytes, bytes, memory_order_relaxed);
 }
 
-void mii_limit_charge_anyway(size_t bytes) {
+MI_COLD void mii_limit_charge_anyway(size_t bytes) {
   atomic_fetch_add_explicit(&mii_charged_bytes, bytes, memory_order_relaxed);
 }
 
-void mii_limit_set_charged(size_t bytes) {
+MI_COLD void mii_limit_set_charged(size_t bytes) {
   atomic_store_explicit(&mii_charged_bytes, bytes, memory_order_relaxed);
 }

@@ -462,7 +462,7 @@ size_t mii_range_reserved_bytes(void) {
   return reservation_bytes + atomic_load_explicit(&claimed, memory_order_relaxed);
 }
 
-size_t mii_meta_used_bytes(void) {
+MI_COLD size_t mii_meta_used_bytes(void) {
   return meta_used + mii_segment_count() * (sizeof(segment_t) + SEGMENT_SLICES * sizeof(page_t));
 }
 

@@ -356,6 +356,19 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
   }
 }
 
+// To be purged when it is due.
+static void give_warm(slice_t first, uint32_t count) {
+  while (count > 0) {
+    const part_of_run_t part = first_part(first, count);
+    atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
+    release_bits(part);
+    mii_segment_note_purgeable(part.index);
+    if (mii_purge_is_eager()) mii_segment_purge(part.index);
+    first += part.count;
+    count -= part.count;
+  }
+}
+
 // A page begins an empty, clean segment of a large heap: the rest of it, too, may be resident from now on, and goes back
 // if nobody wants it soon.
 static MI_COLD void begin_large(uint32_t index, uint32_t count) {
@@ -363,7 +376,7 @@ static MI_COLD void begin_large(uint32_t index, uint32_t count) {
   bool zero;
   if (!mii_segment_claim_all(rest, SEGMENT_SLICES - count, &zero)) return;
   if (zero && mii_large_begin(index)) {
-    mii_segment_give(rest, SEGMENT_SLICES - count);
+    give_warm(rest, SEGMENT_SLICES - count);
   } else {
     mii_segment_give_zero(rest, SEGMENT_SLICES - count);
   }
@@ -371,7 +384,8 @@ static MI_COLD void begin_large(uint32_t index, uint32_t count) {
 
 // Not for what is set apart.
 static bool is_first_page(slice_request_t want, slice_t slice, bool zero) {
-  if (slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero || want.bounds.end != 0)
+  if (slice == 0 || slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero
+      || want.bounds.end != 0)
     return false;
   const uint64_t ours = mii_bit_span(0, want.count);
   const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
@@ -404,15 +418,7 @@ void mii_segment_note_purgeable(uint32_t index) {
 
 void mii_segment_give(slice_t first, uint32_t count) {
   mii_purge_note_freed((size_t)count * SLICE_BYTES);
-  while (count > 0) {
-    const part_of_run_t part = first_part(first, count);
-    atomic_fetch_or_explicit(&part.segment->purgeable, part.mask, memory_order_seq_cst);
-    release_bits(part);
-    mii_segment_note_purgeable(part.index);
-    if (mii_purge_is_eager()) mii_segment_purge(part.index);
-    first += part.count;
-    count -= part.count;
-  }
+  give_warm(first, count);
 }
 
 // The bits are ours, and read as zero.

@@ -33,8 +33,11 @@ static bool next_mapping(FILE* file, mapping_t* next) {
   char line[512];
   while (fgets(line, sizeof(line), file) != NULL) {
     unsigned long kib;
-    if (sscanf(line, "%lx-%lx %*s %*x %*s %lu", &next->from, &next->to, &next->inode) == 3)
+    mapping_t begin = {0};  // "Anonymous" begins like a number, too
+    if (sscanf(line, "%lx-%lx %*s %*x %*s %lu", &begin.from, &begin.to, &begin.inode) == 3) {
+      *next = begin;
       continue;
+    }
     if (sscanf(line, "Rss: %lu kB", &kib) == 1) next->resident = kib * KiB;
     if (strncmp(line, "VmFlags:", 8) == 0) return true;
   }
@@ -45,7 +48,7 @@ static bool next_mapping(FILE* file, mapping_t* next) {
 // a few kilobytes of a neighbour.
 static size_t resident_around(const void* p) {
   FILE* const file = fopen("/proc/self/smaps", "r");
-  mapping_t mapping;
+  mapping_t mapping = {0};
   unsigned long end = 0;
   size_t sum = 0;
   bool found = false;

@@ -33,7 +33,7 @@ MI_COLD size_t mii_linux_read(const char* path, char* text, size_t size) {
   return length > 0 ? (size_t)length : 0;
 }
 
-static uint64_t number_at(const char* digit) {
+static MI_COLD uint64_t number_at(const char* digit) {
   uint64_t number = 0;
   for (; *digit >= '0' && *digit <= '9' && number < UINT64_MAX / 16; digit++)
     number = number * 10 + (uint64_t)(*digit - '0');
@@ -41,7 +41,7 @@ static uint64_t number_at(const char* digit) {
 }
 
 // A line of /proc/self/cgroup: "4:memory:/a/b", "3:cpu,memory:/a" or, of version 2, "0::/a/b".
-static bool names_group(const char* line, const char* end, group_t* group) {
+static MI_COLD bool names_group(const char* line, const char* end, group_t* group) {
   const char* const list = memchr(line, ':', (size_t)(end - line));
   const char* const path = list != NULL ? memchr(list + 1, ':', (size_t)(end - list - 1)) : NULL;
   if (path == NULL) return false;
@@ -59,7 +59,7 @@ static bool names_group(const char* line, const char* end, group_t* group) {
 }
 
 // Puts the name behind the path while it reads.
-static const char* file_in(group_t* group, const char* name, char* text, size_t size) {
+static MI_COLD const char* file_in(group_t* group, const char* name, char* text, size_t size) {
   char* const end = group->path + strlen(group->path);
   memcpy(end, name, strlen(name) + 1);
   const size_t length = mii_linux_read(group->path, text, size);
@@ -68,14 +68,14 @@ static const char* file_in(group_t* group, const char* name, char* text, size_t 
 }
 
 // To the group above. False at the top.
-static bool go_up(group_t* group) {
+static MI_COLD bool go_up(group_t* group) {
   char* const slash = strrchr(group->path, '/');
   if (strlen(group->path) <= group->top) return false;
   *slash = '\0';
   return true;
 }
 
-static size_t limit_of(group_t* group) {
+static MI_COLD size_t limit_of(group_t* group) {
   size_t least = SIZE_MAX;
   char text[64];
   do {
@@ -90,7 +90,7 @@ static size_t limit_of(group_t* group) {
 
 // Calls visit for the process's group in each hierarchy that may have the controller.
 typedef void visit_group_t(group_t* group, void* arg);
-static void visit_groups(visit_group_t* visit, void* arg) {
+static MI_COLD void visit_groups(visit_group_t* visit, void* arg) {
   char text[4096];
   group_t group;
   mii_linux_read("/proc/self/cgroup", text, sizeof text);
@@ -99,7 +99,7 @@ static void visit_groups(visit_group_t* visit, void* arg) {
   }
 }
 
-static void lower_limit(group_t* group, void* arg) {
+static MI_COLD void lower_limit(group_t* group, void* arg) {
   const size_t limit = limit_of(group);
   if (limit < *(size_t*)arg) *(size_t*)arg = limit;
 }
@@ -113,12 +113,12 @@ MI_COLD size_t mii_platform_group_limit(void) {
 }
 
 // "some avg10=0.00 avg60=0.00 avg300=0.00 total=N"
-static uint64_t stalled_us(const char* text) {
+static MI_COLD uint64_t stalled_us(const char* text) {
   const char* const total = text != NULL ? strstr(text, "total=") : NULL;
   return total != NULL ? number_at(total + 6) : 0;
 }
 
-static void add_pressure(group_t* group, void* arg) {
+static MI_COLD void add_pressure(group_t* group, void* arg) {
   char text[256];
   uint64_t* const sum = arg;
   if (group->is_v2) {
