@@ -85,7 +85,7 @@ static void let_go(theap_t* theap, page_t* page) {
   if (page->state == PAGE_AWAKE) awake_remove(pages, slice);
   if (pages->growing == slice) pages->growing = 0;
   circle_remove(pages, slice);
-  theap->slice_count -= mii_class_slices(page->size_class);
+  theap->slice_count = theap->slice_count - mii_class_slices(page->size_class);
   page->state = PAGE_NONE;
 }
 
@@ -169,7 +169,7 @@ static void arrive(theap_t* theap, page_t* page) {
   const slice_t slice = mii_page_slice(page);
   mii_slice_cold(slice)->arrival = ++theap->arrivals[page->size_class];
   circle_add(pages_of(theap, page), slice);
-  theap->slice_count += mii_class_slices(page->size_class);
+  theap->slice_count = theap->slice_count + mii_class_slices(page->size_class);
 }
 
 static void fall_asleep(theap_t* theap, page_t* page) {

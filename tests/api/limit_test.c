@@ -55,7 +55,7 @@ static void no_block_passes_the_hard_limit(void** state) {
   const int level = secure_level();
   check_process_limit(2 * MiB, level >= 4 ? 4 * MiB : 2 * MiB);
   check_process_limit(300 * KiB, 6 * MiB);
-  check_process_limit(20 * KiB, 10 * MiB);
+  check_process_limit(20 * KiB, level >= 4 ? 14 * MiB : 10 * MiB);
 }
 
 static void other_calls_fail_as_cleanly(void** state) {
