@@ -252,12 +252,12 @@ static void* take_from_vault(theap_t* theap, uint32_t size_class) {
   return mii_vault_take(theap, size_class);
 }
 
-void* mii_block_take_hardened(theap_t* theap, size_t size) {
+void* mii_block_take_sealed(theap_t* theap, size_t size, uint32_t* size_class) {
   size = mii_max(size, 1);
-  const size_t needed = size + (has_canary() ? CANARY_BYTES : 0);
-  if (needed > MID_BLOCK_MAX || theap->heap->lent != NULL) return NULL;
-  void* const p = mii_vault_take(theap, mii_size_class(needed));
-  if (p != NULL && has_canary()) mii_vault_seal(p, size);
+  if (size + CANARY_BYTES > MID_BLOCK_MAX) return NULL;
+  *size_class = mii_size_class(size + CANARY_BYTES);
+  void* const p = mii_vault_take(theap, *size_class);
+  if (p != NULL) mii_vault_seal(p, size);
   return p;
 }
 

@@ -10,6 +10,7 @@
 #define MI_SECURE_H
 
 #include "base/compiler.h"
+#include "base/config.h"
 #include "base/rng.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,7 +35,7 @@ void mii_secure_fix(void);
 // 0 as long as it is not fixed.
 MI_INLINE int mii_secure_level(void) {
   const int level = atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed);
-  return level < 0 ? 0 : level;
+  return level < 0 || !MI_CFG_DOORS ? 0 : level;
 }
 
 // Do blocks of pages come from vaults (heap/vault.h)? Then both calls always take the door.
