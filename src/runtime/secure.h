@@ -3,7 +3,7 @@
 //
 // The level is a fact of the process from the first allocation on. Each level includes those below:
 //
-//   0  nothing     1  errors stop the program     2  blocks are threaded in random order
+//   0  nothing     1  errors stop the program, slices lie at random     2  blocks are threaded in random order
 //   3  vaults: no links in free blocks, every free is checked against a bitmap
 //   4  canaries, zero on free     5  guard pages
 #ifndef MI_SECURE_H
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 
 enum {
-  SECURE_STOP = 1,
+  SECURE_STOP = 1,  // and random places
   SECURE_RANDOM = 2,
   SECURE_VAULT = 3,
   SECURE_CANARY = 4,
@@ -46,6 +46,9 @@ bool mii_secure_is_strict(void);
 
 // A stream of its own, from the randomness of the system.
 void mii_secure_seed(rng_t* rng);
+
+// For the choice of places, from SECURE_STOP on; any thread. As good as nobody knows mii_secure_key.
+uint64_t mii_secure_random(void);
 
 // At SECURE_GUARD, make an OS page fault when it is touched, and no more. Where the system refuses, we go on
 // without; the last of the three says so, once, and is called without a lock.
