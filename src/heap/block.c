@@ -528,7 +528,16 @@ static bool resize_huge(void* p, size_t size) {
   return mii_huge_resize(p, (uint32_t)slices);
 }
 
-// Within what it has already: what it gave up would have to be cleared.
+// A sealed large block without a guard behind it grows in place, if it can: what it gets is zero, as all free memory.
+static bool grow_sealed(void* p, size_t size) {
+  if (guard_bytes() > 0 || size > BLOCK_BYTES_MAX - CANARY_BYTES) return false;
+  const size_t needed = size + CANARY_BYTES;
+  if (!(kind_at(p) == SLICE_RUN ? resize_run(p, needed) : resize_huge(p, needed))) return false;
+  mii_canary_set(p, sealed_bytes(p), size, mii_secure_key);
+  return true;
+}
+
+// It does not shrink: what it gave up would have to be cleared.
 static MI_COLD bool resize_sealed(void* p, size_t size) {
   scene_t scene;
   size_t sealed;
@@ -536,13 +545,14 @@ static MI_COLD bool resize_sealed(void* p, size_t size) {
   if (!large && mii_vault_examine(p, &sealed, &scene) != CRIME_NONE) return false;
   const size_t bytes = large ? sealed_bytes(p) : scene.bytes;
   if (!large && size == sealed) return true;
-  if (size + CANARY_BYTES > bytes || wastes_half(size, bytes)) return false;
-  if (!large) {
-    mii_vault_seal(p, size);
-  } else if (mii_canary_check(p, bytes, mii_secure_key) == 0) {
+  if (large && mii_canary_check(p, bytes, mii_secure_key) == 0)
     return false;  // who frees it is told
-  } else {
+  if (size + CANARY_BYTES > bytes) return large && grow_sealed(p, size);
+  if (wastes_half(size, bytes)) return false;
+  if (large) {
     mii_canary_set(p, bytes, size, mii_secure_key);
+  } else {
+    mii_vault_seal(p, size);
   }
   return true;
 }

@@ -180,6 +180,25 @@ TEST(a_resized_block_is_sealed_anew) {
   expect_code(EFAULT);
 }
 
+static void check_growth(int level, size_t from, size_t to) {
+  theap_t* const theap = start(level);
+  uint8_t* const p = take(theap, from);
+  memset(p, 0xAB, from);
+  CHECK_EQ(mii_block_resize(p, to), level < 5);
+  if (level < 5) {
+    CHECK_EQ(mii_block_bytes(p), to);
+    CHECK(p[0] == 0xAB && p[from - 1] == 0xAB);
+    p[to] ^= 1;
+  }
+  give(p);
+  if (level < 5) expect_code(EFAULT);
+  CHECK_EQ(code_count, 0);
+}
+
+TEST(a_run_grows_in_place_at_level_4) { check_growth(4, 100000, 200000); }
+TEST(a_huge_block_grows_in_place_at_level_4) { check_growth(4, 2 * MiB, 3 * MiB); }
+TEST(a_huge_block_with_a_guard_moves) { check_growth(5, 2 * MiB, 3 * MiB); }
+
 static void check_ordinary(int level) {
   theap_t* const theap = start(level);
   void* const p = take(theap, 100);
