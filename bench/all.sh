@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that we know about speed and memory, in one go, and docs/benchmarks.md of it. What the words mean: README.md.
+# All that we know about speed and memory, in one go, docs/benchmarks.md and a part of docs/memory.md of it. What the words mean: README.md.
 #
 # usage: bench/all.sh [OPTION OF race.py...]        results in out/bench/results
 set -uo pipefail
@@ -11,6 +11,7 @@ status=0
 
 python3 bench/race.py "$@" || status=1
 python3 bench/tail.py || status=1
+python3 bench/giveback.py --json $results/giveback.json --document docs/memory.md || status=1
 python3 bench/scaling.py --json $results/scaling.json || status=1
 libraries=()
 while read -r library; do

@@ -10,11 +10,10 @@ import pathlib
 import subprocess
 import sys
 
-from harness import BENCH, OUT, ROOT, fail
+from harness import BENCH, OUT, ROOT, fail, report
 from harness.judging import NOISY
 
 OURS = "ours"
-PYTHONS = [sys.executable, "/usr/bin/python3"]
 INSTRUCTIONS_ASKED = {"lifo1 64": 46, "batch 16": 45, "batch 64": 45, "batch 512": 63, "random 64": 65, "mixed 1024": 68,
                       "mixed 8000": 100, "mixed 60000": 150}
 PICTURES = {
@@ -28,15 +27,13 @@ PICTURES = {
 
 def draw(results, folder):
     """The pictures that could be drawn; none without matplotlib."""
-    for python in dict.fromkeys(PYTHONS):
-        if subprocess.run([python, "-c", "import matplotlib"], capture_output=True).returncode == 0:
-            for name in PICTURES:
-                (folder / f"{name}.png").unlink(missing_ok=True)
-            if subprocess.run([python, BENCH / "pictures.py", results, folder]).returncode != 0:
-                fail("no pictures")
-            return [name for name in PICTURES if (folder / f"{name}.png").exists()]
-    print("document: no python3 here has matplotlib: no pictures")
-    return []
+    if not (python := report.python_that_draws()):
+        return []
+    for name in PICTURES:
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    if subprocess.run([python, BENCH / "pictures.py", results, folder]).returncode != 0:
+        fail("no pictures")
+    return [name for name in PICTURES if (folder / f"{name}.png").exists()]
 
 
 def cell(row, column):
@@ -77,11 +74,17 @@ def bump_cell(row):
     return f"{times[len(times) // 2] / ours['wall']:.2f}"
 
 
-def table(rows):
+def name_cell(name, row, rounds):
+    """With the number of rounds, where there was no time for all of them."""
+    done = len(row["runs"].get(OURS, []))
+    return name if done == rounds else f"{name} ({done} rounds)"
+
+
+def table(rows, rounds):
     yield "| row | time | CPU | peak RSS | quiet: ours / least, MiB | peak by live bytes | never freeing, time |"
     yield "|---|---|---|---|---|---:|---:|"
     for name, row in rows.items():
-        cells = [name, cell(row, "time"), cell(row, "cpu"), cell(row, "rss"), quiet_cell(row), per_live(row), bump_cell(row)]
+        cells = [name_cell(name, row, rounds), cell(row, "time"), cell(row, "cpu"), cell(row, "rss"), quiet_cell(row), per_live(row), bump_cell(row)]
         yield f"| {' | '.join(cells)} |"
 
 
@@ -174,10 +177,10 @@ def lines_of(document, results, pictures, folder_name):
         its = {n: row for n, row in sensitive.items() if row["real"] == real}
         if its:
             yield f"\n## {title}\n\nOurs / best peer of the column [95 % interval].\n"
-            yield from table(its)
+            yield from table(its, document["rounds"])
     if apart := {n: row for n, row in rows.items() if row["insensitive"]}:
         yield "\n## Insensitive rows\n\nAll peers take the same time within 2 %; not in the means of time.\n"
-        yield from table(apart)
+        yield from table(apart, document["rounds"])
     yield from tail_lines(results / "tail.json")
     yield from scaling_lines(results / "scaling.json")
     yield from instruction_lines(results / "icount.txt")

@@ -2,6 +2,7 @@
 """The pictures of docs/benchmarks.md, by matplotlib, from results.json and tail.json.
 
 usage: bench/pictures.py RESULTS_FOLDER PICTURE_FOLDER
+       bench/pictures.py --giveback GIVEBACK_JSON PICTURE_FOLDER      giveback.png, for giveback.py
 
   time.png, rss.png    each row and peer, as a multiple of ours: left of the line is better than ours
   plane.png            both at once: one point for each allocator, the geometric means over all rows
@@ -76,6 +77,12 @@ def draw_plane(document, folder):
 def draw_over_time(document, folder):
     rows = {n: document["workloads"][n] for n in OVER_TIME if document["workloads"].get(n, {}).get("watched")}
     rows = rows or {n: row for n, row in list(document["workloads"].items())[:9] if row["watched"]}
+    curves = {n: {a: watched["curve"] for a, watched in row["watched"].items()} for n, row in rows.items()}
+    draw_curves(curves, {n: row["limit"]["live_kib"] for n, row in rows.items()}, folder, "rss_over_time")
+
+
+def draw_curves(rows, limits, folder, name):
+    """RSS over time: row -> allocator -> [[seconds, KiB], ...], with a dotted line at the row's limit."""
     if not rows:
         return
     columns = min(3, len(rows))
@@ -83,19 +90,19 @@ def draw_over_time(document, folder):
     figure, grid = plt.subplots(lines, columns, figsize=(4 * columns, 2.6 * lines), squeeze=False)
     for axes in grid.flat[len(rows):]:
         axes.axis("off")
-    for axes, (name, row) in zip(grid.flat, rows.items()):
-        for allocator, watched in row["watched"].items():
-            seconds, kib = zip(*watched["curve"]) if watched["curve"] else ((), ())
+    for axes, (row, curves) in zip(grid.flat, rows.items()):
+        for allocator, curve in curves.items():
+            seconds, kib = zip(*curve) if curve else ((), ())
             axes.plot(seconds, [k / 1024 for k in kib], label=allocator, color=COLOURS.get(allocator),
                       linewidth=1.8 if allocator == OURS else 0.9)
-        if row["limit"]["live_kib"]:
-            axes.axhline(row["limit"]["live_kib"] / 1024, color="0.5", linestyle=":", linewidth=1)
-        axes.set_title(f"{name}, MiB over seconds", fontsize=9)
+        if limits.get(row):
+            axes.axhline(limits[row] / 1024, color="0.5", linestyle=":", linewidth=1)
+        axes.set_title(f"{row}, MiB over seconds", fontsize=9)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.3)
     grid.flat[0].legend(fontsize=7)
     figure.tight_layout()
-    save(figure, folder, "rss_over_time")
+    save(figure, folder, name)
 
 
 def longer_than(curve):
@@ -125,9 +132,18 @@ def draw_tail(tail, folder):
     save(figure, folder, "tail")
 
 
+def draw_giveback(path, folder):
+    answers = {name: answer for name, answer in json.loads(path.read_text()).items() if answer["drawn"]}
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_curves({name: answer["curves"] for name, answer in answers.items()}, {}, folder, "giveback")
+
+
 def main():
+    if len(sys.argv) == 4 and sys.argv[1] == "--giveback":
+        draw_giveback(*map(pathlib.Path, sys.argv[2:]))
+        return
     if len(sys.argv) != 3:
-        sys.exit("\n".join(__doc__.splitlines()[2:3]))
+        sys.exit("\n".join(__doc__.splitlines()[2:4]))
     results, folder = map(pathlib.Path, sys.argv[1:])
     document = json.loads((results / "results.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)

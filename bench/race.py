@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Race allocators over workloads and real programs, preloaded into the same binaries, interleaved in one run.
 
-usage: bench/race.py [--group core|threads|more|real|all] [--quick] [--rounds N] [--only WORD] [--peers NAME,...]
-                     [--ours PATH] [--base PATH] [--no-watch] [--out FOLDER] [--json FILE] [--list] [--libraries]
+usage: bench/race.py [--group core|threads|more|real|all] [--quick] [--rounds N] [--minutes N] [--only WORD]
+                     [--peers NAME,...] [--ours PATH] [--base PATH] [--no-watch] [--out FOLDER] [--json FILE] [--list] [--libraries]
 
 Every round runs each allocator once, in another order each time, so that a slow minute of the
 machine hits all of them. The tables show medians; `spread` is (max - min) / median. The best peer
@@ -12,6 +12,7 @@ verdict is `unclear`; where it is wide, the row is `noisy`. All allocators must 
 At the end stand the geometric means of all rows, and what we want of them.
 
 More peers:  PEERS="name=/path/to/lib.so ..." bench/race.py        Compiler:  CC=clang bench/race.py
+With settings:  PEERS="level2=$PWD/out/release/libmimalloc.so,MIMALLOC_SECURE=2" bench/race.py
 """
 import argparse
 import os
@@ -25,16 +26,16 @@ import time
 from harness import BENCH, ROOT, Failure, building, fail, judging, peers, report, running, watching
 from harness.rows import GROUPS, ROWS
 
-QUICK_SECONDS = 270  # for all rows of `--quick`
+QUICK_MINUTES = 4.5  # for all rows of `--quick`
 ROUNDS = 7
 
 
 class Budget:
     """How many rounds a row gets: a number, or what fits into the time that is left for it."""
 
-    def __init__(self, rounds, seconds, row_count):
+    def __init__(self, rounds, minutes, row_count):
         self.rounds, self.rows_left = rounds, row_count
-        self.end = time.monotonic() + seconds if seconds else None
+        self.end = time.monotonic() + 60 * minutes if minutes else None
 
     def row(self):
         """A go_on(rounds done) for the next row."""
@@ -78,7 +79,7 @@ def watch_row(result, allocators, environment, progress):
             continue
         progress(f"{result.row.name}, watched: {name}")
         try:
-            result.watched[name] = watching.watch(library, result.row, environment)
+            result.watched[name] = watching.watch(library, result.row, peers.environment_of(name, environment))
         except Failure as failure:
             result.failures[name] = f"watched: {failure}"
     progress(f"{result.row.name}: live bytes")
@@ -87,7 +88,7 @@ def watch_row(result, allocators, environment, progress):
 
 def race_rows(rows, allocators, options, environment):
     progress = report.Progress(len(rows))
-    budget = Budget(options.rounds, QUICK_SECONDS if options.quick else 0, len(rows))
+    budget = Budget(options.rounds, options.minutes, len(rows))
     results = []
     for row in rows:
         bump = peers.bump_library() if options.watch else None
@@ -132,6 +133,7 @@ def parse_arguments():
     parser.add_argument("--group", choices=[*GROUPS, "all"], default="all")
     parser.add_argument("--quick", action="store_true", help="a part of the rows, in five minutes")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N")
+    parser.add_argument("--minutes", type=int, default=0, metavar="N", help="fewer rounds where a row has no time for all")
     parser.add_argument("--only", default="", metavar="WORD", help="rows whose names contain WORD")
     parser.add_argument("--peers", default="", metavar="NAME,...", help="these peers only")
     parser.add_argument("--ours", type=pathlib.Path, metavar="PATH",
@@ -148,6 +150,7 @@ def parse_arguments():
         parser.error("--rounds: at least 1")
     if options.quick:
         options.watch = False
+        options.minutes = options.minutes or QUICK_MINUTES
     options.wanted = set(filter(None, options.peers.split(",")))
     return options
 
@@ -169,7 +172,7 @@ def main():
     allocators = peers.find_allocators(options.ours, options.wanted, options.base)
     environment = peers.clean_environment()
     header = header_of(options, compiler, allocators)
-    report.print_conditions(f"up to {options.rounds}" if options.quick else options.rounds)
+    report.print_conditions(f"up to {options.rounds}" if options.minutes else options.rounds)
 
     results = race_rows(rows, allocators, options, environment)
     report.print_verdicts(results)

@@ -688,7 +688,8 @@ typedef enum mi_option_e {
   mi_option_arena_eager_commit = 4,
   // Purge by decommit (1, default) or by reset (0). [none]: always the first
   mi_option_purge_decommits = 5,
-  // Use large OS pages of 2 or 4 MiB: 0 (default) or 1. [none]
+  // Use large OS pages (2 MiB) also in the first 64 MiB of the heap, where they are never used otherwise: 0 (default)
+  // or 1. Looked at when the first memory is reserved.
   mi_option_allow_large_os_pages = 6,
   // Reserve that many huge OS pages of 1 GiB at the start, and at which NUMA node (-1: any). [start]
   mi_option_reserve_huge_os_pages = 7,
@@ -748,7 +749,8 @@ typedef enum mi_option_e {
   // Pages that a thread takes over at most, of its own and of others. [none]
   mi_option_page_max_reclaim = 41,
   mi_option_page_cross_thread_max_reclaim = 42,
-  // Transparent huge pages. [none] [start]
+  // Transparent huge pages, beyond the first 64 MiB: 0: none; 1 (default): where pages fill empty segments of 4 MiB,
+  // until a part of one is free for long enough to be purged; huge blocks are as the system likes. [start]
   mi_option_allow_thp = 43,
   // The least memory that is purged; a size. [none]
   mi_option_minimal_purge_size = 44,
@@ -768,8 +770,19 @@ typedef enum mi_option_e {
   // Note who allocates and frees guarded blocks, and say so when one is touched where it must not be: 0 (default) or
   // 1. It takes a handler of SIGSEGV, which calls the one that was there before. [start]
   mi_option_guarded_report = mi_option_secure + 2,
+  // The process's limits of memory: see `mi_limit_set`; sizes. Default 0: none. [start]
+  mi_option_limit_soft = mi_option_secure + 3,
+  mi_option_limit_hard = mi_option_secure + 4,
+  // A hard limit from the limit of memory of the control group (version 1 or 2) that the process is in, if that is
+  // the lower one: 0 (default): no; 1 or "auto": 15/16 of it; a larger number, also "80%": so many percent. The rest
+  // is for our records, stacks, code, and other memory of the program. [start]
+  mi_option_cgroup_limit = mi_option_secure + 5,
+  // Let a thread of ours look four times a second whether the system or the control group is short of memory (PSI,
+  // or the group's refusals), and then give back all that is free: 0 (default) or 1. The child of a fork
+  // has that thread once it frees much. [start]
+  mi_option_memory_pressure = mi_option_secure + 6,
   // All options are below.
-  _mi_option_last = mi_option_secure + 3,
+  _mi_option_last = mi_option_memory_pressure + 1,
 
   // Old names.
   mi_option_large_os_pages = mi_option_allow_large_os_pages,
@@ -830,9 +843,38 @@ mi_decl_export void mi_heap_delete(mi_heap_t* heap) mi_attr_noexcept;
 mi_decl_export void mi_heap_destroy(mi_heap_t* heap) mi_attr_noexcept;
 
 // New memory for the heap comes from an arena on this NUMA node (`mi_reserve_huge_os_pages_at`, not exclusive), as long
-// as that has room: pages, and blocks that take whole 64 KiB. If there is no such arena now, or the node is negative,
-// from anywhere; what it has stays. The OS places other memory where a thread first touches it.
+// as that has room, also for a main heap, whose blocks of more than 32 KiB take whole 64 KiB then. If there is no such
+// arena now, or the node is negative, from anywhere; what it has stays. The OS places other memory where a thread first
+// touches it.
 mi_decl_export void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) mi_attr_noexcept;
+
+// A user's function for an allocation of `size` bytes that a hard limit forbids, of `heap`, or of the process if
+// `heap` is NULL. It may free something, and then return true to have the allocation tried again, as often as it
+// does; false, and the allocation fails. What it allocates itself fails without another call.
+typedef bool (mi_cdecl mi_limit_fun)(mi_heap_t* heap, size_t size, void* arg);
+
+// Limit the memory of the process's blocks to so many bytes; 0: no limit. Beyond `soft` free memory goes back to
+// the OS before more is taken, whatever the purge delay is. What would go beyond `hard` fails with ENOMEM, after
+// everything free was given back and the registered function was asked. Counted are slices of 64 KiB that have been
+// touched, and 4 KiB units of blocks from 32 KiB to 1 MiB; huge blocks count as a whole from the start. Our
+// records (about 0.2 %) are not counted, nor is memory of `mi_manage_memory`. A limit below what is in use makes
+// the process fail only when it wants more. (Our own addition)
+mi_decl_export void mi_limit_set(size_t soft, size_t hard)             mi_attr_noexcept;
+
+// The process's limits, and the bytes that count now. Either may be NULL. (Our own addition)
+mi_decl_export size_t mi_limit_get(size_t* soft, size_t* hard)         mi_attr_noexcept;
+
+// Have `fun` called (NULL: none). (Our own addition)
+mi_decl_export void mi_limit_register(mi_limit_fun* fun, void* arg) mi_attr_noexcept;
+
+// The same limits for one heap: its pages of 64 or 128 KiB and its large blocks count. Beyond `soft` the calling
+// thread's empty pages of the heap go back before more is taken. Threads that allocate at the same moment may pass
+// the limit by a page or a block each; from secure level 3 on only large blocks count. False for the
+// process's main heap. (Our own addition)
+mi_decl_export bool mi_heap_limit_set(mi_heap_t* heap, size_t soft, size_t hard) mi_attr_noexcept;
+
+// The heap's limits and what counts now; of the process's main heap those of the process. (Our own addition)
+mi_decl_export size_t mi_heap_limit_get(mi_heap_t* heap, size_t* soft, size_t* hard) mi_attr_noexcept;
 
 // Give back what is free in the running thread's part of the heap; `force`: also of threads that ended.
 mi_decl_export void mi_heap_collect(mi_heap_t* heap, bool force) mi_attr_noexcept;

@@ -21,16 +21,21 @@ PEERS = {
 }
 
 
+settings = {}  # name -> environment variables, of those in PEERS that have some
+
+
 def asked_for(base):
-    """All that could take part: name -> library."""
+    """All that could take part: name -> library. Those of PEERS are name=path[,VARIABLE=value...]."""
     peers = dict(PEERS)
     if base:
         peers["base"] = base
     for entry in os.environ.get("PEERS", "").split():
-        name, _, path = entry.partition("=")
-        if not name or not path:
-            fail(f"PEERS: `{entry}` is not name=path")
+        name, _, rest = entry.partition("=")
+        path, *variables = rest.split(",")
+        if not name or not path or not all("=" in variable for variable in variables):
+            fail(f"PEERS: `{entry}` is not name=path[,VARIABLE=value...]")
         peers[name] = pathlib.Path(path)
+        settings[name] = dict(variable.split("=", 1) for variable in variables)
     return peers
 
 
@@ -57,6 +62,10 @@ def bump_library():
     return OUT / "libbump.so"
 
 
+def environment_of(name, environment):
+    return {**environment, **settings.get(name, {})}
+
+
 def live_library():
     return OUT / "liblive.so"
 
@@ -81,6 +90,6 @@ def clean_environment():
     environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "BENCH_QUIET")}
     prefixes = ("MIMALLOC_", "MALLOC_", "_RJEM_", "TCMALLOC_", "GLIBC_TUNABLES", "TBB_MALLOC_",
                 "SCUDO_")
-    if settings := [k for k in environment if k.startswith(prefixes)]:
-        print(f"note: the allocators see, from the environment: {', '.join(sorted(settings))}")
+    if seen := [k for k in environment if k.startswith(prefixes)]:
+        print(f"note: the allocators see, from the environment: {', '.join(sorted(seen))}")
     return environment

@@ -6,6 +6,7 @@ import pathlib
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 from dataclasses import asdict
 
@@ -110,6 +111,15 @@ def machine():
         pass
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def python_that_draws():
+    """Some python3 that has matplotlib, or None."""
+    for python in dict.fromkeys([sys.executable, "/usr/bin/python3"]):
+        if subprocess.run([python, "-c", "import matplotlib"], capture_output=True).returncode == 0:
+            return python
+    print("no python3 here has matplotlib: no pictures")
+    return None
 
 
 def print_conditions(rounds):

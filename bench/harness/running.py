@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass, field
 
 from . import BENCH, OUT, Failure
-from .peers import BUMP
+from .peers import BUMP, environment_of
 from .rows import GROUPS
 
 
@@ -134,7 +134,7 @@ def race(row, allocators, environment, go_on, progress, bump=None):
             if allocator in result.failures:
                 continue
             try:
-                run, output = run_once(allocators[allocator], row, environment)
+                run, output = run_once(allocators[allocator], row, environment_of(allocator, environment))
                 if outputs.setdefault(allocator, output) != output:
                     raise Failure("printed something else than in its first round")
                 of[allocator].append(run)

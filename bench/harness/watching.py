@@ -20,6 +20,7 @@ class Watched:
     curve: list = field(default_factory=list)  # [seconds, KiB]
     mappings: int = 0  # at the most
     quiet_kib: int = 0  # RSS at the end of the quiet; 0: the row has none
+    output: str = ""  # what it printed
 
 
 def read(path):
@@ -87,7 +88,7 @@ def watch(library, row, environment):
 
     if row.frees:
         environment = {**environment, "BENCH_QUIET": str(QUIET_SECONDS)}
-    run_once(library, row, environment, sample)
+    _, seen.output = run_once(library, row, environment, sample)
     if not row.frees:
         seen.quiet_kib = 0
     return seen

@@ -54,6 +54,11 @@ void* mii_reallocate(void* p, reallocate_t want);
 // Report, and set errno. Return NULL for the convenience of the callers.
 void* mii_fail_too_large(size_t size);
 void* mii_fail_no_memory(size_t size);
+
+// `size` bytes could not be had. Asks the program's function, if it was a hard limit of the heap (NULL: the main one)
+// or of the process: true to try again. limit_api.c
+bool mii_limit_ask(heap_t* heap, size_t size) MI_COLD;
+bool mii_limit_is_near(size_t size);
 void* mii_fail_alignment(size_t alignment);
 
 // p is NULL, ours, or foreign: usable bytes, or 0, which is reported unless p is NULL.

@@ -87,6 +87,7 @@ static void* new_slow_in(heap_t* heap, size_t size, size_t alignment) {
   }
   const block_request_t want = {.size = size, .alignment = alignment};
   void* p = try_new(heap, want);
+  while (MI_UNLIKELY(p == NULL) && mii_limit_ask(heap, size)) p = try_new(heap, want);
   if (p != NULL) return p;
   mii_fail_no_memory(size);
   while (p == NULL && call_new_handler()) p = try_new(heap, want);

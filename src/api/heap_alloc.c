@@ -29,7 +29,9 @@ void* mii_heap_try_allocate(heap_t* heap, block_request_t want, bool clear) {
 void* mii_heap_allocate(heap_t* heap, block_request_t want, bool clear) {
   if (!mii_is_power_of_two(want.alignment)) return mii_fail_alignment(want.alignment);
   if (want.size > BLOCK_BYTES_MAX) return mii_fail_too_large(want.size);
-  void* const p = mii_heap_try_allocate(heap, want, clear);
+  void* p = mii_heap_try_allocate(heap, want, clear);
+  while (MI_UNLIKELY(p == NULL) && mii_limit_ask(heap, want.size))
+    p = mii_heap_try_allocate(heap, want, clear);
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 

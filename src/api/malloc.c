@@ -32,6 +32,10 @@ typedef struct cause_s {
 
 // Which limit it was, as far as can be told.
 static cause_t cause_of_failure(size_t size) {
+  if (mii_limit_is_near(size)) {
+    const size_t hard = atomic_load_explicit(&mii_limit.hard, memory_order_relaxed);
+    return (cause_t){"limit of memory", hard};
+  }
   platform_limits_t limits;
   mii_platform_limits(&limits);
   if (mii_range_room() < size) {
@@ -79,7 +83,9 @@ void* mii_try_allocate(block_request_t want, bool clear) {
 }
 
 static void* take(block_request_t want, bool clear) {
-  void* const p = mii_try_allocate(want, clear);
+  void* p = mii_try_allocate(want, clear);
+  while (MI_UNLIKELY(p == NULL) && mii_limit_ask(NULL, want.size))
+    p = mii_try_allocate(want, clear);
   return p != NULL ? p : mii_fail_no_memory(want.size);
 }
 
@@ -111,7 +117,8 @@ void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
   note_request(theap, size_class, size);
-  return MI_LIKELY(p != NULL) ? p : mii_fail_no_memory(size);
+  if (MI_LIKELY(p != NULL)) return p;
+  return mii_limit_ask(NULL, size) ? allocate_otherwise(size, false) : mii_fail_no_memory(size);
 }
 
 void* mii_allocate(size_t size, bool clear) {

@@ -138,6 +138,7 @@ static void start_late_parts(void) {
   mii_foreign_start();
   mii_sampling_start();
   mii_guarded_start_reports();
+  mii_limits_start();
   mii_arenas_start();
   if (mii_option_is_on(mi_option_show_stats) || mii_option_is_on(mi_option_verbose))
     mii_report_keep_stderr();

@@ -15,4 +15,7 @@ bool mii_start_to_allocate(void);
 // Set memory apart as the options say. (arena_api.c)
 void mii_arenas_start(void);
 
+// Limits as the options say. (limit_api.c)
+void mii_limits_start(void);
+
 #endif

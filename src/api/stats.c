@@ -286,7 +286,7 @@ void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   add_up(stats);
   if (scope.with_parts) add_waste(stats);
   stats->reserved_bytes = mii_range_reserved_bytes();
-  stats->meta_bytes = mii_meta_open_bytes();
+  stats->meta_bytes = mii_meta_used_bytes();
   stats->heaps = heaps_in(scope);
   if (!has_memory(scope)) remove_memory(stats);
   if (scope.no_blocks) remove_blocks(stats);

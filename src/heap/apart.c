@@ -86,6 +86,7 @@ MI_COLD heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
     heap->lent = arena != NULL ? arena->lent : NULL;
     if (arena != NULL) atomic_fetch_add_explicit(&arena->users, 1, memory_order_relaxed);
     atomic_store_explicit(&heap->near, 0, memory_order_relaxed);
+    mii_limit_set(&heap->limit, 0, 0);
     link_heap(heap, subproc);
     atomic_fetch_add_explicit(&heaps_alive, 1, memory_order_relaxed);
   }
@@ -326,6 +327,33 @@ static void discard_huge(heap_t* heap) {
     wipe_huge(slice);
     mii_huge_give(mii_slice_start(slice));
   }
+}
+
+// Limits -------------------------------------------------------------------------------------------
+
+// Reads the counts of other threads' theaps without asking them, on purpose.
+MI_NO_TSAN MI_COLD size_t mii_heap_used_bytes(heap_t* heap) {
+  size_t bytes = 0;
+  mii_apart_lock();
+  for (const theap_t* t = heap->theaps; t != NULL; t = t->next_of_heap)
+    bytes += (size_t)t->slice_count * SLICE_BYTES;
+  slice_t slice = heap->huge;
+  while (slice != 0) {
+    bytes += mii_huge_bytes(mii_slice_start(slice));
+    slice = mii_slice_cold(slice)->next;
+    if (slice == heap->huge) break;
+  }
+  mii_apart_unlock();
+  return bytes;
+}
+
+bool mii_heap_check_limit(theap_t* theap, size_t more) {
+  heap_t* const heap = theap->heap;
+  if (mii_limit_is_to_purge(&heap->limit, mii_heap_used_bytes(heap) + more)) {
+    mii_theap_collect(theap);
+    mii_purge_all();
+  }
+  return mii_limit_allows(&heap->limit, mii_heap_used_bytes(heap), more);
 }
 
 // The end of a heap --------------------------------------------------------------------------------

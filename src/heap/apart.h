@@ -81,6 +81,16 @@ void mii_heap_leave(theap_t* theap);
 heap_t* mii_heap_of_huge(slice_t slice);
 
 // A huge block begins in the slice, or ends there.
+// Bytes of its pages and huge blocks. Any thread; others allocate meanwhile.
+size_t mii_heap_used_bytes(heap_t* heap);
+
+// May the theap's heap have so many bytes more? Beyond its soft limit what is empty goes back first. The limits are
+// looked at before memory is taken: threads that take some at the same time may pass them by that.
+bool mii_heap_check_limit(theap_t* theap, size_t more) MI_COLD;
+static inline bool mii_heap_may_grow(theap_t* theap, size_t more) {
+  return MI_LIKELY(!mii_limit_is_set(&theap->heap->limit)) || mii_heap_check_limit(theap, more);
+}
+
 void mii_heap_add_huge(heap_t* heap, slice_t slice);
 void mii_heap_remove_huge(slice_t slice);
 

@@ -69,6 +69,11 @@ static void* take_run(theap_t* theap, block_request_t want, placement_t place, b
   return start != NULL ? start + place.shift : NULL;
 }
 
+// Runs share their segments: they are of the main heap, and lie anywhere. With a NUMA node it has whole slices.
+static bool may_have_runs(const theap_t* theap) {
+  return !theap->is_apart && mii_heap_near(theap->heap).end == 0;
+}
+
 static bool has_canary(void) { return mii_secure_level() >= SECURE_CANARY; }
 
 static void count_unpaged(theap_t* theap, size_t size) {
@@ -77,7 +82,7 @@ static void count_unpaged(theap_t* theap, size_t size) {
 }
 
 void* mii_block_take_run(theap_t* theap, size_t size) {
-  if (MI_UNLIKELY(theap->is_apart || has_canary() || mii_is_sampling())) return NULL;
+  if (MI_UNLIKELY(!may_have_runs(theap) || has_canary() || mii_is_sampling())) return NULL;
   mii_theap_beat(theap);
   const run_request_t want = {.count = (uint32_t)(mii_align_up(size, UNIT_BYTES) / UNIT_BYTES)};
   bool zero;
@@ -103,6 +108,7 @@ static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;
+  if (MI_UNLIKELY(!mii_heap_may_grow(theap, slices * SLICE_BYTES))) return NULL;
   slice_request_t huge = {
       .count = (uint32_t)slices,
       .align = place.align,
@@ -119,13 +125,13 @@ static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
   return start + place.shift;
 }
 
-// Blocks that no page holds. Runs share their segments: they are of the main heap.
+// Blocks that no page holds.
 static void* take_unpaged(theap_t* theap, block_request_t want, bool* zero) {
   if (theap->heap->lent != NULL) return take_lent(theap, want, zero);
   const placement_t place = placement_of(want, UNIT_BYTES);
   const bool fits_run = want.size + place.shift <= RUN_BYTES_MAX && want.alignment <= RUN_BYTES_MAX;
-  return fits_run && !theap->is_apart ? take_run(theap, want, place, zero)
-                                      : take_huge(theap, want, zero);
+  return fits_run && may_have_runs(theap) ? take_run(theap, want, place, zero)
+                                          : take_huge(theap, want, zero);
 }
 
 // Memory is short: what waits for somebody to look at it is given back first. A run begins with a whole
@@ -523,8 +529,11 @@ static bool resize_huge(void* p, size_t size) {
   if (size <= RUN_BYTES_MAX && wastes_half(size, mii_block_bytes(p))) return false;
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return false;
   // A heap within bounds takes what is behind the block as a new one.
+  // The same if it has a limit.
   const heap_t* const heap = mii_heap_of(p);
-  if (heap->bounds.end != 0 && slices * SLICE_BYTES > mii_huge_bytes(p)) return false;
+  if ((heap->bounds.end != 0 || mii_limit_is_set(&heap->limit))
+      && slices * SLICE_BYTES > mii_huge_bytes(p))
+    return false;
   return mii_huge_resize(p, (uint32_t)slices);
 }
 

@@ -21,6 +21,7 @@
 #include "heap/quiet.h"
 #include "heap/thread.h"
 #include "page/page_remote.h"
+#include "space/limit.h"
 #include "space/purge.h"
 #include "space/segment.h"
 
@@ -88,6 +89,7 @@ MI_COLD void mii_fork_recover(void) {
     if (mii_segment_is_foreign(i)) continue;
     end = recover_segment(i, end);
   }
+  mii_limit_set_charged(mii_segments_dirty_bytes());
   mii_purge_forget_others();
   mii_purge_watch(false);  // what was published here is no reason to begin with a thread
 }

@@ -8,6 +8,7 @@
 #include "base/handle_stack.h"
 #include "base/size_class.h"
 #include "page/page.h"
+#include "space/limit.h"
 
 struct heap_s {
   // Disowned pages with enough free blocks: those on which no trim has looked since, and the others.
@@ -27,6 +28,7 @@ struct heap_s {
   arena_t* arena;           // const while the heap lives: NULL: none
   segment_bounds_t bounds;  // const while the heap lives: those of its arena
   lent_t* lent;            // const while the heap lives: its arena is the program's memory; or NULL
+  limit_t limit;           // of a heap that is apart, without what is lent
   _Atomic(uint64_t) near;  // atomic: relaxed; bounds where new memory is looked for first; or 0
 };
 

@@ -13,6 +13,7 @@
 #include "heap/thread.h"
 #include "page/page_remote.h"
 #include "space/purge.h"
+#include "space/range.h"
 
 enum { PARCEL_BLOCKS = 16, PARCEL_BYTES = 2048 };
 
@@ -35,7 +36,7 @@ static uint32_t parcel_limit(const page_t* page) {
 static void send(theap_t* theap, parcel_t* parcel) {
   page_t* const page = parcel->page;
   block_t* const last = (block_t*)(mii_page_start(page) + (size_t)parcel->last * sizeof(block_t));
-  push(page, parcel->first, last, (uint32_t)parcel->limit - parcel->room, parcel->epoch);
+  push(page, parcel->first, last, parcel->limit - parcel->room, parcel->epoch);
   parcel->page = NULL;
   theap->parcels &= ~(1u << (parcel - theap->outbox));
 }
@@ -47,23 +48,32 @@ static void begin(theap_t* theap, parcel_t* parcel, page_t* page, block_t* block
   *parcel = (parcel_t){
       .first = block,
       .page = page,
-      .last = (uint16_t)(offset / sizeof(block_t)),
-      .room = (uint16_t)(limit - 1),
-      .limit = (uint16_t)limit,
-      .epoch = (uint16_t)mii_page_epoch(page),
+      .last = (uint32_t)(offset / sizeof(block_t)),
+      .room = limit - 1,
+      .limit = limit,
+      .epoch = mii_page_epoch(page),
   };
   theap->parcels |= 1u << (parcel - theap->outbox);
 }
 
+// Made at the first need, and kept: most threads free what is their own, and theaps of other heaps need none.
+MI_COLD static bool make_outbox(theap_t* home) {
+  parcel_t* const outbox = mii_meta_take(OUTBOX_PARCELS * sizeof *outbox);
+  if (outbox == NULL) return false;
+  home->outbox = outbox;
+  return true;
+}
+
 // A thread that only frees has an outbox, too, so it begins here. One that can only borrow a theap goes
-// without, and so does everyone when there is no memory for one. Only theaps of the main heap use theirs.
+// without, and so does everyone when there is no memory for one. Only theaps of the main heap have one.
 static theap_t* theap_with_outbox(theap_t* theap) {
   if (theap == &mii_theap_empty) {
     theap_t* const entered = mii_thread_enter();
     if (entered != NULL) mii_thread_leave(entered);
   }
   theap_t* const home = mii_theap_mine->home;
-  return home->is_live ? home : NULL;
+  if (!home->is_live) return NULL;
+  return home->outbox != mii_no_outbox || make_outbox(home) ? home : NULL;
 }
 
 MI_NOINLINE void mii_outbox_add_slow(theap_t* theap, page_t* page, block_t* block) {

@@ -19,8 +19,10 @@
 // Tests: tests/unit/heap/quiet_test.c, tests/stress/promise_01.c
 #include "heap/quiet.h"
 #include "base/bits.h"
+#include "heap/ask.h"
 #include "heap/heap.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "platform/platform.h"
 #include "runtime/lock.h"
 #include "runtime/option.h"
@@ -38,6 +40,8 @@ enum {
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
   PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
+  PRESSURE_MS = 250,               // from one look at the pressure to the next
+  PRESSURE_US = 10 * 1000,         // waited meanwhile for memory: it is short
 };
 
 static _Atomic(uint32_t) state;   // atomic: seq_cst; waited for
@@ -79,9 +83,34 @@ static void tidy(tidying_t* tidying, uint64_t now, uint64_t delay) {
   tidying->next_ms = now + tidying->pause_ms;
 }
 
+// Memory is short: all that is free goes back, due or not, and threads are asked for what they keep. They answer
+// until the next look.
+static MI_COLD void yield_to_pressure(void) {
+  static uint64_t seen;  // our thread's
+  static uint64_t next_ms;
+  const uint64_t now = mii_platform_clock_ms();
+  if (now < next_ms || !mii_option_is_on(mi_option_memory_pressure)) return;
+  const uint64_t pressure = mii_platform_pressure();
+  const bool is_short = next_ms != 0 && pressure >= seen + PRESSURE_US;
+  next_ms = now + PRESSURE_MS;
+  seen = pressure;
+  if (!is_short) return;
+  mii_ask_all();
+  mii_vault_collect_all();
+  mii_thread_pool_dissolve_all();
+  mii_heap_trim(&mii_heap_main);
+  mii_purge_all();
+}
+
+static uint64_t longest_wait(void) {
+  return mii_option_is_on(mi_option_memory_pressure) ? PRESSURE_MS : UINT64_MAX;
+}
+
 // False if the thread is to end.
 static bool pause_for(uint64_t ms) {
-  return mii_platform_wait(&state, WORKING, ms) && atomic_load(&state) == WORKING;
+  const bool waited = mii_platform_wait(&state, WORKING, mii_earlier(ms, longest_wait()));
+  yield_to_pressure();
+  return waited && atomic_load(&state) == WORKING;
 }
 
 // Nothing waits that is worth it. Frees are counted from now on.
@@ -90,7 +119,8 @@ static bool wait_for_work(void) {
   if (!change_state(WORKING, WAITING)) return false;
   if (mii_purge_waiting(PURGE_MUCH) >= PURGE_MUCH) change_state(WAITING, WORKING);  // of late
   while (atomic_load(&state) == WAITING) {
-    if (!mii_platform_wait(&state, WAITING, UINT64_MAX)) return false;
+    if (!mii_platform_wait(&state, WAITING, longest_wait())) return false;
+    yield_to_pressure();
   }
   mii_purge_watch(true);
   return atomic_load(&state) == WORKING;
@@ -319,6 +349,7 @@ static void help(void) {
 void mii_quiet_allow(bool joined) {
   is_to_be_joined = joined;
   atomic_store_explicit(&is_allowed, true, memory_order_relaxed);
+  if (mii_option_is_on(mi_option_memory_pressure)) start_thread_of_ours();
 }
 
 MI_COLD void mii_quiet_look(void) {

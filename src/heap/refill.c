@@ -24,7 +24,7 @@ enum {
   BEATS_PER_TICK = 64,      // refills between two looks at the clock
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
   SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself ...
-  PAGES_KEPT = 32,          // ... or of all classes, if it is others that free its blocks
+  SLICES_KEPT = 32,         // ... or of all classes, if it is others that free its blocks
   DRAINED_PER_BEAT = 8,     // pages looked at that others have queued
   PAGES_PER_TICK = 8,       // pages looked at per tick, over the classes in turn
   PAGES_PER_SWEEP = 24,     // and once per purge delay
@@ -112,7 +112,7 @@ void mii_theap_beat(theap_t* theap) { beat(theap); }
 // its own convince us of the contrary. But a thread that is alone would only make its own frees slower.
 static bool is_to_share(const theap_t* theap, const page_t* page) {
   if (theap->is_apart || mii_thread_is_alone()) return false;
-  const bool others_free = theap->remote_wakes > UINT8_MAX / 2 && theap->page_count > PAGES_KEPT;
+  const bool others_free = theap->remote_wakes > UINT8_MAX / 2 && theap->slice_count > SLICES_KEPT;
   return others_free || mii_theap_page_age(theap, page) >= SLEEPERS_KEPT;
 }
 
@@ -139,6 +139,8 @@ static page_t* make_page(theap_t* theap, uint32_t size_class) {
   const heap_t* const heap = theap->heap;
   page_home_t home = {theap->heap, theap->is_apart, heap->bounds};
   if (MI_UNLIKELY(heap->lent != NULL)) return NULL;
+  if (MI_UNLIKELY(!mii_heap_may_grow(theap, mii_class_slices(size_class) * SLICE_BYTES)))
+    return NULL;
   const segment_bounds_t near = mii_heap_near(heap);
   if (MI_UNLIKELY(near.end != 0)) {
     home.bounds = near;

@@ -20,7 +20,12 @@
 
 enum { BLOCKS_PER_PAGE = 16 };  // of lists that are given back, where pages are counted
 
-const theap_t mii_theap_empty = {.heap = &mii_heap_main, .home = (theap_t*)&mii_theap_empty};
+const parcel_t mii_no_outbox[OUTBOX_PARCELS];
+const theap_t mii_theap_empty = {
+    .heap = &mii_heap_main,
+    .home = (theap_t*)&mii_theap_empty,
+    .outbox = (parcel_t*)mii_no_outbox,
+};
 MI_TLS theap_t* mii_theap_mine = (theap_t*)&mii_theap_empty;
 
 // Where a page is ----------------------------------------------------------------------------------
@@ -80,7 +85,7 @@ static void let_go(theap_t* theap, page_t* page) {
   if (page->state == PAGE_AWAKE) awake_remove(pages, slice);
   if (pages->growing == slice) pages->growing = 0;
   circle_remove(pages, slice);
-  theap->page_count--;
+  theap->slice_count -= mii_class_slices(page->size_class);
   page->state = PAGE_NONE;
 }
 
@@ -164,7 +169,7 @@ static void arrive(theap_t* theap, page_t* page) {
   const slice_t slice = mii_page_slice(page);
   mii_slice_cold(slice)->arrival = ++theap->arrivals[page->size_class];
   circle_add(pages_of(theap, page), slice);
-  theap->page_count++;
+  theap->slice_count += mii_class_slices(page->size_class);
 }
 
 static void fall_asleep(theap_t* theap, page_t* page) {
@@ -370,11 +375,8 @@ void mii_theap_drain(theap_t* theap) {
 
 // All pages ----------------------------------------------------------------------------------------
 
-// Calls `visit` for every page of the class, but at most `page_max`; it may remove the page. Returns how many.
-static uint32_t visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(theap_t*, page_t*),
-                            uint32_t page_max) {
-  const slice_t first = theap->pages[size_class].owned;
-  if (first == 0) return 0;
+static MI_NOINLINE uint32_t visit_circle(theap_t* theap, slice_t first,
+                                         void (*visit)(theap_t*, page_t*), uint32_t page_max) {
   const slice_t last = mii_slice_cold(first)->prev;
   slice_t slice = first;
   for (uint32_t count = 1;; count++) {
@@ -383,6 +385,14 @@ static uint32_t visit_pages(theap_t* theap, uint32_t size_class, void (*visit)(t
     if (slice == last || count == page_max) return count;
     slice = next;
   }
+}
+
+// Calls `visit` for every page of the class, but at most `page_max`; it may remove the page. Returns how many.
+// A theap that has just begun has pages of few classes.
+MI_INLINE uint32_t visit_pages(theap_t* theap, uint32_t size_class,
+                               void (*visit)(theap_t*, page_t*), uint32_t page_max) {
+  const slice_t first = theap->pages[size_class].owned;
+  return first != 0 ? visit_circle(theap, first, visit, page_max) : 0;
 }
 
 static void collect_page(theap_t* theap, page_t* page) { mii_theap_review(theap, page, 1); }
@@ -436,7 +446,7 @@ void mii_theap_discard(theap_t* theap) {
     theap->list[c] = NULL;
     visit_pages(theap, c, discard_page, UINT32_MAX);
   }
-  MI_ASSERT(theap->page_count == 0);
+  MI_ASSERT(theap->slice_count == 0);
 }
 
 static void move_page(theap_t* theap, page_t* page) {
@@ -461,7 +471,7 @@ MI_COLD bool mii_theap_dissolve_some(theap_t* theap, uint32_t page_max) {
     if (theap->list[c] != NULL) return false;
     if (pages > 0) pages -= visit_pages(theap, c, mii_theap_release, pages);
   }
-  return theap->page_count == 0;
+  return theap->slice_count == 0;
 }
 
 bool mii_theap_dissolve(theap_t* theap) {
@@ -518,9 +528,11 @@ MI_COLD void mii_theap_forget(theap_t* theap) {
   atomic_store_explicit(&theap->woken, 0, memory_order_relaxed);
   theap->draining = 0;
   theap->run_segment = 0;
-  theap->page_count = 0;
+  theap->slice_count = 0;
   theap->parcels = 0;
-  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) theap->outbox[i].page = NULL;
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
+    if (theap->outbox[i].page != NULL) theap->outbox[i].page = NULL;
+  }
   theap->in_deferred_free = theap->keeps_nothing = false;
 }
 

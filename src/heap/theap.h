@@ -20,14 +20,15 @@ typedef struct class_pages_s {
   slice_t growing;  // the one whose blocks are not all threaded yet; 0 if there is none
 } class_pages_t;
 
-// Blocks of one page that somebody else owns: outbox.h.
+// Blocks of one page that somebody else owns: outbox.h. As large as a record of a page, so that finding one
+// costs no multiplication.
 typedef struct parcel_s {
   block_t* first;
   page_t* page;    // NULL: the parcel is empty
-  uint16_t last;   // offset of the last block in its page, in units of block_t
-  uint16_t room;   // blocks that can still be added
-  uint16_t limit;  // blocks it can hold; kept here, because the page may have ended meanwhile
-  uint16_t epoch;  // of the page when the parcel was begun
+  uint32_t last;   // offset of the last block in its page, in units of block_t
+  uint32_t room;   // blocks that can still be added
+  uint32_t limit;  // blocks it can hold; kept here, because the page may have ended meanwhile
+  uint32_t epoch;  // of the page when the parcel was begun
 } parcel_t;
 
 enum { OUTBOX_PARCELS = 16 };
@@ -56,18 +57,18 @@ struct theap_s {
   uint64_t bytes_handed;       // owner, read racily for statistics
   uint64_t large_handed;       // owner, read racily for statistics: runs and huge blocks
   uint64_t large_bytes;        // owner, read racily for statistics
-  parcel_t outbox[OUTBOX_PARCELS];  // owner
-  uint32_t parcels;                 // owner: bit i: outbox[i] is not empty
-  uint8_t room[CLASS_COUNT];        // owner: blocks that may still go straight onto the list
-  uint8_t arrivals[CLASS_COUNT];    // owner: pages of the class that came so far, modulo 256
-  uint32_t page_count;              // owner: pages it has
-  uint8_t remote_wakes;             // owner: of the last wakes, how many were others', of 255
-  uint8_t loosened;                 // owner: own blocks that went onto a list, modulo 256
-  uint32_t sweep_class;             // owner: where the next look at sleepers begins
-  uint32_t loose_class;             // owner: where the next look for loose blocks begins
-  bool in_deferred_free;            // owner
-  bool keeps_nothing;               // owner: mi_thread_set_in_threadpool
-  bool is_apart;                    // owner: the heap is not the main one
+  parcel_t* outbox;            // owner: its parcels; mii_no_outbox until it needs one
+  uint32_t parcels;            // owner: bit i: outbox[i] is not empty
+  uint8_t room[CLASS_COUNT];   // owner: blocks that may still go straight onto the list
+  uint8_t arrivals[CLASS_COUNT];  // owner: pages of the class that came so far, modulo 256
+  uint32_t slice_count;           // owner: of the pages it has
+  uint8_t remote_wakes;           // owner: of the last wakes, how many were others', of 255
+  uint8_t loosened;               // owner: own blocks that went onto a list, modulo 256
+  uint32_t sweep_class;           // owner: where the next look at sleepers begins
+  uint32_t loose_class;           // owner: where the next look for loose blocks begins
+  bool in_deferred_free;          // owner
+  bool keeps_nothing;             // owner: mi_thread_set_in_threadpool
+  bool is_apart;                  // owner: the heap is not the main one
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool
@@ -79,9 +80,11 @@ struct theap_s {
   stock_t* stock;                // owner; NULL: it was not needed yet
   subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
 };
-// The sweet spot of one theap per thread and heap.
-static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2176,
-              "a theap costs little more than 2 KiB");
+// P17: the price of one theap per thread and heap.
+static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");
+
+// Empty parcels, for who has none of its own. Nobody writes there.
+extern const parcel_t mii_no_outbox[OUTBOX_PARCELS];
 
 // What every thread begins with: no list, so that the first call of each kind takes the slow path.
 extern const theap_t mii_theap_empty;

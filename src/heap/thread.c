@@ -23,7 +23,11 @@
 #include "heap/outbox.h"
 #include "platform/platform.h"
 
-const theap_t mii_theap_done = {.heap = &mii_heap_main, .home = (theap_t*)&mii_theap_done};
+const theap_t mii_theap_done = {
+    .heap = &mii_heap_main,
+    .home = (theap_t*)&mii_theap_done,
+    .outbox = (parcel_t*)mii_no_outbox,
+};
 
 static handle_stack_t pool;          // atomic: handle_stack.h; theaps with pages, the last on top
 static handle_stack_t next_in_pool;  // atomic: handle_stack.h; the same, the longest waiting on top
@@ -49,7 +53,7 @@ static handle_link_t* theap_link(uint32_t handle) {
 
 static void pool_push(theap_t* theap) {
   MI_ASSERT(theap->parcels == 0);
-  mii_stack_push(theap->page_count == 0 ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
+  mii_stack_push(theap->slice_count == 0 ? &bare_pool : &pool, mii_meta_handle(theap), theap_link);
 }
 
 // In the order of their coming, so that none lies here with what others have freed since; a stack of the
@@ -79,6 +83,7 @@ static theap_t* make_theap(void) {
   if (theap == NULL) return NULL;
   theap->heap = &mii_heap_main;
   theap->home = theap;
+  theap->outbox = (parcel_t*)mii_no_outbox;
   theap->is_live = true;
   theap->remote_wakes = UINT8_MAX;  // until its own frees tell otherwise
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);

@@ -79,7 +79,7 @@ MI_NO_TSAN static void mark_theap(const marks_t* marks, const theap_t* theap) {
   }
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
     const parcel_t* const parcel = &theap->outbox[i];
-    if (parcel->page != NULL && (uint16_t)mii_page_epoch(parcel->page) == parcel->epoch)
+    if (parcel->page != NULL && mii_page_epoch(parcel->page) == parcel->epoch)
       mark_list(marks, parcel->first);
   }
 }

@@ -32,6 +32,13 @@ typedef struct platform_limits_s {
 } platform_limits_t;
 void mii_platform_limits(platform_limits_t* limits);
 
+// The least limit of memory of the control groups that the process is in; SIZE_MAX: none, or there is no telling.
+size_t mii_platform_group_limit(void);
+
+// Microseconds for which somebody in the system, or in the process's control group, has waited for memory until
+// now: a number that grows. Where a group only counts how often memory was refused, each time is 10 ms.
+uint64_t mii_platform_pressure(void);
+
 // Memory -----------------------------------------------------------------------------------------
 // An address is free, reserved (no access, costs nothing), or open (readable, writable, zero until
 // first written).
@@ -51,6 +58,9 @@ int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int num
 
 // Open memory: large OS pages are welcome.
 void mii_platform_prefer_large(void* address, size_t size);
+
+// Reserved or open memory: no large OS pages.
+void mii_platform_refuse_large(void* address, size_t size);
 
 // Reserved -> reserved, but it can be read, as zero. Costs nothing. It may be opened later.
 int mii_platform_show(void* address, size_t size);

@@ -35,11 +35,15 @@ static inline void mii_lock_note(uint32_t change) {
   if (MI_ASSERT_LEVEL > 0) mii_lock_held += change;
 }
 
+// As it was a moment ago.
+static inline bool mii_lock_is_taken(lock_t* lock) {
+  return atomic_load_explicit(&lock->taken, memory_order_relaxed) != 0;
+}
+
 // Returns at once; true if the lock is now ours. Acquire pairs with the release in mii_lock_give.
 static inline bool mii_lock_try(lock_t* lock) {
-  if (atomic_load_explicit(&lock->taken, memory_order_relaxed) != 0
-      || atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire) != 0)
-    return false;
+  if (mii_lock_is_taken(lock)) return false;
+  if (atomic_exchange_explicit(&lock->taken, 1, memory_order_acquire) != 0) return false;
   mii_lock_note(lock->rank);
   return true;
 }

@@ -26,6 +26,8 @@ enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, true, NULL}
 #define MI_START_SIZE(name, initial) \
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_SIZE, true, NULL}
+#define MI_START_PERCENT(name, initial) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_PERCENT, true, NULL}
 #define MI_NO_OPTION(name, initial, why) \
   [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, (why)}
 #define MI_NO_START_OPTION(name, initial, why) \
@@ -45,7 +47,7 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_OPTION(deprecated_eager_commit, 1, unused_by_all),
     MI_NO_OPTION(arena_eager_commit, 2, no_arenas),
     MI_NO_OPTION(purge_decommits, 1, "purged memory always goes back at once"),
-    MI_NO_OPTION(allow_large_os_pages, 0, "the system decides about large OS pages"),
+    MI_OPTION(allow_large_os_pages, 0),
     MI_START_OPTION(reserve_huge_os_pages, 0),
     MI_START_OPTION(reserve_huge_os_pages_at, -1),
     MI_START_SIZE(reserve_os_memory, 0),
@@ -83,7 +85,7 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_OPTION(page_commit_on_demand, 0, "pages are always touched 4 KiB at a time"),
     MI_NO_OPTION(page_max_reclaim, -1, no_count),
     MI_NO_OPTION(page_cross_thread_max_reclaim, 32, no_count),
-    MI_NO_START_OPTION(allow_thp, 1, "the system decides about large OS pages"),
+    MI_START_OPTION(allow_thp, 1),
     MI_NO_SIZE(minimal_purge_size, 0, false, "whole free slices are purged, 64 KiB"),
     MI_NO_SIZE(arena_max_object_size, IS_32_BIT ? KIB_PER_GIB / 4 : 2 * KIB_PER_GIB, false,
                no_arenas),
@@ -92,6 +94,10 @@ static const option_description_t table[_mi_option_last] = {
     MI_OPTION(secure, MI_CFG_SECURE ? 4 : 0),
     MI_OPTION(secure_stop, 1),
     MI_START_OPTION(guarded_report, 0),
+    MI_START_SIZE(limit_soft, 0),
+    MI_START_SIZE(limit_hard, 0),
+    MI_START_PERCENT(cgroup_limit, 0),
+    MI_START_OPTION(memory_pressure, 0),
 };
 enum { OPTION_COUNT = _mi_option_last };
 
@@ -275,8 +281,18 @@ static bool parse_size(const char* text, long* value) {
   return true;
 }
 
+static bool parse_percent(const char* text, long* value) {
+  const char* rest;
+  if (equals_ignoring_case(text, "auto")) return *value = 1, true;
+  long number;
+  if (!parse_digits(text, &number, &rest) || !equals_ignoring_case(rest, *rest == '%' ? "%" : ""))
+    return false;
+  return *value = number, true;
+}
+
 MI_COLD bool mii_option_parse(const char* text, option_kind_t kind, long* value) {
   if (parse_word(text, value)) return true;
+  if (kind == OPTION_PERCENT) return parse_percent(text, value);
   return kind == OPTION_SIZE ? parse_size(text, value) : parse_number(text, value);
 }
 

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 
 typedef enum option_kind_e {
-  OPTION_NUMBER,  // also the switches, which are 0 or 1
-  OPTION_SIZE,    // in KiB; the environment says bytes, or a number with a unit
+  OPTION_NUMBER,   // also the switches, which are 0 or 1
+  OPTION_SIZE,     // in KiB; the environment says bytes, or a number with a unit
+  OPTION_PERCENT,  // or 1: "auto"
 } option_kind_t;
 
 typedef struct option_description_s {
@@ -45,7 +46,7 @@ bool mii_option_set_default(mi_option_t option, long value);
 void mii_option_fix(void);
 
 // Reads "5000", "on", "No", "": false if the text is none of these, and *value is unchanged. For a size
-// also "64K", "1MiB", "2gb": *value is in KiB.
+// also "64K", "1MiB", "2gb": *value is in KiB. For a percentage also "80%" and "auto".
 bool mii_option_parse(const char* text, option_kind_t kind, long* value);
 
 // The options, in the order of their numbers; NULL after the last.

@@ -10,6 +10,7 @@
 // Tests: tests/unit/space/huge_test.c
 #include "space/huge.h"
 #include "base/assert.h"
+#include "space/large.h"
 #include "space/range.h"
 
 // Statistics look at other threads' blocks, too.
@@ -46,6 +47,7 @@ static void end_slices(slice_t block, slice_t first, uint32_t count) {
   if (cold->is_moved) {
     if (first == block) atomic_fetch_sub_explicit(&moved_count, 1, memory_order_relaxed);
     zero |= mii_platform_renew(mii_slice_start(first), (size_t)count * SLICE_BYTES) == 0;
+    mii_large_renew(first, count);
   }
   if (zero) {
     mii_segment_give_zero(first, count);

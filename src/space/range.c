@@ -16,6 +16,8 @@
 #include "base/bits.h"
 #include "base/track.h"
 #include "runtime/lock.h"
+#include "space/large.h"
+#include "space/limit.h"
 #include <errno.h>
 #include <string.h>
 
@@ -177,6 +179,7 @@ MI_COLD bool mii_range_start(const platform_facts_t* facts) {
   place_parts();
   if (show_page_records()) {
     mii_range.slice_max = (size_t)mii_range.segment_max * SEGMENT_SLICES;
+    mii_large_start();
     return true;
   }
   mii_range_stop();
@@ -198,6 +201,7 @@ MI_COLD void mii_range_stop(void) {
   reservation = NULL;
   reservation_bytes = 0;
   meta_part = segment_part = page_part = (part_t){0};
+  mii_limit_set_charged(0);
   mii_range = (range_t)MI_RANGE_NONE;
 }
 
@@ -458,6 +462,10 @@ size_t mii_range_reserved_bytes(void) {
   return reservation_bytes + atomic_load_explicit(&claimed, memory_order_relaxed);
 }
 
+size_t mii_meta_used_bytes(void) {
+  return meta_used + mii_segment_count() * (sizeof(segment_t) + SEGMENT_SLICES * sizeof(page_t));
+}
+
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
 
 size_t mii_range_room(void) {
@@ -477,6 +485,13 @@ size_t mii_meta_resident_bytes(void) {
 
 void mii_range_lock(void) { mii_lock_enter(&growth); }
 void mii_range_unlock(void) { mii_lock_leave(&growth); }
+
+MI_COLD bool mii_range_wait(void) {
+  if (!mii_lock_is_taken(&growth) || mii_lock_is_mine_by_fork()) return false;
+  mii_range_lock();
+  mii_range_unlock();
+  return true;
+}
 
 static bool foreign_segments_are_empty(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {

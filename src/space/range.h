@@ -73,8 +73,9 @@ void* mii_meta_pointer(uint32_t handle);
 // Is p any address of ours, be it a block's, that of our own records, or a guard's? Slow paths only.
 bool mii_range_reserves(const void* p);
 
-// Bytes of address space reserved; bytes opened for metadata.
+// Bytes of address space reserved; bytes of metadata in use; bytes opened for it, in steps.
 size_t mii_range_reserved_bytes(void);
+size_t mii_meta_used_bytes(void);
 size_t mii_meta_open_bytes(void);
 
 // The part of these that is resident: a question to the system.
@@ -86,6 +87,9 @@ size_t mii_range_room(void);
 // Taken by fork.
 void mii_range_lock(void);
 void mii_range_unlock(void);
+
+// If somebody holds the lock, wait until it is free; true if somebody did.
+bool mii_range_wait(void);
 
 bool mii_range_is_valid(void);
 

@@ -69,7 +69,8 @@ struct segment_s {
   _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
   _Atomic(bool) is_foreign;     // atomic: range.c; 1 = not our memory, all other fields are 0
   _Atomic(bool) is_exclusive;  // atomic: relaxed; before its slices are free: for who names it only
-  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 2];
+  _Atomic(uint8_t) os_pages;   // atomic: large.c
+  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 3];
   page_cold_t cold[SEGMENT_SLICES];
 };
 static_assert(sizeof(segment_t) == 65 * sizeof(page_cold_t), "mii_slice_cold() counts on it");

@@ -23,8 +23,8 @@
 //   R5  an area has its hint on for every 2^k units up to its bound, so for all that it has free in a row, once
 //       all calls have returned
 //
-// Nobody waits for the lock: who wants a run goes to another area, who gives one back while the area
-// is busy leaves it on a stack (`pending`) for the holder, who looks at the stack once more after
+// Nobody waits for the lock: who wants a run goes to another area (but waits for a fork, which holds all of
+// them, or each fork would leave an area for each thread), who gives one back while the area is busy leaves it on a stack (`pending`) for the holder, who looks at the stack once more after
 // unlocking. So a run is given back by whoever comes last. Why the holder cannot miss it: pushing and
 // the holder's last look are read-modify-writes of `pending` (acq_rel), one comes first. If it is the
 // push, the holder sees it; if it is the look, the unlock before it is visible to the giver, whose
@@ -42,6 +42,7 @@
 #include "base/handle_stack.h"
 #include "runtime/lock.h"
 #include "space/hint.h"
+#include "space/limit.h"
 #include "space/purge.h"
 #include "space/range.h"
 #include "space/segment.h"
@@ -107,6 +108,24 @@ static bool change_bits(uint64_t* words, uint32_t from, uint32_t count, bool on)
     count -= part.count;
   }
   return any != 0;
+}
+
+// How many of the units are not dirty.
+MI_INLINE uint32_t clean_units(const run_area_t* area, uint32_t from, uint32_t count) {
+  uint32_t clean = 0;
+  while (count > 0) {
+    const units_t part = first_units(from, count);
+    const uint64_t mask = part.mask & ~area->dirty[part.word];
+    if (MI_UNLIKELY(mask != 0)) clean += mii_count_bits(mask);
+    from += part.count;
+    count -= part.count;
+  }
+  return clean;
+}
+
+// May the units begin to be dirty? Then they are charged.
+MI_INLINE bool charge_units(const run_area_t* area, uint32_t from, uint32_t count) {
+  return mii_limit_charge((size_t)clean_units(area, from, count) * UNIT_BYTES);
 }
 
 // The first unit from `unit` on that is free, or that is used; AREA_UNITS if there is none.
@@ -386,6 +405,7 @@ static uint32_t make_area(void) {
   set_kinds(segment, SLICE_RUN);
   atomic_store_explicit(&mii_segment(segment)->runs, area, memory_order_release);
   rewrite_area_hints(area, segment);
+  if (zero) mii_limit_discharge(SEGMENT_BYTES);  // units are charged when they begin to be dirty
   unlock(area);
   return segment;
 }
@@ -396,6 +416,8 @@ static void retire_area(run_area_t* area, uint32_t segment) {
   area->longest = 0;
   rewrite_area_hints(area, segment);
   set_kinds(segment, SLICE_FREE);
+  mii_limit_charge_anyway((size_t)clean_units(area, 0, AREA_UNITS)
+                          * UNIT_BYTES);  // its slices are dirty
   atomic_store_explicit(&mii_segment(segment)->runs, NULL, memory_order_relaxed);
   atomic_store_explicit(&area->segment, NO_SEGMENT, memory_order_relaxed);
   mii_segment_give(segment * SEGMENT_SLICES, SEGMENT_SLICES);
@@ -424,7 +446,7 @@ static MI_NOINLINE void* take_in(uint32_t segment, run_request_t want, bool* zer
   if (area == NULL) return NULL;
   const uint32_t unit = search(area, segment, want);
   void* p = NULL;
-  if (unit < AREA_UNITS) {
+  if (unit < AREA_UNITS && MI_LIKELY(charge_units(area, unit, want.count))) {
     *zero = use_new_units(area, unit, want.count);
     begin_run(area, unit, want.count);
     if (MI_UNLIKELY(area->free_units < 1u << RUN_HINT_FIRST)) lower_bound(area, segment);
@@ -467,6 +489,8 @@ static void* take_from_areas(run_request_t want, uint32_t* segment, bool* zero) 
 
 static void* take_or_make_area(run_request_t want, uint32_t* segment, bool* zero) {
   void* p = take_from_areas(want, segment, zero);
+  // Fork takes the range's lock before those of all areas.
+  if (p == NULL && mii_range_wait()) p = take_from_areas(want, segment, zero);
   for (int i = 0; i < AREA_TRIES && p == NULL; i++) {
     const uint32_t made = make_area();
     // No room for another: any area will do.
@@ -541,6 +565,7 @@ size_t mii_run_bytes(const void* p) {
 static bool extend_run(run_area_t* area, uint32_t unit, uint32_t length, uint32_t more) {
   const uint32_t behind = unit + length;
   if (behind + more > AREA_UNITS || next_unit(area, behind, false) < behind + more) return false;
+  if (!charge_units(area, behind, more)) return false;
   use_units(area, behind, more);
   return true;
 }
@@ -600,10 +625,10 @@ static void purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit, ui
   const uint32_t to = end & ~(os_units - 1);
   if (from >= to) return;
   uint8_t* const start = mii_slice_start(segment * SEGMENT_SLICES) + (size_t)from * UNIT_BYTES;
-  if (!change_bits(area->dirty, from, to - from, false)) return;
-  if (!mii_purge_memory(start, (size_t)(to - from) * UNIT_BYTES)) {
-    change_bits(area->dirty, from, to - from, true);
-  }
+  const uint32_t dirty = to - from - clean_units(area, from, to - from);
+  if (dirty == 0 || !mii_purge_memory(start, (size_t)(to - from) * UNIT_BYTES)) return;
+  change_bits(area->dirty, from, to - from, false);
+  mii_limit_discharge((size_t)dirty * UNIT_BYTES);
 }
 
 static void purge_free_runs(run_area_t* area, uint32_t segment) {

@@ -24,14 +24,17 @@
 #include "runtime/option.h"
 #include "runtime/secure.h"
 #include "space/hint.h"
+#include "space/large.h"
+#include "space/limit.h"
 #include "space/purge.h"
 #include "space/range.h"
+#include "space/run.h"
 
 enum {
   SLICE_HINTS = 7,       // 1, 2, 4 .. 64 slices in a row
   LOWER_HINT_TRIES = 8,  // segments tried whose hint does not promise enough
   USED_SAMPLES = 32,     // segments that stand for all, at most about so many
-
+  PAGE_SLICES_MAX = 2,
 };
 
 // The bits of one segment that a run of slices covers, and walking over the segments of a run.
@@ -86,12 +89,17 @@ static void changed_free(uint32_t index, uint64_t before, uint64_t after) {
 
 // Claims -----------------------------------------------------------------------------------------
 
-// The bits are ours: take them off the purge, and mark them dirty. True if all were zero.
-static bool own_bits(segment_t* segment, uint64_t mask) {
+// The bits are ours: take them off the purge, and mark them dirty.
+static void own_bits(segment_t* segment, uint64_t mask) {
   if ((atomic_load_explicit(&segment->purgeable, memory_order_relaxed) & mask) != 0) {
     atomic_fetch_and_explicit(&segment->purgeable, ~mask, memory_order_relaxed);
   }
-  return (atomic_fetch_or_explicit(&segment->dirty, mask, memory_order_relaxed) & mask) == 0;
+  atomic_fetch_or_explicit(&segment->dirty, mask, memory_order_relaxed);
+}
+
+// How many of our bits are not dirty.
+static uint32_t clean_slices(const segment_t* segment, uint64_t mask) {
+  return mii_count_bits(mask & ~atomic_load_explicit(&segment->dirty, memory_order_relaxed));
 }
 
 static void release_bits(part_of_run_t part) {
@@ -124,6 +132,27 @@ static void release_unowned(slice_t first, uint32_t count) {
   }
 }
 
+// The slices are ours, if the limit allows: else they are nobody's again.
+static bool own_all(slice_t first, uint32_t count, bool* zero) {
+  size_t clean = 0;
+  for (uint32_t done = 0; done < count;) {
+    const part_of_run_t part = first_part(first + done, count - done);
+    clean += clean_slices(part.segment, part.mask);
+    done += part.count;
+  }
+  if (!mii_limit_charge(clean * SLICE_BYTES)) {
+    release_unowned(first, count);
+    return false;
+  }
+  *zero = clean == count;
+  for (uint32_t done = 0; done < count;) {
+    const part_of_run_t part = first_part(first + done, count - done);
+    own_bits(part.segment, part.mask);
+    done += part.count;
+  }
+  return true;
+}
+
 // A block does not grow out of what is set apart, nor into it.
 static bool are_alike(slice_t first, uint32_t count) {
   const uint32_t last = (first + count - 1) / SEGMENT_SLICES;
@@ -142,13 +171,7 @@ MI_COLD bool mii_segment_claim_all(slice_t first, uint32_t count, bool* zero) {
     }
     done += part.count;
   }
-  *zero = true;
-  for (uint32_t done = 0; done < count;) {
-    const part_of_run_t part = first_part(first + done, count - done);
-    *zero = own_bits(part.segment, part.mask) && *zero;
-    done += part.count;
-  }
-  return true;
+  return own_all(first, count, zero);
 }
 
 bool mii_segment_try_claim(slice_t first, uint32_t count, bool* zero) {
@@ -198,8 +221,8 @@ static slice_t take_in_segment(uint32_t index, slice_request_t want, bool* zero)
   } while (!atomic_compare_exchange_weak_explicit(&segment->free, &seen, seen & ~mask,
                                                   memory_order_seq_cst, memory_order_relaxed));
   changed_free(index, seen, seen & ~mask);
-  *zero = own_bits(segment, mask);
-  return index * SEGMENT_SLICES + from;
+  const slice_t first = index * SEGMENT_SLICES + from;
+  return own_all(first, want.count, zero) ? first : 0;
 }
 
 static slice_t take_by_hint(uint32_t k, uint32_t tries, slice_request_t want, bool* zero) {
@@ -319,18 +342,47 @@ static slice_t take_or_grow(slice_request_t want, bool* zero) {
     const uint32_t segments = mii_segment_count();
     const slice_t slice = take_once(want, zero);
     if (slice != 0) return slice;
-    if (!grow_for(want)) return take_anywhere(want, zero);
+    // At the limit there may be warm slices, but more addresses are of no use.
+    if (!mii_limit_allows(&mii_limit, mii_limit_charged(), want.count * (size_t)SLICE_BYTES)
+        || !grow_for(want))
+      return take_anywhere(want, zero);
     const uint32_t now = mii_segment_count();
     // No more than before: one that was foreign has become ours.
     mii_segments_refresh(segments < now ? segments : 0, now);
   }
 }
 
+// A page begins an empty, clean segment of a large heap: the rest of it, too, may be resident from now on, and goes back
+// if nobody wants it soon.
+static MI_COLD void begin_large(uint32_t index, uint32_t count) {
+  const slice_t rest = index * SEGMENT_SLICES + count;
+  bool zero;
+  if (!mii_segment_claim_all(rest, SEGMENT_SLICES - count, &zero)) return;
+  if (zero && mii_large_begin(index)) {
+    mii_segment_give(rest, SEGMENT_SLICES - count);
+  } else {
+    mii_segment_give_zero(rest, SEGMENT_SLICES - count);
+  }
+}
+
+// Not for what is set apart.
+static bool is_first_page(slice_request_t want, slice_t slice, bool zero) {
+  if (slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero || want.bounds.end != 0)
+    return false;
+  const uint64_t ours = mii_bit_span(0, want.count);
+  const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
+  return atomic_load_explicit(&segment->dirty, memory_order_relaxed) == ours;
+}
+
 slice_t mii_segment_take(slice_request_t want, bool* zero) {
   MI_ASSERT(want.count > 0 && (want.align & (want.align - 1)) == 0);
+  if (MI_UNLIKELY(mii_limit_is_to_purge(&mii_limit, mii_limit_charged()))) mii_purge_all();
   for (purge_patience_t patience = {0};;) {
     const uint32_t epoch = mii_purge_epoch();
     const slice_t slice = take_or_grow(want, zero);
+    if (MI_UNLIKELY(is_first_page(want, slice, *zero))
+        && mii_large_is_worth(slice / SEGMENT_SLICES))
+      begin_large(slice / SEGMENT_SLICES, want.count);
     if (slice != 0 || !mii_purge_may_have_hidden(epoch, &patience)) return slice;
   }
 }
@@ -360,10 +412,17 @@ void mii_segment_give(slice_t first, uint32_t count) {
   }
 }
 
+// The bits are ours, and read as zero.
+static void clean_bits(part_of_run_t part) {
+  const uint64_t dirty =
+      atomic_fetch_and_explicit(&part.segment->dirty, ~part.mask, memory_order_relaxed);
+  mii_limit_discharge((size_t)mii_count_bits(dirty & part.mask) * SLICE_BYTES);
+}
+
 void mii_segment_give_zero(slice_t first, uint32_t count) {
   while (count > 0) {
     const part_of_run_t part = first_part(first, count);
-    atomic_fetch_and_explicit(&part.segment->dirty, ~part.mask, memory_order_relaxed);
+    clean_bits(part);
     release_bits(part);
     first += part.count;
     count -= part.count;
@@ -375,7 +434,8 @@ static void purge_run(part_of_run_t run) {
   const slice_t first = run.index * SEGMENT_SLICES + mii_lowest_bit(run.mask);
   atomic_fetch_and_explicit(&run.segment->purgeable, ~run.mask, memory_order_relaxed);
   if (mii_purge_memory(mii_slice_start(first), (size_t)run.count * SLICE_BYTES)) {
-    atomic_fetch_and_explicit(&run.segment->dirty, ~run.mask, memory_order_relaxed);
+    clean_bits(run);
+    mii_large_end(run.index);
   }
 }
 
@@ -420,6 +480,17 @@ size_t mii_segments_used_bytes(void) {
     slices += mii_count_bits(dirty & ~atomic_load_explicit(&segment->free, memory_order_relaxed));
   }
   return slices * stride * SLICE_BYTES;
+}
+
+MI_COLD size_t mii_segments_dirty_bytes(void) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < mii_segment_count(); i++) {
+    const segment_t* const segment = mii_segment(i);
+    const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+    const bool is_area = atomic_load_explicit(&segment->runs, memory_order_relaxed) != NULL;
+    bytes += is_area ? mii_run_count(i).dirty_bytes : (size_t)mii_count_bits(dirty) * SLICE_BYTES;
+  }
+  return bytes;
 }
 
 bool mii_segments_are_unused(void) {

@@ -57,6 +57,9 @@ void mii_segment_note_purgeable(uint32_t index);
 // hints are not to be believed.
 void mii_segment_reclaim(uint32_t index, uint64_t used);
 
+// What is to be charged (limit.h), found by a walk: dirty slices, and dirty units of run areas.
+size_t mii_segments_dirty_bytes(void);
+
 // No thread changes the segment meanwhile.
 bool mii_segment_is_valid(uint32_t index);
 

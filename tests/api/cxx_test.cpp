@@ -124,6 +124,33 @@ static void mi_new_throws_bad_alloc() {
   CHECK_THROWS(mi_new_n(opaque(PTRDIFF_MAX / 8), 8), ENOMEM);
 }
 
+static int tries_in_heap;
+
+static void count_and_give_up() {
+  if (++tries_in_heap == 3) std::set_new_handler(nullptr);
+}
+
+static void new_in_a_heap_is_as_new() {
+  mi_heap_t* const heap = mi_heap_new();
+  mi_heap_t* const heaps[] = {heap, mi_heap_main()};
+  for (mi_heap_t* const of : heaps) {
+    void* const p = mi_heap_alloc_new(of == heap ? heap : nullptr, 0);
+    CHECK(p != nullptr && mi_heap_of(p) == of);
+    mi_free(p);
+    void* const q = mi_heap_alloc_new_n(of == heap ? heap : nullptr, 1000, 100);
+    CHECK(q != nullptr && mi_heap_of(q) == of && mi_usable_size(q) >= 100000);
+    mi_free(q);
+  }
+  CHECK_THROWS(mi_heap_alloc_new(heap, opaque(too_large)), EOVERFLOW);
+  CHECK_THROWS(mi_heap_alloc_new(heap, opaque(PTRDIFF_MAX)), ENOMEM);
+  CHECK_THROWS(mi_heap_alloc_new_n(heap, opaque(SIZE_MAX), 2), EOVERFLOW);
+  tries_in_heap = 0;
+  std::set_new_handler(&count_and_give_up);
+  CHECK_THROWS(mi_heap_alloc_new_n(heap, opaque(PTRDIFF_MAX / 8), 8), ENOMEM);
+  CHECK(tries_in_heap == 3);
+  mi_heap_destroy(heap);
+}
+
 static void a_block_survives_a_resize_that_throws() {
   char* const p = static_cast<char*>(mi_new(10));
   std::memcpy(p, "abcdefghi", 10);
@@ -447,6 +474,7 @@ int main() {
       TEST(mi_new_aligned_aligns),
       TEST(mi_new_realloc_keeps_the_contents),
       TEST(mi_new_throws_bad_alloc),
+      TEST(new_in_a_heap_is_as_new),
       TEST(a_block_survives_a_resize_that_throws),
       TEST(nothrow_forms_return_null),
       TEST(the_new_handler_is_called_until_it_gives_up),

@@ -180,6 +180,100 @@ static void wrong_requests_fail(void** state) {
   mi_heap_destroy(heap);
 }
 
+// With each number of arguments: NULL and `code` in errno.
+#define FAILS(code, call)          \
+  do {                             \
+    errno = 0;                     \
+    assert_null(call);             \
+    assert_int_equal(errno, code); \
+  } while (0)
+
+static void every_function_fails_and_leaves_the_block(void** state) {
+  (void)state;
+  const size_t many = opaque(HALF_THE_BITS), large = opaque(TOO_LARGE), odd = opaque(24);
+  mi_heap_t* const heap = mi_heap_new();
+  FAILS(ENOMEM, mi_heap_zalloc(heap, large));
+  FAILS(ENOMEM, mi_heap_malloc_aligned(heap, large, 64));
+  FAILS(ENOMEM, mi_heap_zalloc_aligned_at(heap, large, 64, 8));
+  FAILS(ENOMEM, mi_heap_calloc_aligned_at(heap, many, many, 64, 8));
+  FAILS(EINVAL, mi_heap_malloc_aligned_at(heap, 10, odd, 8));
+  FAILS(EINVAL, mi_heap_zalloc_aligned(heap, 10, odd));
+  FAILS(EINVAL, mi_heap_zalloc_aligned_at(heap, 10, odd, 8));
+  FAILS(EINVAL, mi_heap_calloc_aligned(heap, 2, 10, odd));
+  FAILS(EINVAL, mi_heap_calloc_aligned_at(heap, 2, 10, odd, 8));
+  void* const p = mi_heap_malloc(heap, 100);
+  fill(p, 100, 5);
+  FAILS(ENOMEM, mi_heap_realloc(heap, p, large));
+  FAILS(ENOMEM, mi_heap_rezalloc(heap, p, large));
+  FAILS(ENOMEM, mi_heap_realloc_aligned(heap, p, large, 64));
+  FAILS(ENOMEM, mi_heap_recalloc_aligned(heap, p, many, many, 64));
+  FAILS(ENOMEM, mi_heap_recalloc_aligned_at(heap, p, many, many, 64, 8));
+  FAILS(EINVAL, mi_heap_realloc_aligned(heap, p, 200, odd));
+  FAILS(EINVAL, mi_heap_realloc_aligned_at(heap, p, 200, odd, 8));
+  FAILS(EINVAL, mi_heap_rezalloc_aligned(heap, p, 200, odd));
+  FAILS(EINVAL, mi_heap_rezalloc_aligned_at(heap, p, 200, odd, 8));
+  FAILS(EINVAL, mi_heap_recalloc_aligned(heap, p, 2, 100, odd));
+  FAILS(EINVAL, mi_heap_recalloc_aligned_at(heap, p, 2, 100, odd, 8));
+  mi_theap_t* const theap = mi_heap_theap(heap);
+  FAILS(ENOMEM, mi_theap_malloc(theap, large));
+  FAILS(ENOMEM, mi_theap_zalloc(theap, large));
+  FAILS(ENOMEM, mi_theap_realloc(theap, p, large));
+  FAILS(EINVAL, mi_theap_malloc_aligned(theap, 10, odd));
+  assert_true(holds(p, 100, 5));
+  assert_ptr_equal(mi_heap_of(p), heap);
+  mi_heap_destroy(heap);
+}
+
+static void sizes_at_the_bounds_are_served(void** state) {
+  (void)state;
+  mi_heap_t* const heap = mi_heap_new();
+  mi_theap_t* const theap = mi_heap_theap(heap);
+  const size_t bounds[] = {0, MI_SMALL_SIZE_MAX};
+  for (size_t i = 0; i < COUNT_OF(bounds); i++) {
+    check_one(heap, mi_heap_malloc(heap, bounds[i]), bounds[i], false);
+    check_one(heap, mi_heap_malloc_small(heap, bounds[i]), bounds[i], false);
+    check_one(heap, mi_heap_zalloc_small(heap, bounds[i]), bounds[i], true);
+    check_one(heap, mi_heap_calloc(heap, bounds[i], 1), bounds[i], true);
+    check_one(heap, mi_heap_mallocn(heap, 1, bounds[i]), bounds[i], false);
+    check_one(heap, mi_heap_malloc_aligned_at(heap, bounds[i], 64, 5000), bounds[i], false);
+    check_one(heap, mi_theap_malloc_small(theap, bounds[i]), bounds[i], false);
+    check_one(heap, mi_theap_zalloc_small(theap, bounds[i]), bounds[i], true);
+    check_one(heap, mi_heap_realloc(heap, mi_heap_malloc(heap, 99), bounds[i]), bounds[i], false);
+  }
+  check_one(heap, mi_heap_strdup(heap, ""), 1, false);
+  check_one(heap, mi_heap_strndup(heap, "four", 0), 1, false);
+  mi_heap_destroy(heap);
+}
+
+static void realpath_in_a_heap_is_that_of_the_system(void** state) {
+  (void)state;
+  mi_heap_t* const heap = mi_heap_new();
+  char buffer[PATH_MAX];
+  assert_ptr_equal(mi_heap_realpath(heap, "/dev/../dev/null", buffer), buffer);
+  assert_string_equal(buffer, "/dev/null");
+  char* const path = mi_heap_realpath(heap, "/dev/./null", NULL);
+  assert_string_equal(path, "/dev/null");
+  assert_ptr_equal(mi_heap_of(path), heap);
+  FAILS(ENOENT, mi_heap_realpath(heap, "/no/such/file", NULL));
+  FAILS(ENOENT, mi_heap_realpath(heap, "", buffer));
+  mi_heap_destroy(heap);
+}
+
+static void a_block_is_in_no_other_heap(void** state) {
+  (void)state;
+  mi_heap_t* const heap = mi_heap_new();
+  mi_heap_t* const other = mi_heap_new();
+  void* const p = mi_heap_malloc(heap, 100);
+  assert_false(mi_heap_contains(other, p));
+  assert_false(mi_heap_check_owned(other, p));
+  assert_false(mi_heap_contains_block(other, p));
+  assert_false(mi_heap_contains(heap, other));  // its record is no block
+  assert_false(mi_heap_contains_block(NULL, NULL));
+  mi_heap_destroy(other);
+  assert_true(mi_heap_contains(heap, p));
+  mi_heap_destroy(heap);
+}
+
 static void resizing_moves_a_block_into_the_heap(void** state) {
   (void)state;
   mi_heap_t* const heap = mi_heap_new();
@@ -411,6 +505,10 @@ int main(void) {
       cmocka_unit_test(every_function_allocates_in_the_heap),
       cmocka_unit_test(aligned_blocks_are_aligned),
       cmocka_unit_test(wrong_requests_fail),
+      cmocka_unit_test(every_function_fails_and_leaves_the_block),
+      cmocka_unit_test(sizes_at_the_bounds_are_served),
+      cmocka_unit_test(realpath_in_a_heap_is_that_of_the_system),
+      cmocka_unit_test(a_block_is_in_no_other_heap),
       cmocka_unit_test(resizing_moves_a_block_into_the_heap),
       cmocka_unit_test(deleted_heaps_leave_their_blocks),
       cmocka_unit_test(destroyed_heaps_leave_nothing),

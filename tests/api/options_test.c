@@ -68,6 +68,10 @@ static const struct option_row_s {
     {mi_option_secure, 48, "secure", MI_TEST_SECURE ? 4 : 0},
     {mi_option_secure_stop, 49, "secure_stop", 1},
     {mi_option_guarded_report, 50, "guarded_report", 0},
+    {mi_option_limit_soft, 51, "limit_soft", 0},
+    {mi_option_limit_hard, 52, "limit_hard", 0},
+    {mi_option_cgroup_limit, 53, "cgroup_limit", 0},
+    {mi_option_memory_pressure, 54, "memory_pressure", 0},
 };
 
 // Can it be set when the process runs?
@@ -79,7 +83,11 @@ static bool may_be_set(mi_option_t option) {
                                mi_option_max_vabits,
                                mi_option_pagemap_commit,
                                mi_option_allow_thp,
-                               mi_option_guarded_report};
+                               mi_option_guarded_report,
+                               mi_option_limit_soft,
+                               mi_option_limit_hard,
+                               mi_option_cgroup_limit,
+                               mi_option_memory_pressure};
   for (size_t i = 0; i < COUNT_OF(fixed); i++) {
     if (fixed[i] == option) return false;
   }
@@ -229,7 +237,7 @@ static void option_numbers_are_those_of_mimalloc(void** state) {
   assert_int_equal(mi_option_reset_decommits, 5);
   assert_int_equal(mi_option_reset_delay, 15);
   assert_int_equal(mi_option_limit_os_alloc, 17);
-  assert_int_equal(_mi_option_last, 51);
+  assert_int_equal(_mi_option_last, 55);
 }
 
 static void options_have_their_defaults(void** state) {
@@ -248,7 +256,9 @@ static void every_option_can_be_set_by_its_environment_variable(void** state) {
     const mi_option_t option = option_rows[i].option;
     const bool is_size = option == mi_option_reserve_os_memory || option == mi_option_arena_reserve
                          || option == mi_option_minimal_purge_size
-                         || option == mi_option_arena_max_object_size;
+                         || option == mi_option_arena_max_object_size
+                         || option == mi_option_limit_soft;
+    if (option == mi_option_limit_hard) continue;  // the child would have no memory to print
     assert_child_option(text, option_rows[i].name, is_size ? 1 : 2);
     // Two huge OS pages are not always to be had, and two bytes are no arena.
     const size_t warnings = count_lines_with(text, "mimalloc: warning:");

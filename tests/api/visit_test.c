@@ -219,6 +219,43 @@ static void a_theap_shows_the_blocks_of_its_thread_only(void** state) {
   expected_count = 0;
 }
 
+typedef struct found_area_s {
+  const void* p;  // a block
+  mi_heap_area_t area;
+  const mi_heap_t* heap;
+} found_area_t;
+
+static bool mi_cdecl find_area(const mi_heap_t* heap, const mi_heap_area_t* area, void* block,
+                               size_t block_size, void* arg) {
+  (void)block_size;
+  found_area_t* const found = arg;
+  const size_t inside = (size_t)((const uint8_t*)found->p - (const uint8_t*)area->blocks);
+  if (block == NULL && inside < area->reserved) found->area = *area, found->heap = heap;
+  return true;
+}
+
+static void an_area_says_what_is_in_it(void** state) {
+  (void)state;
+  enum { COUNT = 10 };
+  static const size_t block_sizes[] = {100, 20 * KiB, 3 * MiB};
+  for (size_t s = 0; s < COUNT_OF(block_sizes); s++) {
+    mi_heap_t* const heap = mi_heap_new();
+    void* p[COUNT];
+    for (size_t i = 0; i < COUNT; i++) p[i] = mi_heap_malloc(heap, block_sizes[s]);
+    for (size_t i = 5; i < COUNT; i++) mi_free(p[i]);
+    found_area_t found = {.p = p[0]};
+    assert_true(mi_heap_visit_blocks(heap, false, &find_area, &found));
+    const mi_heap_area_t* const area = &found.area;
+    assert_ptr_equal(found.heap, heap);
+    assert_int_equal(area->block_size, mi_usable_size(p[0]));
+    assert_true(area->full_block_size >= area->block_size);
+    assert_true(area->used >= 1 && area->used * area->full_block_size <= area->reserved);
+    assert_true(area->committed >= area->block_size && area->committed <= area->reserved);
+    assert_null(area->reserved1);
+    mi_heap_destroy(heap);
+  }
+}
+
 static void blocks_of_whole_slices_are_visited_in_their_heap(void** state) {
   (void)state;
   mi_heap_t* const heap = mi_heap_new();
@@ -442,6 +479,7 @@ int main(void) {
       cmocka_unit_test(abandoned_blocks_are_visited_alone),
       cmocka_unit_test(a_theap_shows_the_blocks_of_its_thread_only),
       cmocka_unit_test(abandoned_blocks_are_visited_by_subprocess),
+      cmocka_unit_test(an_area_says_what_is_in_it),
       cmocka_unit_test(blocks_of_whole_slices_are_visited_in_their_heap),
       cmocka_unit_test(the_visitor_can_stop),
       cmocka_unit_test(the_visitor_may_free_the_block),

@@ -68,6 +68,42 @@ huge_pages() {
   echo madvise >$thp
 }
 
+# A service of 20 MB, half of which was freed, while the kernel collects huge pages as eagerly as it can.
+service_stays_small() {
+  local thp=/sys/kernel/mm/transparent_hugepage never always
+  echo 10 >$thp/khugepaged/scan_sleep_millisecs
+  echo 100000 >$thp/khugepaged/pages_to_scan
+  echo never >$thp/enabled
+  never=$(small 20 | tail -n 1)
+  echo always >$thp/enabled
+  always=$(small 20 | tail -n 1)
+  echo madvise >$thp/enabled
+  echo "a service has $never KiB with huge pages never, $always KiB always"
+  [ "$always" -le $((never * 11 / 10)) ]
+}
+service() { check "a service of 20 MB" service_stays_small; }
+
+# Version 2. A load that wants more than its group has lives on with the limit, and is killed without it.
+in_group() { sh -c 'echo $$ >/sys/fs/cgroup/mi/cgroup.procs && exec "$@"' sh "$@"; }
+oom_kills() { sed -n 's/^oom_kill //p' /sys/fs/cgroup/mi/memory.events; }
+limited_load() {
+  export MIMALLOC_CGROUP_LIMIT=auto MIMALLOC_SHOW_ERRORS=0
+  in_group cgroup 80 3 4 && [ "$(oom_kills)" -eq 0 ]
+}
+killed_load() {
+  unset MIMALLOC_CGROUP_LIMIT
+  in_group cgroup 80 3 4
+  [ "$(oom_kills)" -gt 0 ]
+}
+control_group() {
+  mount -t cgroup2 none /sys/fs/cgroup || echo "FAIL no cgroup2"
+  echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+  mkdir /sys/fs/cgroup/mi
+  echo 64M >/sys/fs/cgroup/mi/memory.max || echo "FAIL no memory controller"
+  check "a control group of 64 MiB" limited_load
+  check "the same without a limit of ours" killed_load
+}
+
 # Here, other than on many hosts, RLIMIT_MEMLOCK can be lifted without giving the right to lock.
 locked_memory() {
   for flags in current future both onfault; do

@@ -51,7 +51,7 @@ echo 'nobody:x:65534:65534::/:/bin/sh' >"$root/etc/passwd"
 static() { # OUTPUT SOURCE [ARCHIVE]
   "${CC:-gcc}" -std=gnu11 -O1 -fno-builtin -static -s -pthread "$2" ${3:+"$3"} -o "$root/bin/$1"
 }
-for program in limits limits_later mappings memory_lock seccomp; do
+for program in limits limits_later mappings memory_lock seccomp cgroup; do
   static $program $support/$program.c "$archive" || exit 1
 done
 static small tests/guest/small.c "$archive" || exit 1
@@ -79,7 +79,7 @@ machine() {
   fi
 }
 
-machine 512 overcommit few_mappings huge_pages locked_memory filtered
+machine 512 overcommit few_mappings huge_pages locked_memory filtered service control_group
 machine 128 overcommit huge_pages
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,7 +1,22 @@
-// What a small program has in memory, in KiB, exactly: VmRSS is not exact in older kernels.
+// What a small program has in memory, in KiB, exactly: VmRSS is not exact in older kernels. With an argument: a service that
+// takes so many megabytes, frees half of them, and is idle for some seconds.
 #include "../scripts/support/workout.h"
 
-int main(void) {
+static void serve(size_t mib) {
+  enum { SIZE = 100 };
+  const size_t count = mib * 1024 * 1024 / SIZE;
+  char** const blocks = malloc(count * sizeof *blocks);
+  for (size_t i = 0; i < count; i++) memset(blocks[i] = malloc(SIZE), 1, SIZE);
+  for (size_t i = count / 4; i < count * 3 / 4; i++) free(blocks[i]);
+  for (int i = 0; i < 30; i++) {
+    usleep(100 * 1000);
+    for (size_t j = 0; j < 1000; j++) blocks[j][0] = 2;
+    free(malloc(2 << 20));
+  }
+}
+
+int main(int argc, char** argv) {
+  if (argc > 1) serve((size_t)atol(argv[1]));
   puts("hello");  // stdio allocates
   free(malloc(100));
   static char text[4096];

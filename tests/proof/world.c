@@ -26,7 +26,9 @@ uint32_t proof_wake;
 fake_space_t proof_space;
 
 static theap_t theaps[THEAP_MAX];
+static parcel_t outboxes[THEAP_MAX][OUTBOX_PARCELS];
 static _Atomic(uint32_t) theap_count;
+static _Atomic(uint32_t) outbox_count;
 static theap_t* mine_of[THREADS];           // after the start
 static bool live[SLICE_MAX][SLICE_BLOCKS];  // ghost: the block is with a user
 static bool in_call[THREADS];               // ghost
@@ -37,7 +39,8 @@ static block_t* box[2 * SLICE_BLOCKS];      // where the start leaves blocks for
 // The space below ----------------------------------------------------------------------------------
 
 void* mii_meta_take(size_t size) {
-  (void)size;
+  if (size == sizeof outboxes[0])
+    return outboxes[atomic_fetch_add_explicit(&outbox_count, 1, memory_order_relaxed)];
   const uint32_t index = atomic_fetch_add_explicit(&theap_count, 1, memory_order_relaxed);
   return index < THEAP_MAX ? &theaps[index] : NULL;
 }
@@ -208,6 +211,7 @@ static void forget_counts(theap_t* theap) {
   theap->heartbeat = 1;  // no time for housekeeping: scenarios call it
   theap->blocks_handed = theap->bytes_handed = 0;
   theap->remote_wakes = theap->arrivals[0] = theap->loosened = 0;
+  if (theap->outbox == NULL || theap->outbox == mii_no_outbox) return;
   for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) {
     if (theap->outbox[i].page == NULL) theap->outbox[i] = (parcel_t){0};
   }
@@ -295,7 +299,7 @@ static void check_wake(page_t* page) {
 
 static void mark_parcels(page_t* page, uint32_t* seen) {
   for (uint32_t i = 0; i < THEAP_MAX; i++) {
-    for (uint32_t k = 0; k < OUTBOX_PARCELS; k++) {
+    for (uint32_t k = 0; k < OUTBOX_PARCELS && theaps[i].outbox != NULL; k++) {
       const parcel_t* const parcel = &theaps[i].outbox[k];
       if (parcel->page == page && parcel->epoch == mii_page_epoch(page))
         mark_list(page, parcel->first, SLICE_BLOCKS, seen);

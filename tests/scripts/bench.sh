@@ -56,6 +56,18 @@ if [ "$variant" = release ] && [ "${MI_BITS:-64}" = 64 ]; then
   done
 fi
 
+# Each question of giveback is answered by figures, by the C library and by ours.
+if [ "$variant" = release ] && [ "$bits" = 64 ]; then
+  # shellcheck disable=SC2086
+  compile giveback "$root/bench/giveback.c" $strict
+  for question in sparse calloc; do
+    for preload in "" "$lib"; do
+      LD_PRELOAD=$preload timeout 60 ./giveback $question >other 2>&1 || complain other "giveback $question: status $?"
+      grep -Eq "^$question( [a-z]+=[0-9.]+)+$" other || complain other "giveback $question prints no figures"
+    done
+  done
+fi
+
 # What `live` counts: large has 4 blocks of up to 25 MiB, and never more.
 if [ "$bits" = 64 ]; then
   mkdir live

@@ -131,6 +131,32 @@ static inline size_t resident_bytes(void) {
   return resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+// A field of smaps, summed over the mappings without a file that lie side by side around `p`: ours. Does not
+// allocate.
+static inline size_t smaps_bytes(const void* p, const char* field) {
+  static char text[1 << 20];
+  read_text("/proc/self/smaps", text, sizeof text);
+  unsigned long end = 0, from, to, inode;
+  const size_t length = strlen(field);
+  size_t sum = 0;
+  bool found = false;
+  bool counts = false;
+  for (char *line = text, *next; (next = strchr(line, '\n')) != NULL; line = next + 1) {
+    if (sscanf(line, "%lx-%lx %*s %*x %*s %lu", &from, &to, &inode) == 3) {
+      if (from != end || inode != 0) {
+        if (found) break;
+        sum = 0;
+      }
+      counts = inode == 0;
+      found = found || (from <= (uintptr_t)p && (uintptr_t)p < to);
+      end = to;
+    } else if (counts && strncmp(line, field, length) == 0 && line[length] == ':') {
+      sum += (size_t)strtoull(line + length + 1, NULL, 10) * KIB;
+    }
+  }
+  return sum;
+}
+
 static inline size_t above(size_t value, size_t base) { return value > base ? value - base : 0; }
 
 static inline double in_mib(size_t bytes) { return (double)bytes / (double)MIB; }

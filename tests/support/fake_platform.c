@@ -35,6 +35,8 @@ static const platform_facts_t guessed_facts = {
 
 static const platform_limits_t no_limits = {.address_bytes = SIZE_MAX, .data_bytes = SIZE_MAX};
 platform_limits_t fake_limits = {.address_bytes = SIZE_MAX, .data_bytes = SIZE_MAX};
+size_t fake_group_limit = SIZE_MAX;
+uint64_t fake_pressure;
 platform_usage_t fake_usage;
 
 // All of the following is under the lock; hooks are called outside it.
@@ -358,6 +360,9 @@ void mii_platform_facts(platform_facts_t* facts) {
   *facts = plain_call(FAKE_FACTS) == WORKS ? fake_facts : guessed_facts;
 }
 
+size_t mii_platform_group_limit(void) { return fake_group_limit; }
+uint64_t mii_platform_pressure(void) { return fake_pressure; }
+
 void mii_platform_limits(platform_limits_t* limits) {
   *limits = plain_call(FAKE_LIMITS) == WORKS ? fake_limits : no_limits;
 }
@@ -509,12 +514,17 @@ int mii_platform_open(void* address, size_t size) {
                      address, size);
 }
 
+static size_t large_bytes, small_bytes;
+
 // It has none.
 int mii_platform_open_huge(void* address, size_t size, size_t huge_page, int numa_node) {
   (void)address, (void)size, (void)huge_page, (void)numa_node;
   return ENOMEM;
 }
-void mii_platform_prefer_large(void* address, size_t size) { (void)address, (void)size; }
+void mii_platform_prefer_large(void* address, size_t size) { (void)address, large_bytes += size; }
+void mii_platform_refuse_large(void* address, size_t size) { (void)address, small_bytes += size; }
+size_t fake_large_bytes(void) { return large_bytes; }
+size_t fake_small_bytes(void) { return small_bytes; }
 
 int mii_platform_show(void* address, size_t size) {
   const uint32_t allowed = RESERVED_BIT | SHOWN_BIT;
@@ -867,6 +877,9 @@ void fake_reset(void) {
   gone_number = 0;
   fake_facts = initial_facts;
   fake_limits = no_limits;
+  fake_group_limit = SIZE_MAX;
+  fake_pressure = 0;
+  large_bytes = small_bytes = 0;
   fake_usage = (platform_usage_t){0};
   unlock();
   clock_ms = 0;

@@ -21,6 +21,9 @@ void fake_reset(void);
 extern platform_facts_t fake_facts;
 // What mii_platform_limits() tells. At first: no limits.
 extern platform_limits_t fake_limits;
+// What mii_platform_group_limit() and mii_platform_pressure() tell. At first: none.
+extern size_t fake_group_limit;
+extern uint64_t fake_pressure;
 
 // What can fail, is counted, and can be watched --------------------------------------------------
 
@@ -109,6 +112,10 @@ size_t fake_touched_bytes(const void* address, size_t size);
 
 // The next reservations begin `bytes` past a multiple of 4 MiB (at first: anywhere).
 void fake_reserve_at_phase(size_t bytes);
+
+// Bytes of the calls of mii_platform_prefer_large() and mii_platform_refuse_large().
+size_t fake_large_bytes(void);
+size_t fake_small_bytes(void);
 
 // Time, threads, process --------------------------------------------------------------------------
 

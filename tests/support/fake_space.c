@@ -4,6 +4,7 @@
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
 #include "space/hint.h"
+#include "space/limit.h"
 #include "space/range.h"
 #include "space/run.h"
 #include "space/segment.h"
@@ -20,7 +21,7 @@ bool fake_space_is_valid(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {
     if (!mii_segment_is_valid(i) || !mii_run_area_is_valid(i)) return false;
   }
-  return true;
+  return mii_limit_charged() == mii_segments_dirty_bytes();  // L1
 }
 
 // Faults -----------------------------------------------------------------------------------------

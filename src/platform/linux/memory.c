@@ -80,6 +80,12 @@ void mii_platform_prefer_large(void* address, size_t size) {
   errno = before;
 }
 
+void mii_platform_refuse_large(void* address, size_t size) {
+  const int before = errno;
+  madvise(address, size, MADV_NOHUGEPAGE);
+  errno = before;
+}
+
 int mii_platform_show(void* address, size_t size) {
   const int before = errno;
   return result_of(mprotect(address, size, PROT_READ), before);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // system.c (linux) - facts of the machine and the process, without reading /proc or /sys; raw writes
 #include "base/compiler.h"
+#include "platform/linux/read.h"
 #include "platform/platform.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -168,14 +168,10 @@ static size_t time_ms(struct timeval t) {
   return (size_t)t.tv_sec * 1000 + (size_t)t.tv_usec / 1000;
 }
 
-// The second number in the file, in OS pages. Raw calls: open() and read() are cancellation points.
+// The second number in the file, in OS pages.
 static size_t resident_bytes(void) {
-  char text[64] = {0};
-  const long file = syscall(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  const long length = syscall(SYS_read, file, text, sizeof text - 1);
-  syscall(SYS_close, file);
-  if (length <= 0) return 0;
+  char text[64];
+  if (mii_linux_read("/proc/self/statm", text, sizeof text) == 0) return 0;
   const char* digit = text;
   while (*digit >= '0' && *digit <= '9') digit++;
   size_t os_pages = 0;

@@ -46,6 +46,12 @@ static arena_t* arena_on(int node, bool is_exclusive) {
   return arena;
 }
 
+static void* take_run_of(theap_t* theap) {
+  void* const run = mii_block_take_run(theap, 100 * 1024);
+  bool zero;
+  return run != NULL ? run : mii_block_take(theap, (block_request_t){.size = 100 * 1024}, &zero);
+}
+
 static void* take_huge_of(theap_t* theap) {
   bool zero;
   return mii_block_take(theap, (block_request_t){.size = 3 * 1024 * 1024}, &zero);
@@ -64,6 +70,9 @@ TEST(a_heap_on_a_numa_node_uses_the_arena_there_first) {
   CHECK(is_in(near, take_huge_of(theap)));
   mii_heap_set_node(&mii_heap_main, 1);
   CHECK(is_in(near, take(mine, 3 * SIZE)));
+  void* const run = take_run_of(mine);
+  CHECK(is_in(near, run));
+  give(run);
   CHECK(is_in(near, take_huge_of(mine)));
   CHECK(!is_in(near, take_huge_of(mine)));  // no room for one more
   mii_heap_set_node(heap, 2);               // there is none
@@ -73,6 +82,7 @@ TEST(a_heap_on_a_numa_node_uses_the_arena_there_first) {
   mii_heap_set_node(heap, -1);
   CHECK(!is_in(near, take(theap, 6 * SIZE)));
   mii_heap_set_node(&mii_heap_main, -1);
+  CHECK(!is_in(near, take_run_of(mine)));
   CHECK(all_is_valid());
 }
 
@@ -209,7 +219,7 @@ TEST(the_child_of_a_fork_keeps_heaps_whole) {
   CHECK(theap->woken != 0);
   mii_fork_recover();
   CHECK(heap->waiting == theap && mii_heap_of(blocks[9]) == heap);
-  CHECK_EQ(theap->page_count, 1);
+  CHECK_EQ(theap->slice_count, 1);
   CHECK(all_is_valid());
   CHECK(enter() == theap);
   take(theap, SIZE);

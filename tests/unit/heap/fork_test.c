@@ -140,7 +140,7 @@ TEST(theaps_of_threads_that_are_gone_are_taken_by_those_that_start) {
   run_as(mine);
   CHECK(other->parcels != 0);
   recover();
-  CHECK(other->page_count == 0 && other->parcels == 0);
+  CHECK(other->slice_count == 0 && other->parcels == 0);
   CHECK(new_thread() == other);
 }
 

@@ -192,6 +192,37 @@ TEST(without_memory_for_a_theap_blocks_are_freed_at_once) {
   CHECK_EQ(waiting(page_of(blocks[0])), 3);
 }
 
+// A theap costs at most 2 KiB (P17), because those that need no outbox have none.
+TEST(an_outbox_is_made_when_the_first_block_waits) {
+  start_with(TINY, 3);
+  run_as(owner);
+  give(blocks[0]);
+  run_as(sender);
+  CHECK(owner->outbox == mii_no_outbox);
+  CHECK(sender->outbox == mii_no_outbox);
+  give(blocks[1]);
+  const parcel_t* const outbox = sender->outbox;
+  CHECK(outbox != mii_no_outbox);
+  mii_outbox_send(sender);
+  give(blocks[2]);
+  CHECK(sender->outbox == outbox);
+  mii_thread_end(false);
+  CHECK(new_thread() == sender);
+  CHECK(sender->outbox == outbox);  // it stays with the theap
+  for (uint32_t i = 0; i < OUTBOX_PARCELS; i++) CHECK(mii_no_outbox[i].page == NULL);
+  CHECK(all_is_valid());
+}
+
+TEST(without_memory_for_an_outbox_blocks_are_freed_at_once) {
+  start_with(TINY, 3);
+  fake_fail_from(FAKE_OPEN, 1);
+  while (mii_meta_take(1) != NULL) continue;
+  give_many(blocks, 3);
+  CHECK(sender->outbox == mii_no_outbox);
+  CHECK_EQ(parcel_count(sender), 0);
+  CHECK_EQ(waiting(page_of(blocks[0])), 3);
+}
+
 // O1: a page cannot end while its blocks wait, unless its heap is destroyed; this does what that will do.
 TEST(a_parcel_for_a_page_that_has_ended_is_dropped) {
   start_with(TINY, 4);

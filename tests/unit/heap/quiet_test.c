@@ -135,6 +135,51 @@ TEST(what_is_freed_while_it_works_is_done_in_the_same_go) {
   CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
 }
 
+// Pressure -------------------------------------------------------------------------------------------
+
+// 8 MiB are freed, too little to be looked at; then time goes by, and later memory is short.
+static size_t before_pressure, after_little, after_much;
+
+static void live_under_pressure(void* arg) {
+  (void)arg;
+  switch (++waits) {
+    case 3: free_megabytes(0, 8); break;
+    case 6: before_pressure = resident(); break;
+    case 7: fake_pressure += 9000; break;
+    case 9: after_little = resident(); break;
+    case 10: fake_pressure += 11000; break;
+    case 12: after_much = resident(); break;
+    case 13: mii_quiet_stop(); break;
+    default: break;
+  }
+}
+
+TEST(when_memory_is_short_all_that_is_free_goes_back) {
+  fake_facts.memory_bytes = 16 * MiB;
+  fake_pressure = 123456789;  // what was before does not count
+  start_heap();
+  fake_set_clock(BEGIN);
+  mii_option_set(mi_option_purge_delay, 60 * 1000);
+  CHECK(mii_option_set(mi_option_memory_pressure, 1));
+  take_megabytes(0, 10);
+  mii_quiet_allow(false);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);  // it has no threads, and has freed nothing
+  theap_t* const mine = mii_theap_mine;
+  waits = 0;
+  fake_on_call(FAKE_WAIT, live_under_pressure, NULL);
+  fake_started_thread()();
+  run_as(mine);
+  CHECK_EQ(waits, 13);
+  CHECK(before_pressure >= 10 * MiB && after_little >= 10 * MiB);
+  CHECK(after_much >= 2 * MiB && after_much < 3 * MiB);
+  CHECK(mii_platform_clock_ms() < BEGIN + 5000);
+}
+
+TEST(without_the_option_nobody_looks_at_the_pressure) {
+  start(1);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+}
+
 TEST(nobody_ticks_while_the_thread_works) {
   start(2);
   take_megabytes(0, MEGABYTES);

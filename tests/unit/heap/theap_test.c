@@ -442,7 +442,7 @@ TEST(dissolving_an_unused_theap_gives_everything_back) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) give(take(theap, mii_class_bytes(c)));
   run_as_stranger();
   CHECK(mii_theap_dissolve(theap));
-  CHECK_EQ(theap->page_count, 0);
+  CHECK_EQ(theap->slice_count, 0);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     CHECK(theap->list[c] == NULL);
     CHECK_EQ(theap->pages[c].owned | theap->pages[c].awake | theap->pages[c].growing, 0);
@@ -489,14 +489,14 @@ TEST(a_page_in_the_middle_of_a_free_keeps_its_theap_from_dissolving) {  // W3
   CHECK_EQ(begin_push(of_page(0)[WAKE - 1]), PUSH_WAKE_OWNER);
   run_as_stranger();
   CHECK(!mii_theap_dissolve(theap));
-  CHECK(theap->page_count > 0);
+  CHECK(theap->slice_count > 0);
   CHECK_EQ(mii_page_owner(page_of(of_page(0)[0])), mii_theap_tag(theap));
   CHECK_EQ(mii_page_owner(page_of(of_page(1)[0])), 0);
   CHECK(all_is_valid());
   CHECK(!mii_theap_dissolve(theap));
   finish_push(of_page(0)[WAKE - 1], PUSH_WAKE_OWNER);
   CHECK(mii_theap_dissolve(theap));
-  CHECK_EQ(theap->page_count, 0);
+  CHECK_EQ(theap->slice_count, 0);
   CHECK_EQ(mii_page_owner(page_of(of_page(0)[0])), 0);
   CHECK(all_is_valid());
 }
@@ -782,7 +782,7 @@ TEST(a_long_list_goes_back_in_parts) {
   CHECK(!mii_theap_dissolve_some(theap, 1));
   CHECK_EQ(list_length_of(theap, 0), before - 16);
   while (!mii_theap_dissolve_some(theap, 1)) continue;
-  CHECK_EQ(theap->page_count, 0);
+  CHECK_EQ(theap->slice_count, 0);
   CHECK(all_is_valid());
 }
 

@@ -15,7 +15,7 @@ static uint32_t theaps_made(void) {
 
 // Starting and ending -------------------------------------------------------------------------------
 
-static bool is_bare(const theap_t* theap) { return theap->page_count == 0; }
+static bool is_bare(const theap_t* theap) { return theap->slice_count == 0; }
 
 // With all that the ticks of the housekeeping do later.
 static void tick_pool(uint64_t now, uint64_t delay) {
@@ -208,13 +208,13 @@ TEST(a_theap_that_is_due_is_dissolved_a_few_pages_at_a_time) {
   mii_thread_end(false);
   mii_thread_pool_tick(1000 * 1000, 50);
   mii_thread_pool_dissolve_some();
-  CHECK_EQ(theap->page_count, 32 - 8);
+  CHECK_EQ(theap->slice_count, 32 - 8);
   CHECK(new_thread() == theap);  // may be taken meanwhile
   take(theap, SIZE);
   CHECK(all_is_valid());
   mii_thread_end(false);
   mii_thread_pool_dissolve_some();
-  CHECK_EQ(theap->page_count, 32 - 8 + 1);  // it has begun to wait again
+  CHECK_EQ(theap->slice_count, 32 - 8 + 1);  // it has begun to wait again
   tick_pool(1000 * 1000 * 1000, 50);
   CHECK(is_bare(theap));
 }

@@ -39,7 +39,7 @@ TEST(a_hardened_theap_has_no_list_and_its_pages_no_owner) {
     CHECK_EQ(mii_page_owner(mii_page_record(mii_slice_of(p))), 0);
   }
   for (uint32_t c = 0; c < CLASS_COUNT; c++) CHECK(theap->list[c] == NULL);
-  CHECK_EQ(theap->page_count, 0);
+  CHECK_EQ(theap->slice_count, 0);
 }
 
 TEST(at_level_4_blocks_are_as_large_as_asked_for) {

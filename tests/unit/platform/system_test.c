@@ -38,6 +38,20 @@ TEST(limits_are_those_that_hold_now) {
   CHECK_EQ(limits.data_bytes, data_limit);
 }
 
+TEST(the_limit_of_the_group_is_told_or_there_is_none) {
+  errno = ERRNO_BEFORE;
+  const size_t limit = mii_platform_group_limit();
+  CHECK_EQ(errno, ERRNO_BEFORE);
+  CHECK(limit == SIZE_MAX || limit > MiB);
+}
+
+TEST(the_pressure_never_falls) {
+  errno = ERRNO_BEFORE;
+  const uint64_t before = mii_platform_pressure();
+  CHECK(mii_platform_pressure() >= before);
+  CHECK_EQ(errno, ERRNO_BEFORE);
+}
+
 TEST(addresses_are_scarce_with_32_bits_and_end_well_below_the_stack) {
   platform_facts_t facts;
   mii_platform_facts(&facts);

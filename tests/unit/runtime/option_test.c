@@ -110,6 +110,19 @@ TEST(other_units_are_refused) {
 
 // The table --------------------------------------------------------------------------------------
 
+TEST(a_percentage_has_a_sign_or_not_and_may_be_auto) {
+  static const struct {
+    const char* text;
+    long value;
+  } rows[] = {{"auto", 1}, {"AUTO", 1}, {"on", 1}, {"0", 0}, {"off", 0}, {"80", 80}, {"80%", 80}};
+  static const char* const refused[] = {"80%%", "80 percent", "%", "half", "512M"};
+  long value;
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+    CHECK(mii_option_parse(rows[i].text, OPTION_PERCENT, &value) && value == rows[i].value);
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+    CHECK(!mii_option_parse(refused[i], OPTION_PERCENT, &value));
+}
+
 TEST(the_options_are_listed_in_the_order_of_their_numbers) {
   size_t count = 0;
   for (; mii_option_describe(count) != NULL; count++) {
@@ -121,7 +134,7 @@ TEST(the_options_are_listed_in_the_order_of_their_numbers) {
     for (const char* c = option->name; *c != '\0'; c++)
       CHECK(*c == '_' || (*c >= 'a' && *c <= 'z'));
   }
-  CHECK_EQ(count, 51);  // 47 of mimalloc, 4 of ours
+  CHECK_EQ(count, 55);  // 47 of mimalloc, 8 of ours
   CHECK(mii_option_describe(count + 1) == NULL);
   CHECK(mii_option_describe(SIZE_MAX) == NULL);
 }

@@ -6,6 +6,7 @@
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
 #include <pthread.h>
+#include <unistd.h>
 
 enum { RANGE_SEGMENTS = 16 };
 
@@ -977,6 +978,30 @@ TEST(threads_take_and_give_without_getting_into_each_others_way) {
   CHECK(fake_space_is_valid());
   for (uint32_t i = 0; i < mii_segment_count(); i++) mii_run_purge(i);
   CHECK_EQ(area_count(), 0);
+}
+
+static void* take_one(void* arg) {
+  uint32_t segment = 0;
+  bool zero;
+  *(void**)arg = mii_run_take((run_request_t){.count = 10}, &segment, &zero);
+  return NULL;
+}
+
+TEST(who_finds_all_areas_held_by_a_fork_waits_and_makes_no_area) {
+  start();
+  uint8_t* const p = take(10);
+  mii_range_lock();
+  mii_run_lock_all();
+  pthread_t thread;
+  void* taken = NULL;
+  CHECK_EQ(pthread_create(&thread, NULL, take_one, &taken), 0);
+  usleep(20 * 1000);  // so that it has found them held
+  mii_run_unlock_all();
+  mii_range_unlock();
+  pthread_join(thread, NULL);
+  CHECK(taken != NULL);
+  CHECK_EQ(segment_of(taken), segment_of(p));
+  CHECK_EQ(area_count(), 1);
 }
 
 // Faults -----------------------------------------------------------------------------------------
