@@ -24,7 +24,14 @@
 
 #include "workloads/workload.h"
 
-enum { THREADS = 4, MIB = 1 << 20, QUIET_BYTES = 256 * MIB, LEAST = 16, MOST = 1024, QUIET_SECONDS = 2 };
+enum {
+  THREADS = 4,
+  MIB = 1 << 20,
+  QUIET_BYTES = 256 * MIB,
+  LEAST = 16,
+  MOST = 1024,
+  QUIET_SECONDS = 2
+};
 
 typedef struct load {
   void** blocks;  // not by malloc
@@ -39,7 +46,8 @@ static size_t read_file(const char* name, char* text, size_t room) {
   const int file = open(name, O_RDONLY | O_CLOEXEC);
   size_t length = 0;
   if (file < 0) return 0;
-  for (ssize_t n; length < room - 1 && (n = read(file, text + length, room - 1 - length)) > 0;) length += (size_t)n;
+  for (ssize_t n; length < room - 1 && (n = read(file, text + length, room - 1 - length)) > 0;)
+    length += (size_t)n;
   close(file);
   text[length] = 0;
   return length;
@@ -179,7 +187,8 @@ static void grow(const char* question) {
     memset(block + size, 1, next - size);
     size = next;
   }
-  printf("%s base=%.1f full=%.1f peak=%.1f ms=%.0f\n", question, base, resident(), peak_now() - base, now_ms() - start);
+  printf("%s base=%.1f full=%.1f peak=%.1f ms=%.0f\n", question, base, resident(),
+         peak_now() - base, now_ms() - start);
   free(block);
 }
 
@@ -224,13 +233,20 @@ static void maps(const char* question) {
 
 int main(int argc, char** argv) {
   const char* const question = argc == 2 ? argv[1] : "";
-  if (strcmp(question, "quiet") == 0) quiet(question, 0);
-  else if (strcmp(question, "trim") == 0) quiet(question, 1);
-  else if (strcmp(question, "alone") == 0) alone(question);
-  else if (strcmp(question, "sparse") == 0) sparse(question);
-  else if (strcmp(question, "grow") == 0) grow(question);
-  else if (strcmp(question, "calloc") == 0) huge_calloc(question);
-  else if (strcmp(question, "maps") == 0) maps(question);
+  if (strcmp(question, "quiet") == 0)
+    quiet(question, 0);
+  else if (strcmp(question, "trim") == 0)
+    quiet(question, 1);
+  else if (strcmp(question, "alone") == 0)
+    alone(question);
+  else if (strcmp(question, "sparse") == 0)
+    sparse(question);
+  else if (strcmp(question, "grow") == 0)
+    grow(question);
+  else if (strcmp(question, "calloc") == 0)
+    huge_calloc(question);
+  else if (strcmp(question, "maps") == 0)
+    maps(question);
   else {
     fputs("usage: giveback quiet|alone|sparse|trim|grow|calloc|maps\n", stderr);
     return 2;

@@ -38,6 +38,7 @@
 #include "page/page_make.c"
 #include "page/page_remote.c"
 #include "page/page_thaw.c"
+#include "page/page_hole.c"
 #include "page/page_verify.c"
 
 #include "heap/apart.c"

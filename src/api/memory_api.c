@@ -67,11 +67,29 @@ bool mi_memory_get(mi_memory_t* memory) {
 
 // Giving it back ---------------------------------------------------------------------------------------
 
+// The pages that the thread has just collected.
+static void punch_own(void) {
+  theap_t* const mine = mii_theap_mine;
+  if (!mine->home->is_live) return;
+  mii_theap_punch(mine);
+  if (mine->home != mine) mii_theap_punch(mine->home);
+}
+
+// Memory that the thread uses now and then is not to go back each time.
+static void punch_now_and_then(uint64_t now) {
+  theap_t* const home = mii_theap_mine->home;
+  if ((uint32_t)now - home->punched_at < mii_purge_delay()) return;
+  home->punched_at = (uint32_t)now;
+  punch_own();
+}
+
 void mi_on_thread_idle(void) {
   if (!mii_theap_mine->home->is_live) return;  // it has made no call yet
   mi_collect(false);
   if (mii_option_get(mi_option_purge_delay) < 0) return;
-  mii_purge_due(mii_platform_clock_ms());
+  const uint64_t now = mii_platform_clock_ms();
+  punch_now_and_then(now);
+  for (uint32_t from = 0; mii_purge_step(&from, now);) {}
   if (mii_purge_may_be_much()) mii_quiet_look();
 }
 
@@ -120,6 +138,8 @@ MI_COLD bool mi_purge_all(unsigned flags, size_t wait_ms, mi_purge_report_t* rep
   const uint64_t before = mii_purge_count().bytes;
   const uint32_t question = (flags & MI_PURGE_ASK) != 0 ? mii_ask_all() : 0;
   mi_collect(true);
+  punch_own();
+  mii_heap_punch(&mii_heap_main);
   if (question != 0) {
     theap_t* const home = mii_theap_mine->home;
     if (home->is_live && mii_ask_is_open(home)) mii_ask_answer(home);  // it may be new

@@ -16,6 +16,7 @@
 #include "heap/apart.h"
 #include "heap/guarded.h"
 #include "heap/outbox.h"
+#include "heap/quiet.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "base/assert.h"
@@ -104,7 +105,7 @@ static void* take_lent(theap_t* theap, block_request_t want, bool* zero) {
 }
 
 static void* take_huge(theap_t* theap, block_request_t want, bool* zero) {
-  mii_purge_tick(mii_platform_clock_ms());
+  mii_quiet_tick(mii_platform_clock_ms());
   const placement_t place = placement_of(want, SLICE_BYTES);
   const size_t slices = mii_divide_up(want.size + place.shift, SLICE_BYTES);
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return NULL;

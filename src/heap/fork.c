@@ -45,11 +45,14 @@ static void forget_wakes(void) {
   }
 }
 
+static size_t hole_bytes;  // of all pages that were recovered
+
 // How many slices belong to the one that begins here; 0 if it is free.
 static uint32_t recover_slice(slice_t slice) {
   page_t* const record = mii_page_record(slice);
   switch (mii_slice_kind(slice)) {
     case SLICE_PAGE:
+      hole_bytes += mii_page_hole_bytes(record);
       recover_page(record);
       for (uint32_t i = 1; i < mii_class_slices(record->size_class); i++)
         mii_slice_set_kind(slice + i, SLICE_FOLLOW);
@@ -84,12 +87,13 @@ MI_COLD void mii_fork_recover(void) {
   if (!mii_thread_forget_others() && !had_thread) return;
   forget_wakes();
   mii_heap_forget_claimable(&mii_heap_main);
+  hole_bytes = 0;
   slice_t end = 1;  // slice 0 is nobody's
   for (uint32_t i = 0; i < mii_segment_count(); i++) {
     if (mii_segment_is_foreign(i)) continue;
     end = recover_segment(i, end);
   }
-  mii_limit_set_charged(mii_segments_dirty_bytes());
+  mii_limit_set_charged(mii_segments_dirty_bytes() - hole_bytes);
   mii_purge_forget_others();
   mii_purge_watch(false);  // what was published here is no reason to begin with a thread
 }

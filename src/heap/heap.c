@@ -33,6 +33,11 @@ static void uncount_claimable(const page_t* page) {
                             memory_order_relaxed);
 }
 
+static void set_idle_since(page_t* page, uint32_t ms) {
+  atomic_store_explicit(&mii_slice_cold(mii_page_slice(page))->idle_since, ms,
+                        memory_order_relaxed);
+}
+
 static handle_link_t* page_link(uint32_t slice) { return &mii_slice_cold(slice)->stack_link; }
 
 static void push_claimable(page_t* page) {
@@ -42,6 +47,7 @@ static void push_claimable(page_t* page) {
 
 // Its blocks may all be freed without another signal, so all of it counts.
 void mii_heap_publish(page_t* page) {
+  set_idle_since(page, 0);
   count_claimable(page);
   push_claimable(page);
   mii_purge_note_freed((size_t)mii_class_slices(page->size_class) * SLICE_BYTES);
@@ -103,29 +109,56 @@ static void look_again(page_t* page) {
   mii_stack_push(&mii_page_heap(page)->looked_at[page->size_class], slice, page_link);
 }
 
+// A page that we have popped, and that lives on: like unmake_if_empty, but its frees stay without a signal, and who
+// pops it next finds it queued.
+static void punch(page_t* page) {
+  mii_page_collect_remote(page);
+  mii_page_punch(page);
+}
+
+// One on which others have freed nothing since it was punched is left alone.
+static void punch_if_old(page_t* page, uint64_t now) {
+  const uint32_t since =
+      atomic_load_explicit(&mii_slice_cold(mii_page_slice(page))->idle_since, memory_order_relaxed);
+  if (since != 0 && (uint32_t)now - since < mii_purge_delay()) return;
+  set_idle_since(page, (uint32_t)mii_max((uint32_t)now, 1));
+  if (since != 0 && (mii_page_holes(page) == 0 || mii_page_remote_count(page) > 0)) punch(page);
+}
+
 // Take all first, so that every page is looked at; who wants one meanwhile makes a new page.
-static void trim_stack(handle_stack_t* stack) {
+static void trim_stack(handle_stack_t* stack, bool is_to_punch) {
   slice_t slice = mii_stack_take_all(stack);
   while (slice != 0) {
     page_t* const page = mii_page_record(slice);
     slice = atomic_load_explicit(page_link(slice), memory_order_relaxed);
-    if (!unmake_if_empty(page)) look_again(page);
+    if (unmake_if_empty(page)) continue;
+    if (is_to_punch) punch(page);
+    look_again(page);
   }
 }
 
 void mii_heap_trim(heap_t* heap) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    trim_stack(&heap->looked_at[c]);
-    trim_stack(&heap->claimable[c]);
+    trim_stack(&heap->looked_at[c], false);
+    trim_stack(&heap->claimable[c], false);
+  }
+}
+
+MI_COLD void mii_heap_punch(heap_t* heap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    trim_stack(&heap->looked_at[c], true);
+    trim_stack(&heap->claimable[c], true);
   }
 }
 
 // False if there is none on which no trim has looked.
-static bool trim_one(heap_t* heap, uint32_t size_class) {
+static bool trim_one(heap_t* heap, uint32_t size_class, uint64_t now) {
   const slice_t slice = pop(&heap->claimable[size_class]);
   if (slice == 0) return false;
   page_t* const page = mii_page_record(slice);
-  if (!unmake_if_empty(page)) look_again(page);
+  if (unmake_if_empty(page)) return true;
+  if (now != 0) punch_if_old(page, now);
+  look_again(page);
   return true;
 }
 
@@ -140,11 +173,11 @@ static void turn(heap_t* heap, uint32_t size_class) {
   }
 }
 
-MI_COLD void mii_heap_trim_some(heap_t* heap) {
+MI_COLD void mii_heap_trim_some(heap_t* heap, uint64_t now) {
   uint32_t size_class = atomic_load_explicit(&heap->trim_class, memory_order_relaxed);
   uint32_t turns = 0;
   for (uint32_t looks = 0; looks < LOOKS_PER_TRIM && turns < TURNS_PER_TRIM;) {
-    if (trim_one(heap, size_class)) {
+    if (trim_one(heap, size_class, now)) {
       looks++;
       continue;
     }

@@ -48,9 +48,13 @@ page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner);
 // Bytes of the pages that wait to be claimed, in all heaps. Empty ones among them are found by trims only.
 size_t mii_heap_claimable_bytes(void);
 
-// Give back the empty ones among the claimable pages; among a few of them.
+// Give back the empty ones among the claimable pages; among a few of them. If `now` (ms) is not 0, parts of those
+// that nobody has claimed for a purge delay go back, too.
 void mii_heap_trim(heap_t* heap);
-void mii_heap_trim_some(heap_t* heap);
+void mii_heap_trim_some(heap_t* heap, uint64_t now);
+
+// Give back what can be given back of the claimable pages, old or not (page/page_hole.c).
+void mii_heap_punch(heap_t* heap);
 
 // In the child of a fork: no page is claimable until it is published again.
 void mii_heap_forget_claimable(heap_t* heap);

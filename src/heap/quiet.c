@@ -77,7 +77,7 @@ static void tidy(tidying_t* tidying, uint64_t now, uint64_t delay) {
   bool in_vain = true;
   mii_thread_pool_tick(now, delay);
   for (int i = 0; i < DISSOLVED_PER_ROUND && mii_thread_pool_dissolve_some(); i++) in_vain = false;
-  for (int i = 0; i < TRIMS_PER_ROUND; i++) mii_heap_trim_some(&mii_heap_main);
+  for (int i = 0; i < TRIMS_PER_ROUND; i++) mii_heap_trim_some(&mii_heap_main, now);
   in_vain = in_vain && mii_heap_claimable_bytes() + UNTIDY_BYTES > before;
   tidying->pause_ms = in_vain ? 2 * tidying->pause_ms : delay / 2;
   tidying->next_ms = now + tidying->pause_ms;
@@ -249,7 +249,7 @@ static bool is_trimmed(const struct round_s* round) {
 
 static void trim(struct round_s* round) {
   round->trims_left--;
-  mii_heap_trim_some(&mii_heap_main);
+  mii_heap_trim_some(&mii_heap_main, 0);
 }
 
 static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
@@ -338,10 +338,27 @@ static void help(void) {
   if (atomic_load_explicit(&mii_purge_freed, memory_order_relaxed) < (size_t)2 * PURGE_MUCH) return;
   const uint32_t now = atomic_load(&state);
   if (now == WORKING || now == WAITING || (now == NO_THREAD && is_thread_wanted())) return;
-  mii_heap_trim_some(&mii_heap_main);
+  mii_heap_trim_some(&mii_heap_main, 0);
   uint32_t from = atomic_load_explicit(&purge_from, memory_order_relaxed);
   if (!mii_purge_step(&from, UINT64_MAX)) from = 0;
   atomic_store_explicit(&purge_from, from, memory_order_relaxed);
+}
+
+// Where there will be a thread as soon as it is worth one, nobody else purges more than a slice at a time.
+static bool is_thread_to_come(void) {
+  return atomic_load(&state) == NO_THREAD && is_thread_wanted()
+         && atomic_load_explicit(&is_allowed, memory_order_relaxed);
+}
+
+MI_COLD void mii_quiet_tick(uint64_t now) {
+  if (!mii_purge_is_due(now) || atomic_load(&state) == WORKING) return;
+  if (atomic_load(&state) == WAITING && !mii_lock_is_mine_by_fork()) {
+    wake_thread();
+  } else if (is_thread_to_come()) {
+    mii_purge_tick_within(now, PURGE_ONE_SLICE);
+  } else {
+    mii_purge_tick(now);
+  }
 }
 
 // --------------------------------------------------------------------------------------------------

@@ -84,8 +84,8 @@ static MI_NOINLINE void housekeeping(theap_t* theap) {
     mii_thread_pool_tick(now, (uint64_t)delay);
   }
   mii_thread_pool_dissolve_some();
-  mii_heap_trim_some(&mii_heap_main);
-  mii_purge_tick(now);
+  mii_heap_trim_some(&mii_heap_main, 0);
+  mii_quiet_tick(now);
 }
 
 MI_INLINE void beat(theap_t* theap) {

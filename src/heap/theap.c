@@ -419,6 +419,16 @@ MI_COLD void mii_theap_collect(theap_t* theap) {
   MI_ASSERT_VALID(mii_theap_is_valid(theap));
 }
 
+static void punch_page(theap_t* theap, page_t* page) {
+  (void)theap;
+  if (page->out > 0) mii_page_punch(page);
+}
+
+MI_COLD void mii_theap_punch(theap_t* theap) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) visit_pages(theap, c, punch_page, UINT32_MAX);
+  MI_ASSERT_VALID(mii_theap_is_valid(theap));
+}
+
 MI_COLD void mii_theap_adopt(theap_t* theap, page_t* page) {
   fall_asleep(theap, page);
   if (mii_page_free_count(page) > 0) {

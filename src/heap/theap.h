@@ -64,6 +64,7 @@ struct theap_s {
   uint32_t slice_count;           // owner: of the pages it has
   uint8_t remote_wakes;           // owner: of the last wakes, how many were others', of 255
   uint8_t loosened;               // owner: own blocks that went onto a list, modulo 256
+  uint32_t punched_at;            // owner, of a home: in ms, modulo 2^32 (memory_api.c)
   uint32_t sweep_class;           // owner: where the next look at sleepers begins
   uint32_t loose_class;           // owner: where the next look for loose blocks begins
   bool in_deferred_free;          // owner
@@ -154,6 +155,9 @@ void mii_theap_page_queued(page_t* page);
 
 // Count everything, and give empty pages back. Pages with any free block become usable at once.
 void mii_theap_collect(theap_t* theap);
+
+// Parts of its pages in which no block lives go back to the system (page/page_hole.c). After collecting.
+void mii_theap_punch(theap_t* theap);
 
 // Let go of all pages, or of at most `page_max`: the lists go back to their pages, which become claimable or
 // end. False if there are more, or one is held by a free that is under way: then call again later.

@@ -10,6 +10,7 @@
 //       look (armed - needed) are taken off
 //   P2  so local_free holds capacity - out + (armed - needed) blocks
 //   P3  needed is never 0 between calls, and never more than armed
+//   P4  if the page has holes (page_hole.c), exactly the blocks that lie in none are threaded
 //
 // The states, and who moves a page between them:
 //
@@ -60,12 +61,18 @@ void mii_page_discard(page_t* page);
 // their list in *first, and their number: 0 if the page is complete. They count as out.
 uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng);
 
-// Any thread may ask; the owner sets it.
+// Any thread may ask; the owner sets it. A page with holes has less than it had.
 static inline uint32_t mii_page_capacity(const page_t* page) {
-  return atomic_load_explicit(&page->capacity, memory_order_relaxed);
+  return atomic_load_explicit(&page->capacity, memory_order_relaxed) & UINT16_MAX;
+}
+static inline uint32_t mii_page_holes(const page_t* page) {
+  return atomic_load_explicit(&page->capacity, memory_order_relaxed) >> 16;
+}
+static inline void mii_page_set_threaded(page_t* page, uint32_t capacity, uint32_t holes) {
+  atomic_store_explicit(&page->capacity, holes << 16 | capacity, memory_order_relaxed);
 }
 static inline void mii_page_set_capacity(page_t* page, uint32_t capacity) {
-  atomic_store_explicit(&page->capacity, (uint16_t)capacity, memory_order_relaxed);
+  mii_page_set_threaded(page, capacity, 0);
 }
 
 // What `out` would be after counting.
@@ -110,6 +117,29 @@ static inline uint32_t mii_page_index(const page_t* page, uint32_t order) {
   const size_t first = mii_divide_up(begin, mii_page_block_bytes(page));
   return (uint32_t)((first + order) % mii_class_blocks(page->size_class));
 }
+
+// Parts of the page that can be holes; a bit each.
+enum { PAGE_PARTS = 16 };
+static inline size_t mii_page_part_bytes(const page_t* page) {
+  return (size_t)mii_class_slices(page->size_class) * SLICE_BYTES / PAGE_PARTS;
+}
+static inline size_t mii_page_hole_bytes(const page_t* page) {
+  return mii_count_bits(mii_page_holes(page)) * mii_page_part_bytes(page);
+}
+static inline bool mii_page_is_in_holes(const page_t* page, uint32_t index, uint32_t holes) {
+  const size_t begin = (size_t)index * mii_page_block_bytes(page);
+  const size_t last = begin + mii_page_block_bytes(page) - 1;
+  const uint32_t from = (uint32_t)(begin / mii_page_part_bytes(page));
+  const uint32_t to = (uint32_t)(last / mii_page_part_bytes(page));
+  return (holes >> from & ((2u << (to - from)) - 1)) != 0;
+}
+
+// Give parts of the page back to the system if few of its blocks live. The owner, or who took it from where it was
+// published; after counting.
+void mii_page_punch(page_t* page);
+
+// As mii_page_extend, of a page with holes.
+uint32_t mii_page_fill_hole(page_t* page, block_t** first);
 
 // Is p the address of a threaded block of the page?
 bool mii_page_has_block(const page_t* page, const void* p);

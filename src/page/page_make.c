@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "page/page.h"
 #include "page/page_remote.h"
+#include "space/limit.h"
 #include "space/segment.h"
 
 // Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing.
@@ -47,6 +48,7 @@ void mii_page_unmake(page_t* page) {
   const uint32_t slices = mii_class_slices(page->size_class);
   page_cold_t* const cold = mii_slice_cold(slice);
   cold->touched = (uint8_t)mii_max(cold->touched, mii_divide_up(threaded_bytes(page), UNIT_BYTES));
+  if (MI_UNLIKELY(mii_page_holes(page) != 0)) mii_limit_charge_anyway(mii_page_hole_bytes(page));
   mii_page_retire_word(page);
   atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
   page->local_free = NULL;
@@ -105,6 +107,7 @@ static block_t* link_shuffled(uint8_t* start, uint32_t bytes, uint32_t count, rn
 
 uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng) {
   if (mii_page_is_complete(page)) return 0;
+  if (MI_UNLIKELY(mii_page_holes(page) != 0)) return mii_page_fill_hole(page, first);
   const uint32_t bytes = mii_page_block_bytes(page);
   const uint32_t index = mii_page_index(page, mii_page_capacity(page));
   uint32_t count = blocks_in_step(page, index);

@@ -10,29 +10,13 @@
 #include "base/assert.h"
 #include "page/page.h"
 #include "page/page_remote.h"
-
-enum { BLOCKS_MAX = SLICE_BYTES / 8 };
-
-typedef struct tally_s {
-  uint64_t met[(BLOCKS_MAX + 63) / 64];  // bit i: block i
-  uint32_t count;
-} tally_t;
-
-static bool meet(tally_t* tally, const page_t* page, const block_t* block) {
-  if (!mii_page_has_block(page, block)) return false;
-  const size_t offset = (size_t)((const uint8_t*)block - mii_page_start(page));
-  const size_t index = offset / mii_page_block_bytes(page);
-  const uint64_t bit = UINT64_C(1) << index % 64;
-  if ((tally->met[index / 64] & bit) != 0) return false;
-  tally->met[index / 64] |= bit;
-  tally->count++;
-  return true;
-}
+#include "page/page_tally.h"
 
 // The good blocks that the list begins with, followed by those of `rest`.
 static block_t* keep_good(tally_t* tally, const page_t* page, block_t* list, block_t* rest) {
   block_t* last = NULL;
-  for (block_t* block = list; block != NULL && meet(tally, page, block); block = block->next)
+  for (block_t* block = list; block != NULL && mii_tally_meet(tally, page, block);
+       block = block->next)
     last = block;
   if (last == NULL) return rest;
   last->next = rest;

@@ -13,8 +13,18 @@ bool mii_page_has_block(const page_t* page, const void* p) {
   const uintptr_t offset = (uintptr_t)p - start;
   const uint32_t blocks = mii_class_blocks(page->size_class);
   if (offset % bytes != 0 || offset / bytes >= blocks) return false;
+  const uint32_t holes = mii_page_holes(page);
+  if (holes != 0) return !mii_page_is_in_holes(page, (uint32_t)(offset / bytes), holes);
   const uint32_t order = (uint32_t)(offset / bytes) + blocks - mii_page_index(page, 0);
   return (order < blocks ? order : order - blocks) < mii_page_capacity(page);
+}
+
+static bool holes_are_right(const page_t* page) {
+  const uint32_t holes = mii_page_holes(page);
+  uint32_t threaded = 0;
+  for (uint32_t i = 0; holes != 0 && i < mii_class_blocks(page->size_class); i++)
+    threaded += !mii_page_is_in_holes(page, i, holes);
+  return holes == 0 || threaded == mii_page_capacity(page);
 }
 
 // capacity + 1 if the list leaves the page or does not end.
@@ -33,6 +43,7 @@ MI_COLD bool mii_page_is_valid(page_t* page) {
   const uint32_t seen_frees = page->armed - page->needed;
   return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT)
          && MI_HOLDS(mii_page_capacity(page) <= mii_class_blocks(page->size_class))
+         && MI_HOLDS(holes_are_right(page))                            // P4
          && MI_HOLDS(page->needed > 0 && page->needed <= page->armed)  // P3
          && MI_HOLDS(page->out <= mii_page_capacity(page)) && MI_HOLDS(seen_frees <= page->out)
          && MI_HOLDS(list_length(page, page->local_free)

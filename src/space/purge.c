@@ -5,6 +5,12 @@
 // memory that is wanted again within the delay stays warm. One number, the earliest due time, decides
 // whether a tick does anything.
 //
+// The delay adapts itself. Slices that went back because they were due are remembered (`purged` in the segment)
+// until they are taken again. If that is within half a delay they should have been kept. When more than a quarter of
+// what goes back comes to that, the delay doubles, up to the option, which bounds what a quiet process keeps (promise
+// 1); else it becomes half as long; at most once per delay, so that one burst says little. What a program gives back by
+// name says nothing.
+//
 // Tests: tests/unit/space/purge_test.c
 #include "space/purge.h"
 #include "base/bits.h"
@@ -17,10 +23,15 @@
 
 enum {
   LOOKS_PER_TICK = 16,  // segments
-  RUNS_PER_TICK = 8,    // of slices, in one of them
-  RUNS_PER_STEP = 4,    // the same
+  RUNS_PER_STEP = 4,    // of slices, in one of them
   WORK_PER_SURVEY = 4,  // segments ...
   RUNS_WORK = 3,        // ... of which those with runs count as so many more
+};
+
+enum {
+  SLICES_TO_ADAPT = 256,  // that went back, and none was wanted again
+  REUSE_WEIGHT = 4,       // of a slice that was, in slices that went back
+  DELAY_SHIFT_MAX = 2,    // halved at most so many times
 };
 
 // For other threads' purges, before memory counts as exhausted; whichever is over first.
@@ -31,8 +42,12 @@ static _Atomic(uint64_t) next_due =
 static _Atomic(uint32_t) look_from;     // atomic: relaxed; where the next tick begins
 static _Atomic(uint32_t) purges_begun;  // atomic: seq_cst, with the words that purges change
 static _Atomic(uint32_t) purges_ended;  // atomic: seq_cst, the same
-static _Atomic(uint64_t) purge_calls;   // atomic: relaxed, a count of its own
-static _Atomic(uint64_t) purge_bytes;   // atomic: relaxed, a count of its own
+static _Atomic(int32_t)
+    balance;  // atomic: relaxed; slices wanted again, weighted, less those purged
+static _Atomic(int32_t) delay_shift;   // atomic: relaxed; so often it was halved
+static _Atomic(uint64_t) adapted_at;   // atomic: relaxed; in ms, when it changed last
+static _Atomic(uint64_t) purge_calls;  // atomic: relaxed, a count of its own
+static _Atomic(uint64_t) purge_bytes;  // atomic: relaxed, a count of its own
 
 // The hint is on before this. seq_cst, like the hint: the tick that takes next_due away looks at the hints
 // afterwards, so either it sees the hint or we see what it left.
@@ -71,12 +86,38 @@ bool mii_purge_memory(void* start, size_t size) {
 
 bool mii_purge_is_eager(void) { return mii_option_get(mi_option_purge_delay) == 0; }
 
-// The hint goes off before we look, so memory that becomes free meanwhile sets it again.
-static void purge_segment(uint32_t index, uint32_t run_max) {
+uint64_t mii_purge_delay(void) {
+  const long option = mii_option_get(mi_option_purge_delay);
+  if (option <= 0) return 0;
+  return mii_later((uint64_t)option >> atomic_load_explicit(&delay_shift, memory_order_relaxed), 1);
+}
+
+static MI_COLD void weigh(int32_t slices, uint64_t now) {
+  const int32_t sum = atomic_fetch_add_explicit(&balance, slices, memory_order_relaxed) + slices;
+  if (sum > -SLICES_TO_ADAPT && sum < SLICES_TO_ADAPT) return;
+  const int32_t seen = atomic_load_explicit(&delay_shift, memory_order_relaxed);
+  const int32_t shift = sum > 0 ? seen - 1 : seen + 1;
+  atomic_store_explicit(&balance, 0, memory_order_relaxed);
+  if (shift < 0 || shift > DELAY_SHIFT_MAX) return;
+  if (now - atomic_load_explicit(&adapted_at, memory_order_relaxed) < mii_purge_delay()) return;
+  atomic_store_explicit(&adapted_at, now, memory_order_relaxed);
+  atomic_store_explicit(&delay_shift, shift, memory_order_relaxed);
+}
+
+void mii_purge_note_purged(uint32_t slices, uint64_t now) { weigh(-(int32_t)slices, now); }
+void mii_purge_note_reused(uint32_t slices, uint64_t now) {
+  weigh((int32_t)slices * REUSE_WEIGHT, now);
+}
+
+// The hint goes off before we look, so memory that becomes free meanwhile sets it again. `now` is 0 if it is not due.
+static void purge_segment(uint32_t index, purge_limit_t limit, uint64_t now) {
+  const uint32_t unit_max = limit.run_max * limit.slice_max * (SLICE_BYTES / UNIT_BYTES);
   mii_hint_set(HINT_PURGE, index, false);
-  const bool done = mii_run_purge(index);  // first: an area without runs becomes free slices
-  mii_segment_purge_some(index, run_max);
-  if (!done) mii_segment_note_purgeable(index);  // somebody is busy with it: later
+  const bool done = mii_run_purge_some(index, unit_max);  // first: it may become free slices
+  mii_segment_purge_some(index, limit, now);
+  if (done || mii_option_get(mi_option_purge_delay) < 0) return;
+  mii_hint_set(HINT_PURGE, index, true);  // somebody is busy with it, or there is more
+  mii_purge_expect(atomic_load_explicit(&mii_segment(index)->purge_at, memory_order_relaxed));
 }
 
 static uint64_t due_of(uint32_t index) {
@@ -84,13 +125,13 @@ static uint64_t due_of(uint32_t index) {
 }
 
 // A few segments, and at most one of them purged: this is a part of somebody's malloc. Returns the next one.
-static uint32_t look_at_some(uint32_t from, uint64_t now) {
+static uint32_t look_at_some(uint32_t from, uint64_t now, purge_limit_t limit) {
   uint32_t i = mii_hint_next(HINT_PURGE, from);
   bool purged = false;
   for (int looks = 0; i != NO_SEGMENT && looks < LOOKS_PER_TICK && !purged; looks++) {
     purged = due_of(i) <= now;
     if (purged) {
-      purge_segment(i, RUNS_PER_TICK);
+      purge_segment(i, limit, now);
     } else {
       mii_purge_expect(due_of(i));
     }
@@ -101,11 +142,13 @@ static uint32_t look_at_some(uint32_t from, uint64_t now) {
 
 MI_COLD uint64_t mii_purge_due(uint64_t now) {
   uint64_t next = UINT64_MAX;
+  atomic_store_explicit(&next_due, UINT64_MAX, memory_order_seq_cst);  // as a tick does
   uint32_t i = mii_hint_next(HINT_PURGE, 0);
   for (; i != NO_SEGMENT; i = mii_hint_next(HINT_PURGE, i + 1)) {
-    if (due_of(i) <= now) purge_segment(i, SEGMENT_SLICES);
+    if (due_of(i) <= now) purge_segment(i, PURGE_NO_LIMIT, now);
     if (mii_hint_is_on(HINT_PURGE, i)) next = mii_earlier(next, mii_later(due_of(i), now));
   }
+  mii_purge_expect(next);
   return next;
 }
 
@@ -115,7 +158,8 @@ bool mii_purge_step(uint32_t* from, uint64_t due) {
     i = mii_hint_next(HINT_PURGE, i + 1);
   if (i == NO_SEGMENT) return false;
   const uint64_t before = mii_purge_count().calls;
-  if (due_of(i) <= due) purge_segment(i, RUNS_PER_STEP);
+  const purge_limit_t limit = {RUNS_PER_STEP, SEGMENT_SLICES};
+  if (due_of(i) <= due) purge_segment(i, limit, 0);
   const bool has_more = mii_hint_is_on(HINT_PURGE, i) && mii_purge_count().calls != before;
   *from = has_more ? i : i + 1;
   return true;
@@ -173,7 +217,12 @@ void mii_purge_found(size_t bytes) {
 
 // Ticks --------------------------------------------------------------------------------------------
 
-MI_COLD void mii_purge_tick(uint64_t now) {
+bool mii_purge_is_due(uint64_t now) {
+  return now >= atomic_load_explicit(&next_due, memory_order_relaxed)
+         && !atomic_load_explicit(&is_watched, memory_order_relaxed);
+}
+
+MI_COLD void mii_purge_tick_within(uint64_t now, purge_limit_t limit) {
   if (atomic_load_explicit(&is_watched, memory_order_relaxed)) return;
   uint64_t due = atomic_load_explicit(&next_due, memory_order_relaxed);
   if (now < due) return;
@@ -183,14 +232,14 @@ MI_COLD void mii_purge_tick(uint64_t now) {
     return;
   }
   const uint32_t from = atomic_load_explicit(&look_from, memory_order_relaxed);
-  const uint32_t rest = look_at_some(from, now);
+  const uint32_t rest = look_at_some(from, now, limit);
   atomic_store_explicit(&look_from, rest != NO_SEGMENT ? rest : 0, memory_order_relaxed);
   if (rest != NO_SEGMENT || from != 0) mii_purge_expect(now);  // the others' turn comes then
 }
 
 void mii_purge_all(void) {
   const uint32_t segments = mii_segment_count();
-  for (uint32_t i = 0; i < segments; i++) purge_segment(i, SEGMENT_SLICES);
+  for (uint32_t i = 0; i < segments; i++) purge_segment(i, PURGE_NO_LIMIT, 0);
 }
 
 void mii_purge_forget_others(void) {

@@ -3,6 +3,7 @@
 #ifndef MI_PURGE_H
 #define MI_PURGE_H
 
+#include "space/segment.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,13 +13,23 @@
 void mii_purge_expect(uint64_t due);
 
 // Purge some of what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
-void mii_purge_tick(uint64_t now);
+bool mii_purge_is_due(uint64_t now);
+void mii_purge_tick_within(uint64_t now, purge_limit_t limit);
+static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_TICK); }
 
-// Purge all that is due at `now`. Returns when more will be, or UINT64_MAX. Any thread that may take its time.
+// How long what is free waits, in ms: mi_option_purge_delay, or up to 4 times shorter where what goes back is not soon
+// wanted again.
+uint64_t mii_purge_delay(void);
+
+// So many slices went back because they were due; so many were soon wanted again.
+void mii_purge_note_purged(uint32_t slices, uint64_t now);
+void mii_purge_note_reused(uint32_t slices, uint64_t now);
+
+// Purge all that is due at `now`. Returns when more will be, or UINT64_MAX. Takes its time.
 uint64_t mii_purge_due(uint64_t now);
 
 // Purge some of what is due at `due` in the next segment from `from` on that has any; UINT64_MAX: due or not. False
-// if there is none. Its length is bounded.
+// if there is none. Its length is bounded. The delay does not adapt itself to it.
 bool mii_purge_step(uint32_t* from, uint64_t due);
 
 // Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to

@@ -32,7 +32,8 @@ struct page_s {
   uint32_t needed;      // owner: local frees until the owner looks; never 0 between calls
   uint16_t armed;       // owner: what `needed` was when the frees were last counted
   uint16_t out;         // owner: blocks with the user, in the theap's list, or in the remote word
-  _Atomic(uint16_t) capacity;  // atomic: relaxed; blocks threaded so far. The owner writes; grows
+  _Atomic(uint32_t) capacity;  // atomic: relaxed; blocks threaded so far, in the lower half; in the
+                               // upper one bit i: part i is a hole (page_hole.c). The owner writes
   uint8_t size_class;          // const
   uint8_t state;               // owner: a page_state_t
   _Atomic(uint8_t) kind;       // atomic: relaxed, a slice_kind_t
@@ -42,7 +43,7 @@ static_assert(sizeof(page_t) == 32, "two records to a cache line; mii_page_recor
 
 // The cold part: 64 bytes, so that the word that other threads write shares no line with the hot part.
 struct page_cold_s {
-  _Atomic(uint64_t) remote;       // atomic: page_remote.c
+  _Alignas(64) _Atomic(uint64_t) remote;  // atomic: page_remote.c
   _Atomic(uint32_t) stack_link;   // atomic: the next page of a wake list or of the claimable pages
   slice_t next;                   // owner: in the circle of the theap's pages of the class
   slice_t prev;                   // owner: the same
@@ -56,7 +57,8 @@ struct page_cold_s {
   uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
   bool is_moved;    // owner: the user of a huge block; it is in a mapping of its own (huge.c)
   bool is_emptied;  // owner: the user of a huge block; it reads as zero, and is about to end
-  uint8_t reserved[64 - sizeof(uint64_t) - 6 * sizeof(uint32_t) - 3 * sizeof(void*) - 4];
+  _Atomic(uint32_t) idle_since;  // atomic: relaxed; in ms, modulo 2^32: nobody has claimed it since
+                                 // then; 0: not known (heap.c)
 };
 static_assert(sizeof(page_cold_t) == 64, "one cache line");
 
@@ -66,11 +68,13 @@ struct segment_s {
   _Atomic(uint64_t) dirty;      // atomic: segment.c; 1 = may hold other bytes than zero
   _Atomic(uint64_t) purgeable;  // atomic: segment.c; 1 = free and not yet given back to the system
   _Atomic(uint64_t) purge_at;   // atomic: relaxed; in ms, when the oldest of them is due
-  _Atomic(run_area_t*) runs;    // atomic: run.c; the area whose units this segment holds, or NULL
-  _Atomic(bool) is_foreign;     // atomic: range.c; 1 = not our memory, all other fields are 0
+  _Atomic(uint64_t) purged;  // atomic: relaxed; 1 = was due and went back, and nobody took it since
+  _Atomic(run_area_t*) runs;   // atomic: run.c; the area whose units this segment holds, or NULL
+  _Atomic(bool) is_foreign;    // atomic: range.c; 1 = not our memory, all other fields are 0
   _Atomic(bool) is_exclusive;  // atomic: relaxed; before its slices are free: for who names it only
   _Atomic(uint8_t) os_pages;   // atomic: large.c
-  uint8_t reserved[64 - 4 * sizeof(uint64_t) - sizeof(void*) - 3];
+  uint8_t reserved[64 - 5 * sizeof(uint64_t) - sizeof(void*) - 3 - 4];
+  _Atomic(uint32_t) purged_at;  // atomic: relaxed; in ms, modulo 2^32, when the latest of them did
   page_cold_t cold[SEGMENT_SLICES];
 };
 static_assert(sizeof(segment_t) == 65 * sizeof(page_cold_t), "mii_slice_cold() counts on it");

@@ -619,42 +619,52 @@ MI_NO_TSAN uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* coun
 // Purge --------------------------------------------------------------------------------------------
 
 // Lock held. A unit is clean again only if the whole OS page that it is part of went back.
-static void purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit, uint32_t end) {
+// Returns how many went back.
+static uint32_t purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit, uint32_t end) {
   const uint32_t os_units = (uint32_t)(mii_range.os_page_size / UNIT_BYTES);
   const uint32_t from = (uint32_t)mii_align_up(unit, os_units);
   const uint32_t to = end & ~(os_units - 1);
-  if (from >= to) return;
+  if (from >= to) return 0;
   uint8_t* const start = mii_slice_start(segment * SEGMENT_SLICES) + (size_t)from * UNIT_BYTES;
   const uint32_t dirty = to - from - clean_units(area, from, to - from);
-  if (dirty == 0 || !mii_purge_memory(start, (size_t)(to - from) * UNIT_BYTES)) return;
+  if (dirty == 0 || !mii_purge_memory(start, (size_t)(to - from) * UNIT_BYTES)) return 0;
   change_bits(area->dirty, from, to - from, false);
   mii_limit_discharge((size_t)dirty * UNIT_BYTES);
+  return to - from;
 }
 
-static void purge_free_runs(run_area_t* area, uint32_t segment) {
+// At most `unit_max` units. False if there may be more.
+static bool purge_free_runs(run_area_t* area, uint32_t segment, uint32_t unit_max) {
+  const size_t os_units = mii_range.os_page_size / UNIT_BYTES;
   uint32_t unit = 0;
   while ((unit = next_unit(area, unit, true)) < AREA_UNITS) {
-    const uint32_t end = next_unit(area, unit, false);
-    purge_free_run(area, segment, unit, end);
+    if (unit_max == 0) return false;
+    const size_t reach = mii_align_up(unit, os_units) + unit_max;
+    const uint32_t end = (uint32_t)mii_min(next_unit(area, unit, false), reach);
+    unit_max -= purge_free_run(area, segment, unit, end);
     unit = end;
   }
+  return true;
 }
 
-MI_COLD bool mii_run_purge(uint32_t segment) {
+MI_COLD bool mii_run_purge(uint32_t segment) { return mii_run_purge_some(segment, AREA_UNITS); }
+
+MI_COLD bool mii_run_purge_some(uint32_t segment, uint32_t unit_max) {
   if (atomic_load_explicit(&mii_segment(segment)->runs, memory_order_relaxed) == NULL) return true;
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return false;
   mii_purge_begin();
   const bool retire = area->free_units == AREA_UNITS;
+  bool done = true;
   if (retire) {
     retire_area(area, segment);
   } else {
-    purge_free_runs(area, segment);
+    done = purge_free_runs(area, segment, unit_max);
   }
   unlock(area);
   mii_purge_end();
   if (retire) mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);
-  return true;
+  return done;
 }
 
 // Fork ---------------------------------------------------------------------------------------------

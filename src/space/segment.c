@@ -89,8 +89,20 @@ static void changed_free(uint32_t index, uint64_t before, uint64_t after) {
 
 // Claims -----------------------------------------------------------------------------------------
 
+// Was what went back wanted again so soon that a delay half as long again would have kept it?
+static MI_NOINLINE void note_reuse(segment_t* segment, uint64_t mask) {
+  const uint64_t reused =
+      atomic_fetch_and_explicit(&segment->purged, ~mask, memory_order_relaxed) & mask;
+  const uint32_t at = atomic_load_explicit(&segment->purged_at, memory_order_relaxed);
+  const uint64_t now = mii_platform_clock_ms();
+  if ((uint32_t)now - at < mii_purge_delay() / 2)
+    mii_purge_note_reused(mii_count_bits(reused), now);
+}
+
 // The bits are ours: take them off the purge, and mark them dirty.
 static void own_bits(segment_t* segment, uint64_t mask) {
+  if ((atomic_load_explicit(&segment->purged, memory_order_relaxed) & mask) != 0)
+    note_reuse(segment, mask);
   if ((atomic_load_explicit(&segment->purgeable, memory_order_relaxed) & mask) != 0) {
     atomic_fetch_and_explicit(&segment->purgeable, ~mask, memory_order_relaxed);
   }
@@ -391,9 +403,8 @@ slice_t mii_segment_take(slice_request_t want, bool* zero) {
 
 void mii_segment_note_purgeable(uint32_t index) {
   if (mii_hint_is_on(HINT_PURGE, index)) return;
-  const long delay = mii_option_get(mi_option_purge_delay);
-  if (delay < 0) return;
-  const uint64_t due = mii_platform_clock_ms() + (uint64_t)delay;
+  if (mii_option_get(mi_option_purge_delay) < 0) return;
+  const uint64_t due = mii_platform_clock_ms() + mii_purge_delay();
   atomic_store_explicit(&mii_segment(index)->purge_at, due, memory_order_relaxed);
   mii_hint_set(HINT_PURGE, index, true);
   mii_purge_expect(due);
@@ -430,12 +441,16 @@ void mii_segment_give_zero(slice_t first, uint32_t count) {
 }
 
 // The bits are ours, a run of slices.
-static void purge_run(part_of_run_t run) {
+static void purge_run(part_of_run_t run, uint64_t now) {
   const slice_t first = run.index * SEGMENT_SLICES + mii_lowest_bit(run.mask);
   atomic_fetch_and_explicit(&run.segment->purgeable, ~run.mask, memory_order_relaxed);
   if (mii_purge_memory(mii_slice_start(first), (size_t)run.count * SLICE_BYTES)) {
     clean_bits(run);
     mii_large_end(run.index);
+    if (now == 0) return;
+    atomic_store_explicit(&run.segment->purged_at, (uint32_t)now, memory_order_relaxed);
+    atomic_fetch_or_explicit(&run.segment->purged, run.mask, memory_order_relaxed);
+    mii_purge_note_purged(run.count, now);
   }
 }
 
@@ -445,18 +460,18 @@ static uint32_t lowest_run(uint64_t mask) {
 }
 
 // Purging claims like an allocation, a run at a time: nobody can be given the memory meanwhile.
-MI_COLD void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
+MI_COLD void mii_segment_purge_some(uint32_t index, purge_limit_t limit, uint64_t now) {
   segment_t* const segment = mii_segment(index);
   uint64_t wanted = atomic_load_explicit(&segment->purgeable, memory_order_seq_cst);
   if (wanted == 0) return;
   mii_purge_begin();
   bool left = false;
-  for (uint32_t runs = 0; wanted != 0 && runs < run_max; runs++) {
-    const uint32_t count = lowest_run(wanted);
+  for (uint32_t runs = 0; wanted != 0 && runs < limit.run_max; runs++) {
+    const uint32_t count = (uint32_t)mii_min(lowest_run(wanted), limit.slice_max);
     const uint64_t mask = mii_bit_span(mii_lowest_bit(wanted), count);
     const part_of_run_t run = {segment, index, mask, count};
     if (claim_bits(run)) {
-      purge_run(run);
+      purge_run(run, now);
       release_bits(run);
     } else {
       left = true;  // somebody took a part of it
@@ -469,7 +484,7 @@ MI_COLD void mii_segment_purge_some(uint32_t index, uint32_t run_max) {
   mii_purge_expect(atomic_load_explicit(&segment->purge_at, memory_order_relaxed));
 }
 
-void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, SEGMENT_SLICES); }
+void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, PURGE_NO_LIMIT, 0); }
 
 size_t mii_segments_used_bytes(void) {
   const uint32_t stride = mii_segment_count() / USED_SAMPLES + 1;

@@ -39,10 +39,20 @@ void mii_segment_give(slice_t first, uint32_t count);
 // The same of slices that read as zero: there is nothing to purge.
 void mii_segment_give_zero(slice_t first, uint32_t count);
 
-// Give free memory of segment `index` back to the system: all, or at most `run_max` runs of slices; the rest is
-// looked for later. Any thread.
+// How much of a segment is purged by a call: so many runs of slices, each of at most so many; of runs of units as
+// much.
+typedef struct purge_limit_s {
+  uint32_t run_max;
+  uint32_t slice_max;
+} purge_limit_t;
+static const purge_limit_t PURGE_NO_LIMIT = {SEGMENT_SLICES, SEGMENT_SLICES};
+static const purge_limit_t PURGE_PER_TICK = {8, SEGMENT_SLICES};
+static const purge_limit_t PURGE_ONE_SLICE = {1, 1};
+
+// Give free memory of segment `index` back to the system: all, or some; the rest is looked for later. `now` (ms) if
+// its delay is over, so that it counts whether it is soon wanted again (mii_purge_delay); else 0. Any thread.
 void mii_segment_purge(uint32_t index);
-void mii_segment_purge_some(uint32_t index, uint32_t run_max);
+void mii_segment_purge_some(uint32_t index, purge_limit_t limit, uint64_t now);
 
 // Is no slice of any segment in use?
 bool mii_segments_are_unused(void);

@@ -92,7 +92,6 @@ int mii_platform_thread_arm(void* value) {
   return (void)value, 0;
 }
 long mii_option_get(mi_option_t option) { return (void)option, 0; }
-void mii_purge_tick(uint64_t now) { (void)now; }
 void mii_purge_all(void) {}
 stock_t* mii_theap_make_stock(theap_t* theap) { return (void)theap, NULL; }
 void mii_rng_refill(rng_t* rng) { (void)rng; }
@@ -159,6 +158,10 @@ static void call(void (*function)(theap_t*)) {
   leave_call();
 }
 static void send_all(theap_t* theap) { mii_outbox_send(theap); }
+// No page is old here: nothing is punched.
+void mii_page_punch(page_t* page) { (void)page; }
+uint32_t mii_page_fill_hole(page_t* page, block_t** first) { return (void)page, (void)first, 0; }
+
 static void trim_main(theap_t* theap) { (void)theap, mii_heap_trim(&mii_heap_main); }
 static void dissolve_pool(theap_t* theap) { (void)theap, mii_thread_pool_dissolve_all(); }
 static void keep_house(theap_t* theap) { housekeeping(theap); }

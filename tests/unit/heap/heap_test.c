@@ -209,6 +209,103 @@ TEST(a_page_that_no_free_has_published_yet_is_not_trimmed) {
   CHECK_EQ(page_count(), 0);
 }
 
+// Holes -----------------------------------------------------------------------------------------------
+
+static void trim_at(uint64_t now) {
+  fake_set_clock(now);
+  for (int i = 0; i < 20; i++) mii_heap_trim_some(&mii_heap_main, now);
+}
+
+static uint32_t pages_with_holes(uint32_t pages) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < pages; i++) count += mii_page_holes(record_of(i)) != 0;
+  return count;
+}
+
+enum { DELAY = 100, BEGIN = 5000 };
+
+// The last 8 blocks of each live: two OS pages.
+static void leave_sparse_pages(uint32_t pages) {
+  fake_set_clock(BEGIN);
+  leave_pages(pages, 8);
+  mii_option_set(mi_option_purge_delay, DELAY);
+}
+
+TEST(parts_of_pages_that_nobody_claims_go_back_after_a_delay) {
+  leave_sparse_pages(4);
+  const size_t before = fake_bytes(FAKE_PURGE);
+  trim_at(BEGIN);
+  trim_at(BEGIN + DELAY - 1);
+  CHECK_EQ(pages_with_holes(4), 0);
+  trim_at(BEGIN + DELAY + 1);
+  CHECK_EQ(pages_with_holes(4), 4);
+  CHECK(fake_bytes(FAKE_PURGE) - before >= (size_t)4 * 13 * UNIT_BYTES);
+  CHECK(fake_space_is_valid());
+}
+
+TEST(a_page_that_was_claimed_meanwhile_is_not_old) {
+  leave_sparse_pages(1);
+  trim_at(BEGIN);
+  page_t* const page = claim();
+  CHECK(mii_heap_try_release(page));
+  trim_at(BEGIN + DELAY + 1);
+  CHECK_EQ(pages_with_holes(1), 0);
+  trim_at(BEGIN + 3 * DELAY);
+  CHECK_EQ(pages_with_holes(1), 1);
+}
+
+TEST(without_a_time_no_page_is_old) {
+  leave_sparse_pages(1);
+  fake_set_clock(BEGIN + 10 * DELAY);
+  for (int i = 0; i < 20; i++) mii_heap_trim_some(&mii_heap_main, 0);
+  CHECK_EQ(pages_with_holes(1), 0);
+  mii_heap_punch(&mii_heap_main);
+  CHECK_EQ(pages_with_holes(1), 1);
+}
+
+// What others freed while nobody owned the page counts; and what they free afterwards comes back.
+TEST(a_page_with_holes_is_claimed_freed_and_ended_like_any_other) {
+  leave_pages(2, 40);
+  give_many(of_page(0) + PER_PAGE - 40, 36);
+  give_many(of_page(1) + PER_PAGE - 40, 36);
+  mii_heap_punch(&mii_heap_main);
+  CHECK_EQ(pages_with_holes(2), 2);
+  give_many(of_page(0) + PER_PAGE - 4, 4);
+  mii_heap_trim(&mii_heap_main);
+  CHECK(is_gone(of_page(0)[0]));
+  CHECK_EQ(page_count(), 1);
+  give(of_page(1)[PER_PAGE - 1]);
+  theap_t* const theap = new_thread();
+  void* rest[PER_PAGE - 3];
+  take_many(theap, SIZE, rest, PER_PAGE - 3);  // all of it, before a new page is made
+  for (uint32_t i = 0; i < PER_PAGE - 3; i++)
+    CHECK(page_of(rest[i]) == page_of(of_page(1)[63 - 1]));
+  CHECK_EQ(page_count(), 1);
+  CHECK(all_is_valid());
+  give_many(rest, PER_PAGE - 3);
+  give_many(of_page(1) + PER_PAGE - 4, 3);
+  mii_theap_collect(theap);
+  CHECK_EQ(page_count(), 0);
+}
+
+TEST(a_thread_can_punch_its_own_pages) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 6);
+  for (uint32_t i = 0; i < 6; i++) give_many(of_page(i), PER_PAGE - 4);
+  mii_theap_collect(theap);
+  mii_theap_punch(theap);
+  CHECK_EQ(pages_with_holes(6), 6);
+  CHECK(all_is_valid());
+  void* rest[6 * (PER_PAGE - 4)];
+  take_many(theap, SIZE, rest, COUNT_OF(rest));
+  CHECK(page_count() <= 8);
+  CHECK(all_is_valid());
+  give_many(rest, COUNT_OF(rest));
+  for (uint32_t i = 0; i < 6; i++) give_many(of_page(i) + PER_PAGE - 4, 4);
+  mii_theap_collect(theap);
+  CHECK_EQ(page_count(), 0);
+}
+
 // With threads ----------------------------------------------------------------------------------------
 // Workers claim pages, take what is free, free some of it and of what others left, and let go. At the
 // same time one of them trims. No page may ever have two owners.

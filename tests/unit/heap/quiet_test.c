@@ -403,6 +403,121 @@ TEST(after_a_quiet_time_a_purge_is_not_put_off) {
   CHECK(resident() < 17 * MiB);
 }
 
+// Ticks ------------------------------------------------------------------------------------------------
+
+static size_t purged_by_one_tick(void) {
+  const size_t before = fake_bytes(FAKE_PURGE);
+  mii_quiet_tick(mii_platform_clock_ms());
+  return fake_bytes(FAKE_PURGE) - before;
+}
+
+TEST(where_the_thread_is_to_come_a_tick_purges_64_kib_at_most) {
+  start(1);
+  fake_have_threads(true);
+  take_megabytes(0, 12);
+  free_megabytes(0, 12);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);  // too little for it
+  fake_advance_clock(DELAY - 1);
+  CHECK_EQ(purged_by_one_tick(), 0);
+  fake_advance_clock(1);
+  size_t total = 0;
+  for (size_t most = 0; total < 12 * MiB; total += most) {
+    most = purged_by_one_tick();
+    CHECK(most > 0 && most <= SLICE_BYTES);
+  }
+}
+
+TEST(without_a_thread_a_tick_purges_a_segment) {
+  start(0);
+  take_megabytes(0, 12);
+  free_megabytes(0, 12);
+  fake_advance_clock(DELAY);
+  CHECK(purged_by_one_tick() > 3 * MiB);
+}
+
+static theap_t* owner;
+static size_t purged_by_waker = SIZE_MAX;
+static uint32_t woken;
+
+// While our thread works nobody counts what is freed.
+static void tick_when_it_waits(void* arg) {
+  (void)arg;
+  const size_t before = mii_purge_freed;
+  mii_purge_note_freed(1);
+  CHECK(++waits < THREAD_WAITS_MAX);
+  if (mii_purge_freed == before) return;
+  fake_on_call(FAKE_WAIT, NULL, NULL);
+  run_as(owner);
+  take_megabytes(0, 4);
+  free_megabytes(0, 4);
+  fake_advance_clock(4 * DELAY);
+  const uint32_t wakes = fake_wakes();
+  purged_by_waker = purged_by_one_tick();
+  woken = fake_wakes() - wakes;
+  run_as_newcomer();
+}
+
+TEST(where_the_thread_waits_a_tick_wakes_it_and_purges_nothing) {
+  start(2);
+  owner = mii_theap_mine;
+  take_megabytes(0, MEGABYTES);
+  free_megabytes(0, 20);
+  run_as_newcomer();
+  fake_on_call(FAKE_WAIT, tick_when_it_waits, NULL);
+  fake_started_thread()();
+  CHECK_EQ(purged_by_waker, 0);
+  CHECK_EQ(woken, 1);
+}
+
+// Others meanwhile -------------------------------------------------------------------------------------
+
+static size_t purged_by_others = SIZE_MAX;
+static uint32_t freed_by_others;
+
+static void free_during_a_purge(void* arg) {
+  (void)arg;
+  fake_on_call(FAKE_PURGE, NULL, NULL);
+  const size_t before = fake_bytes(FAKE_PURGE);
+  free_megabytes(MEGABYTES - freed_by_others, MEGABYTES);
+  purged_by_others = fake_bytes(FAKE_PURGE) - before;
+}
+
+// The first one is in the middle of its purge while others free so many megabytes.
+static void free_while_somebody_purges(uint32_t megabytes) {
+  start(0);
+  take_megabytes(0, MEGABYTES);
+  freed_by_others = megabytes;
+  fake_on_call(FAKE_PURGE, free_during_a_purge, NULL);
+  free_megabytes(0, MEGABYTES - megabytes);
+  CHECK(all_is_valid());
+}
+
+TEST(who_finds_somebody_at_it_goes_on) {
+  free_while_somebody_purges(12);
+  CHECK_EQ(purged_by_others, 0);
+}
+
+TEST(who_has_freed_much_more_meanwhile_helps) {
+  free_while_somebody_purges(24);
+  CHECK(purged_by_others > 0 && purged_by_others <= 24 * 4 * MiB);
+}
+
+TEST(what_a_round_has_found_is_forgotten_after_a_delay) {
+  start(0);
+  take_megabytes(0, MEGABYTES);
+  uint32_t count = 0;
+  while (fake_bytes(FAKE_PURGE) == 0) free_megabytes(count, count + 1), count++;
+  CHECK(count < MEGABYTES);
+  mii_purge_found(0);        // so that nobody goes on with the round while we take
+  take_untouched(0, count);  // nothing waits any more
+  fake_advance_clock(2 * DELAY);
+  for (int i = 0; i < 10; i++) mii_purge_tick(BEGIN + 2 * DELAY);  // nor is anything due
+  mii_purge_note_freed(PURGE_MUCH);
+  const size_t before = fake_bytes(FAKE_PURGE);
+  free_megabytes(count - 3, count);  // where the round had not been yet
+  CHECK_EQ(fake_bytes(FAKE_PURGE), before);
+}
+
 // Faults -------------------------------------------------------------------------------------------------
 
 static void free_much_and_run(void) {

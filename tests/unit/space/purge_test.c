@@ -8,6 +8,7 @@
 #include "space/run.h"
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -150,6 +151,225 @@ TEST(an_expected_time_makes_the_next_tick_look) {
   mii_purge_expect(BEGIN + 50);             // does not make it later
   CHECK_EQ(purged_by_tick(BEGIN + 10), 0);  // nothing is due, and what will be is not forgotten
   CHECK_EQ(purged_by_tick(BEGIN + DELAY), SLICE_BYTES);
+}
+
+// The delay adapts itself --------------------------------------------------------------------------
+
+static uint64_t clock_now = BEGIN;
+
+// Free slices, which go back when they are due. Returns so much later.
+static void free_and_purge(uint32_t slices, uint64_t later) {
+  mii_segment_give(take(slices), slices);
+  CHECK_EQ(purged_by_tick(clock_now + mii_purge_delay() - 1), 0);
+  clock_now += mii_purge_delay();
+  CHECK_EQ(purged_by_tick(clock_now), slices * SLICE_BYTES);
+  clock_now += later;
+  fake_set_clock(clock_now);
+}
+
+TEST(what_is_soon_wanted_again_waits_longer_up_to_the_option) {
+  start(DELAY);
+  CHECK_EQ(mii_purge_delay(), DELAY);
+  for (int i = 0; i < 9; i++) free_and_purge(32, 10 * DELAY);
+  CHECK_EQ(mii_purge_delay(), DELAY / 2);
+  for (int i = 0; i < 5; i++) free_and_purge(32, DELAY / 4 - 1);
+  CHECK_EQ(mii_purge_delay(), DELAY);
+  for (int i = 0; i < 40; i++) free_and_purge(32, 0);
+  CHECK_EQ(mii_purge_delay(), DELAY);
+}
+
+TEST(what_is_not_wanted_again_waits_less_down_to_a_quarter) {
+  start(DELAY);
+  for (int i = 0; i < 9; i++) free_and_purge(32, 10 * DELAY);
+  CHECK_EQ(mii_purge_delay(), DELAY / 2);
+  for (int i = 0; i < 40; i++) free_and_purge(32, 10 * DELAY);
+  CHECK_EQ(mii_purge_delay(), DELAY / 4);
+}
+
+TEST(a_delay_at_its_longest_comes_back) {
+  start(DELAY);
+  for (int i = 0; i < 40; i++) free_and_purge(32, 0);
+  for (int i = 0; i < 20; i++) free_and_purge(32, 10 * DELAY);
+  CHECK(mii_purge_delay() < DELAY);
+}
+
+TEST(what_is_wanted_again_after_half_a_delay_is_not_wanted_soon) {
+  start(DELAY);
+  for (int i = 0; i < 7; i++) free_and_purge(32, mii_purge_delay() / 2);
+  CHECK_EQ(mii_purge_delay(), DELAY);
+  free_and_purge(32, mii_purge_delay() / 2);
+  CHECK_EQ(mii_purge_delay(), DELAY / 2);
+}
+
+TEST(one_burst_changes_the_delay_once) {
+  enum { SEGMENTS = 5, SLICES = 60 };
+  start(DELAY);
+  slice_t all[SEGMENTS];
+  for (uint32_t i = 0; i < SEGMENTS; i++) all[i] = take(SLICES);
+  for (uint32_t i = 0; i < SEGMENTS; i++) mii_segment_give(all[i], SLICES);
+  fake_set_clock(BEGIN + DELAY);
+  for (uint32_t i = 0; i < SEGMENTS; i++) mii_purge_tick(BEGIN + DELAY);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), SEGMENTS * SLICES * SLICE_BYTES);
+  CHECK_EQ(mii_purge_delay(), DELAY / 2);
+  for (uint32_t i = 0; i < SEGMENTS; i++) take(SLICES);
+  CHECK_EQ(mii_purge_delay(), DELAY / 2);
+}
+
+TEST(one_reuse_in_eight_does_not_make_the_delay_longer) {
+  start(DELAY);
+  for (int i = 0; i < 80; i++) free_and_purge(32, i % 8 == 0 ? 0 : 10 * DELAY);
+  CHECK_EQ(mii_purge_delay(), DELAY / 4);
+}
+
+TEST(what_goes_back_before_it_is_due_says_nothing) {
+  start(DELAY);
+  for (int i = 0; i < 40; i++) {
+    mii_segment_give(take(32), 32);
+    CHECK_EQ(purged_by_all(), 32 * SLICE_BYTES);
+  }
+  CHECK_EQ(mii_purge_delay(), DELAY);
+}
+
+TEST(a_delay_of_1_ms_never_becomes_0) {
+  start(1);
+  for (int i = 0; i < 40; i++) free_and_purge(32, 10 * DELAY);
+  CHECK_EQ(mii_purge_delay(), 1);
+}
+
+TEST(a_delay_of_0_or_less_stays) {
+  start(0);
+  for (int i = 0; i < 40; i++) mii_segment_give(take(32), 32);
+  CHECK_EQ(mii_purge_delay(), 0);
+  mii_option_set(mi_option_purge_delay, -1);
+  CHECK_EQ(mii_purge_delay(), 0);
+  mii_option_set(mi_option_purge_delay, LONG_MAX);
+  CHECK_EQ(mii_purge_delay(), LONG_MAX);
+}
+
+// In pieces ----------------------------------------------------------------------------------------
+
+static size_t purged_within(purge_limit_t limit, uint64_t now) {
+  const size_t before = fake_bytes(FAKE_PURGE);
+  mii_purge_tick_within(now, limit);
+  CHECK(fake_space_is_valid());
+  return fake_bytes(FAKE_PURGE) - before;
+}
+
+TEST(a_tick_of_one_slice_purges_one_slice_and_the_next_goes_on) {
+  start(DELAY);
+  mii_segment_give(take(20), 20);
+  fake_set_clock(BEGIN + DELAY);
+  for (int i = 0; i < 20; i++) CHECK_EQ(purged_within(PURGE_ONE_SLICE, BEGIN + DELAY), SLICE_BYTES);
+  CHECK_EQ(purged_within(PURGE_ONE_SLICE, BEGIN + DELAY), 0);
+}
+
+TEST(a_tick_of_one_slice_purges_64_kib_of_runs_and_the_next_goes_on) {
+  start(DELAY);
+  uint8_t* const p = take_run(40);
+  take_run(1);
+  uint8_t* const q = take_run(10);
+  take_run(1);
+  mii_run_give(p);
+  mii_run_give(q);
+  fake_set_clock(BEGIN + DELAY);
+  for (int i = 0; i < 4; i++) {
+    const size_t bytes = purged_within(PURGE_ONE_SLICE, BEGIN + DELAY);
+    CHECK(bytes > 0 && bytes <= SLICE_BYTES);
+  }
+  CHECK_EQ(fake_touched_bytes(p, 52 * UNIT_BYTES), 2 * UNIT_BYTES);
+}
+
+TEST(pieces_are_whole_pages_of_the_system) {
+  fake_facts.os_page_size = 64 * KiB;
+  start(DELAY);
+  take_run(1);
+  uint8_t* const p = take_run(60);
+  take_run(1);
+  mii_run_give(p);  // units 1 .. 60
+  fake_set_clock(BEGIN + DELAY);
+  CHECK_EQ(purged_within(PURGE_ONE_SLICE, BEGIN + DELAY), SLICE_BYTES);
+  CHECK_EQ(purged_within(PURGE_ONE_SLICE, BEGIN + DELAY), SLICE_BYTES);
+  CHECK_EQ(purged_within(PURGE_ONE_SLICE, BEGIN + DELAY), 0);
+}
+
+// Of each of the first `count` segments 2 slices wait.
+static void free_in_segments(uint32_t count) {
+  const slice_t first = take(63);
+  for (uint32_t i = 1; i < count; i++) take(64);
+  for (uint32_t i = 0; i < count; i++) mii_segment_give(i == 0 ? first : i * SEGMENT_SLICES, 2);
+}
+
+TEST(a_survey_counts_what_waits_a_few_segments_at_a_time) {
+  start(DELAY);
+  free_in_segments(10);
+  purge_survey_t survey = {0};
+  CHECK(!mii_purge_survey(&survey, SIZE_MAX));
+  CHECK_EQ(survey.bytes, 4 * 2 * SLICE_BYTES);
+  CHECK(!mii_purge_survey(&survey, SIZE_MAX));
+  CHECK_EQ(survey.bytes, 8 * 2 * SLICE_BYTES);
+  CHECK(mii_purge_survey(&survey, SIZE_MAX));
+  CHECK_EQ(survey.bytes, 10 * 2 * SLICE_BYTES);
+}
+
+TEST(a_survey_looks_at_one_run_area_at_a_time) {
+  start(DELAY);
+  uint8_t* runs[4];
+  for (int i = 0; i < 4; i++) {
+    runs[i] = take_run(RUN_UNITS_MAX);
+    for (int k = 0; k < 3; k++) take_run(RUN_UNITS_MAX);
+  }
+  for (int i = 0; i < 4; i++) mii_run_give(runs[i]);
+  purge_survey_t survey = {0};
+  CHECK(!mii_purge_survey(&survey, SIZE_MAX));
+  CHECK_EQ(survey.bytes, RUN_UNITS_MAX * UNIT_BYTES);
+  CHECK_EQ(mii_purge_waiting(SIZE_MAX), (size_t)4 * RUN_UNITS_MAX * UNIT_BYTES);
+}
+
+TEST(a_survey_is_over_when_enough_is_found) {
+  start(DELAY);
+  free_in_segments(10);
+  purge_survey_t survey = {0};
+  CHECK(mii_purge_survey(&survey, 3 * SLICE_BYTES));
+  CHECK_EQ(survey.bytes, 4 * SLICE_BYTES);
+}
+
+TEST(a_step_purges_a_few_runs_of_one_segment_and_the_next_goes_on) {
+  start(DELAY);
+  const slice_t a = take(63);
+  for (uint32_t i = 0; i < 12; i += 2) mii_segment_give(a + i, 1);
+  take(64);
+  mii_segment_give(SEGMENT_SLICES, 1);
+  uint32_t from = 0;
+  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 4 * SLICE_BYTES);
+  CHECK_EQ(from, 0);
+  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 6 * SLICE_BYTES);
+  CHECK_EQ(from, 1);
+  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 7 * SLICE_BYTES);
+  CHECK(!mii_purge_step(&from, UINT64_MAX));
+  CHECK(fake_space_is_valid());
+}
+
+TEST(a_step_leaves_what_is_not_due) {
+  start(DELAY);
+  free_in_segments(3);
+  uint32_t from = 0;
+  while (mii_purge_step(&from, BEGIN + DELAY - 1)) {}
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+  from = 0;
+  while (mii_purge_step(&from, BEGIN + DELAY)) {}
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 6 * SLICE_BYTES);
+}
+
+TEST(steps_come_to_an_end_when_the_system_refuses) {
+  start(DELAY);
+  free_in_segments(3);
+  fake_fail_from(FAKE_PURGE, 1);
+  uint32_t from = 0;
+  uint32_t steps = 0;
+  while (mii_purge_step(&from, UINT64_MAX)) CHECK(++steps <= 4);
 }
 
 // What -------------------------------------------------------------------------------------------

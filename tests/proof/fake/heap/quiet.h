@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 static inline void mii_quiet_look(void) {}
+static inline void mii_quiet_tick(uint64_t now) { (void)now; }
 static inline bool mii_quiet_forget(void) { return false; }
 
 #endif
