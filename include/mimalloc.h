@@ -1058,6 +1058,11 @@ mi_decl_export int mi_arena_release(mi_arena_id_t arena_id) mi_attr_noexcept;
 // A heap all of whose memory lies in the arena: NULL when that is full. NULL: as `mi_heap_new`.
 mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) mi_attr_noexcept;
 
+// A heap with addresses of its own, `size` bytes of them in whole 4 MiB, that no other heap ever gets, not even after it
+// has ended. Memory is used as its blocks need it; NULL when the addresses are used up. `mi_heap_destroy` gives the
+// memory back to the OS. After `mi_heap_delete` what lives stays there, in a heap that nobody uses. Our own addition.
+mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_new_isolated(size_t size) mi_attr_noexcept;
+
 // As in version 2: the tag is ignored, and every heap may be destroyed.
 mi_decl_nodiscard mi_decl_export mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id)
     mi_attr_noexcept;

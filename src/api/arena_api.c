@@ -176,6 +176,14 @@ mi_heap_t* mi_heap_new_in_arena(mi_arena_id_t arena_id) {
   return mii_start_to_allocate() ? (mi_heap_t*)mii_heap_new(mii_subproc_mine(), arena_id) : NULL;
 }
 
+// Nobody learns the arena's name: so it is never given back, and no other heap is bound to it.
+MI_COLD mi_heap_t* mi_heap_new_isolated(size_t size) {
+  const arena_request_t want = {
+      .size = mii_max(size, 1), .is_exclusive = true, .is_isolated = true, .numa_node = -1};
+  mi_arena_id_t id;
+  return reserve_arena(want, &id) == 0 ? mi_heap_new_in_arena(id) : NULL;
+}
+
 mi_heap_t* mi_heap_new_ex(int heap_tag, bool allow_destroy, mi_arena_id_t arena_id) {
   (void)heap_tag, (void)allow_destroy;
   return mi_heap_new_in_arena(arena_id);

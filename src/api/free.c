@@ -67,8 +67,8 @@ static MI_NOINLINE void free_run(void* p) {
 }
 
 static MI_NOINLINE void free_hardened(void* p) {
+  if (MI_LIKELY(!mii_vault_give(p, "free"))) return;
   theap_t* const home = mii_theap_mine->home;
-  mii_vault_give(p, "free");
   if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
   if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }

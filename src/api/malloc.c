@@ -7,8 +7,8 @@
 #include "api/stats.h"
 #include "heap/guarded.h"
 #include "heap/thread.h"
+#include "heap/vault.h"
 #include "mimalloc.h"
-#include "page/canary.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
 #include "runtime/secure.h"
@@ -101,17 +101,19 @@ MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t si
     mii_stats_note_request(size_class, size);
 }
 
-static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap) {
-  void* const p = mii_is_sampling() ? NULL : mii_block_take_hardened(theap, size);
+static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t size_class) {
+  if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
+  void* const p = mii_secure_level() >= SECURE_CANARY
+                      ? mii_block_take_sealed(theap, size, &size_class)
+                      : mii_vault_take(theap, size_class);
   if (MI_UNLIKELY(p == NULL)) return allocate_otherwise(size, false);
-  const size_t seal = mii_secure_level() >= SECURE_CANARY ? CANARY_BYTES : 0;
-  note_request(theap, mii_size_class(mii_max(size, 1) + seal), size);
+  note_request(theap, size_class, size);
   return p;
 }
 
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
-  if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap);
+  if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap, size_class);
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
   note_request(theap, size_class, size);

@@ -25,8 +25,8 @@ static size_t held_bytes(void) {
   return bytes;
 }
 
-// Of that no page says that it lives.
-static size_t held_in_magazines(void) {
+// Of hardened pages. Of that no page says that it lives.
+static size_t held_in_pages(void) {
   size_t bytes = 0;
   for (const theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made)
     bytes += mii_vault_held_bytes(theap);
@@ -45,7 +45,7 @@ MI_COLD void mii_memory_collect(mi_memory_t* memory) {
   const size_t in_pages = stats.live_in_pages.bytes - held;
   memory->class_waste = mii_min(stats.class_waste, in_pages);
   memory->live = in_pages - memory->class_waste + stats.runs.bytes + stats.huge.bytes;
-  const size_t spare = mii_min(held_in_magazines(), stats.free_owned);
+  const size_t spare = mii_min(held_in_pages(), stats.free_owned);
   memory->free_in_pages = stats.free_owned - spare;
   memory->cached = held + spare + stats.free_empty;
   memory->orphaned = stats.free_orphaned;

@@ -16,6 +16,12 @@
 #define MI_CFG_SECURE 0
 #endif
 
+// 0: without the doors to hardened and sampled blocks, which shows that they cost the fast paths nothing
+// (tests/scripts/doors.sh). Nobody ships that.
+#ifndef MI_CFG_DOORS
+#define MI_CFG_DOORS 1
+#endif
+
 // Errors are printed without an option saying so, as in a build with assertions.
 #ifndef MI_CFG_SHOW_ERRORS
 #define MI_CFG_SHOW_ERRORS 0
@@ -49,6 +55,7 @@
 
 static_assert(MI_CFG_OVERRIDE == 0 || MI_CFG_OVERRIDE == 1, "MI_CFG_OVERRIDE is 0 or 1");
 static_assert(MI_CFG_SECURE == 0 || MI_CFG_SECURE == 1, "MI_CFG_SECURE is 0 or 1");
+static_assert(MI_CFG_DOORS == 0 || MI_CFG_DOORS == 1, "MI_CFG_DOORS is 0 or 1");
 static_assert(MI_CFG_SHOW_ERRORS == 0 || MI_CFG_SHOW_ERRORS == 1, "MI_CFG_SHOW_ERRORS is 0 or 1");
 static_assert(MI_CFG_XMALLOC == 0 || MI_CFG_XMALLOC == 1, "MI_CFG_XMALLOC is 0 or 1");
 static_assert(MI_CFG_TRACK >= 0 && MI_CFG_TRACK <= 2, "MI_CFG_TRACK is 0, 1 or 2");

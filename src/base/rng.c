@@ -7,32 +7,51 @@
 
 enum { DOUBLE_ROUNDS = 10 };
 
-static uint32_t rotate_left(uint32_t x, uint32_t by) { return x << by | x >> (32 - by); }
+// The state is four rows of four words. What is done to its columns is done to whole rows at once.
+typedef uint32_t row_t __attribute__((vector_size(16)));
 
-static void quarter_round(uint32_t* a, uint32_t* b, uint32_t* c, uint32_t* d) {
-  *a += *b, *d = rotate_left(*d ^ *a, 16);
-  *c += *d, *b = rotate_left(*b ^ *c, 12);
-  *a += *b, *d = rotate_left(*d ^ *a, 8);
-  *c += *d, *b = rotate_left(*b ^ *c, 7);
+static inline void mix(row_t* sum, const row_t* with, row_t* word, uint32_t by) {
+  *sum += *with;
+  *word ^= *sum;
+  *word = *word << by | *word >> (32 - by);
 }
 
-// Columns, then diagonals.
-static void double_round(uint32_t* x) {
-  for (uint32_t i = 0; i < 4; i++) quarter_round(&x[i], &x[4 + i], &x[8 + i], &x[12 + i]);
-  for (uint32_t i = 0; i < 4; i++)
-    quarter_round(&x[i], &x[4 + (i + 1) % 4], &x[8 + (i + 2) % 4], &x[12 + (i + 3) % 4]);
+static inline void mix_columns(row_t* x) {
+  mix(&x[0], &x[1], &x[3], 16);
+  mix(&x[2], &x[3], &x[1], 12);
+  mix(&x[0], &x[1], &x[3], 8);
+  mix(&x[2], &x[3], &x[1], 7);
+}
+
+// Word i + by of the row becomes word i, around.
+static inline void turn_row(row_t* row, uint32_t by) {
+  uint32_t twice[8];
+  memcpy(twice, row, sizeof *row);
+  memcpy(twice + 4, row, sizeof *row);
+  memcpy(row, twice + by, sizeof *row);
+}
+
+static inline void mix_diagonals(row_t* x) {
+  for (uint32_t i = 1; i < 4; i++) turn_row(&x[i], i);
+  mix_columns(x);
+  for (uint32_t i = 1; i < 4; i++) turn_row(&x[i], 4 - i);
 }
 
 void mii_rng_refill(rng_t* rng) {
-  uint32_t start[RNG_BLOCK_WORDS] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
-  uint32_t* const words = rng->block.words;
-  memcpy(&start[4], rng->key, sizeof rng->key);
-  start[12] = (uint32_t)rng->counter;
-  start[13] = (uint32_t)(rng->counter >> 32);
+  static const uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+  const uint32_t last[4] = {(uint32_t)rng->counter, (uint32_t)(rng->counter >> 32), 0, 0};
+  row_t start[4], x[4];
+  memcpy(&start[0], constants, sizeof constants);
+  memcpy(&start[1], rng->key, sizeof rng->key);
+  memcpy(&start[3], last, sizeof last);
+  memcpy(x, start, sizeof x);
   rng->counter++;
-  memcpy(words, start, sizeof start);
-  for (int i = 0; i < DOUBLE_ROUNDS; i++) double_round(words);
-  for (uint32_t i = 0; i < RNG_BLOCK_WORDS; i++) words[i] += start[i];
+  for (int i = 0; i < DOUBLE_ROUNDS; i++) {
+    mix_columns(x);
+    mix_diagonals(x);
+  }
+  for (int i = 0; i < 4; i++) x[i] += start[i];
+  memcpy(rng->block.words, x, sizeof x);
   rng->left = sizeof rng->block;
 }
 

@@ -435,6 +435,7 @@ MI_COLD void mii_heap_delete(heap_t* heap) {
   MI_ASSERT(heap->is_apart && heap->subproc->main != heap);
   heap_t* const to = heap->subproc->main;
   stop_using(heap);
+  if (heap->arena != NULL && heap->arena->is_isolated) return;  // its blocks must not meet others
   mii_apart_lock();
   unlink_heap(heap);
   theap_t* const theaps = detach_theaps(heap);

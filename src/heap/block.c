@@ -259,12 +259,12 @@ static void* take_from_vault(theap_t* theap, uint32_t size_class) {
   return mii_vault_take(theap, size_class);
 }
 
-void* mii_block_take_hardened(theap_t* theap, size_t size) {
+void* mii_block_take_sealed(theap_t* theap, size_t size, uint32_t* size_class) {
   size = mii_max(size, 1);
-  const size_t needed = size + (has_canary() ? CANARY_BYTES : 0);
-  if (needed > MID_BLOCK_MAX || theap->heap->lent != NULL) return NULL;
-  void* const p = mii_vault_take(theap, mii_size_class(needed));
-  if (p != NULL && has_canary()) mii_vault_seal(p, size);
+  if (size + CANARY_BYTES > MID_BLOCK_MAX) return NULL;
+  *size_class = mii_size_class(size + CANARY_BYTES);
+  void* const p = mii_vault_take(theap, *size_class);
+  if (p != NULL) mii_vault_seal(p, size);
   return p;
 }
 
@@ -538,7 +538,16 @@ static bool resize_huge(void* p, size_t size) {
   return mii_huge_resize(p, (uint32_t)slices);
 }
 
-// Within what it has already: what it gave up would have to be cleared.
+// A sealed large block without a guard behind it grows in place, if it can: what it gets is zero, as all free memory.
+static bool grow_sealed(void* p, size_t size) {
+  if (guard_bytes() > 0 || size > BLOCK_BYTES_MAX - CANARY_BYTES) return false;
+  const size_t needed = size + CANARY_BYTES;
+  if (!(kind_at(p) == SLICE_RUN ? resize_run(p, needed) : resize_huge(p, needed))) return false;
+  mii_canary_set(p, sealed_bytes(p), size, mii_secure_key);
+  return true;
+}
+
+// It does not shrink: what it gave up would have to be cleared.
 static MI_COLD bool resize_sealed(void* p, size_t size) {
   scene_t scene;
   size_t sealed;
@@ -546,13 +555,14 @@ static MI_COLD bool resize_sealed(void* p, size_t size) {
   if (!large && mii_vault_examine(p, &sealed, &scene) != CRIME_NONE) return false;
   const size_t bytes = large ? sealed_bytes(p) : scene.bytes;
   if (!large && size == sealed) return true;
-  if (size + CANARY_BYTES > bytes || wastes_half(size, bytes)) return false;
-  if (!large) {
-    mii_vault_seal(p, size);
-  } else if (mii_canary_check(p, bytes, mii_secure_key) == 0) {
+  if (large && mii_canary_check(p, bytes, mii_secure_key) == 0)
     return false;  // who frees it is told
-  } else {
+  if (size + CANARY_BYTES > bytes) return large && grow_sealed(p, size);
+  if (wastes_half(size, bytes)) return false;
+  if (large) {
     mii_canary_set(p, bytes, size, mii_secure_key);
+  } else {
+    mii_vault_seal(p, size);
   }
   return true;
 }

@@ -11,7 +11,7 @@
 // Does any theap sample?
 extern _Atomic(bool) mii_sampling_is_on;  // atomic: relaxed; set once
 MI_INLINE bool mii_is_sampling(void) {
-  return atomic_load_explicit(&mii_sampling_is_on, memory_order_relaxed);
+  return MI_CFG_DOORS && atomic_load_explicit(&mii_sampling_is_on, memory_order_relaxed);
 }
 
 // What the options say holds for theaps that have not been told otherwise. Before the first allocation.

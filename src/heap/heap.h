@@ -10,14 +10,12 @@
 #include "page/page.h"
 #include "space/limit.h"
 
-enum { HEAP_VAULTS = 8 };
-
 struct heap_s {
   // Disowned pages with enough free blocks: those on which no trim has looked since, and the others.
   handle_stack_t claimable[CLASS_COUNT];  // atomic: handle_stack.h
   handle_stack_t looked_at[CLASS_COUNT];  // atomic: handle_stack.h
   _Atomic(uint32_t) trim_class;           // atomic: relaxed; where the next trim begins
-  _Atomic(vault_t*) vaults[HEAP_VAULTS];  // atomic: vault.c; NULL: not made yet
+  _Atomic(vault_t*) vault;                // atomic: vault.c; NULL: not made yet
   // Of heaps that are apart.
   bool is_apart;            // const
   uint32_t slot;            // const: index into theap_t.others

@@ -450,7 +450,7 @@ static void discard_page(theap_t* theap, page_t* page) {
 }
 
 void mii_theap_discard(theap_t* theap) {
-  mii_vault_forget(theap);
+  mii_vault_unload(theap);
   mii_theap_drain(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     theap->list[c] = NULL;
@@ -529,7 +529,7 @@ static void salvage_list(block_t* block, uint32_t size_class) {
 }
 
 MI_COLD void mii_theap_forget(theap_t* theap) {
-  mii_vault_forget(theap);
+  mii_vault_unload(theap);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     salvage_list(theap->list[c], c);
     theap->list[c] = NULL;

@@ -10,6 +10,7 @@
 #include "base/handle_stack.h"
 #include "heap/heap.h"
 #include "mimalloc.h"
+#include "page/hardened.h"
 #include "runtime/secure.h"
 
 // The owned pages of a class, linked in their cold records.
@@ -30,21 +31,12 @@ typedef struct parcel_s {
   uint32_t epoch;  // of the page when the parcel was begun
 } parcel_t;
 
-enum { OUTBOX_PARCELS = 16, MAGAZINE_BLOCKS = 32 };
-
-// Blocks that a theap keeps ready where there are vaults: vault.c.
-typedef struct magazine_s {
-  uint32_t count;
-  uint32_t room;
-  void* blocks[MAGAZINE_BLOCKS];
-} magazine_t;
+enum { OUTBOX_PARCELS = 16 };
 
 // What a theap has besides in a hardened process. Owner only.
 typedef struct stock_s {
   rng_t rng;
-  uint32_t takes;        // blocks it took from magazines
-  uint32_t vault_index;  // which vault of each heap it loads from
-  magazine_t magazines[CLASS_COUNT];
+  hold_t holds[CLASS_COUNT];  // what malloc takes from: vault.c
 } stock_t;
 
 struct theap_s {

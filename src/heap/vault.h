@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // vault.h - hardened pages of a heap, behind a lock: where blocks come from when the process is hardened
 //
-// Each heap has a few vaults, made when they are needed; a thread always takes from the same one. Each theap has
-// magazines, one per class, which are loaded from the vault, and unloaded to those that the blocks' pages are in. A
-// free is checked exactly, within the call, whatever thread frees. There are no lists and no parcels.
+// Each theap holds at most one page per class, and takes its blocks out of it without a lock; the vault of its
+// heap has the other pages. A free is checked exactly, within the call, whatever thread frees. There are no
+// lists and no parcels.
 #ifndef MI_VAULT_H
 #define MI_VAULT_H
 
@@ -11,7 +11,7 @@
 #include "page/hardened.h"
 #include "runtime/secure.h"
 
-// A block of the class, in the thread's vault of the theap's heap. At SECURE_CANARY it is zero. NULL when out
+// A block of the class, of the theap's heap. At SECURE_CANARY it is zero. NULL when out
 // of memory.
 void* mii_vault_take(theap_t* theap, uint32_t size_class);
 
@@ -22,23 +22,23 @@ void mii_vault_seal(void* p, size_t size);
 // what it was sealed with, or all of it. The scene is filled in.
 crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene);
 
-// Give the block back, and report what is wrong with it as `what`.
-void mii_vault_give(void* p, const char* what);
+// Give the block back, which lies in a slice of kind SLICE_HARDENED, and report what is wrong with it as `what`. True
+// if it was time to look at its page: now and then.
+bool mii_vault_give(void* p, const char* what);
 
 // The bytes of the live block at p that may be written to; 0 if there is none.
 size_t mii_vault_bytes(const void* p);
 
-// Bring the blocks of the theap's magazines back to the vaults; or they are gone, because their pages are.
+// The theap holds no page any more.
 void mii_vault_unload(theap_t* theap);
-void mii_vault_forget(theap_t* theap);
 
-// Bytes of the blocks in its magazines, about. Any thread.
-size_t mii_vault_held_bytes(const theap_t* theap);
-
-// Give back what is free, in all vaults, and in the running thread's magazines.
+// Give back what is free, in all vaults, and in what the running thread holds.
 void mii_vault_collect_all(void);
 
-// The heap ends: with its blocks, or they go on in another heap.
+// Free bytes of the pages that it holds, about. Any thread.
+size_t mii_vault_held_bytes(const theap_t* theap);
+
+// The heap, whose theaps hold no page, ends: with its blocks, or they go on in another heap.
 void mii_vault_discard(heap_t* heap);
 void mii_vault_move(heap_t* heap, heap_t* to);
 

@@ -54,9 +54,16 @@ size_t mii_canary_check(const void* p, size_t bytes, uint64_t key) {
   return left == 0 || memcmp(at, &filler, left) == 0 ? size : 0;
 }
 
+void mii_canary_wipe(void* p, size_t bytes) {
+  *(volatile uint64_t*)seal_at(p, bytes) = 0;
+  memset(p, 0, bytes);
+}
+
 bool mii_bytes_are_zero(const void* p, size_t bytes) {
-  const uint64_t* const words = p;
+  const uint64_t* words = p;
+  const uint64_t* const end = words + bytes / sizeof *words;
   uint64_t any = 0;
-  for (size_t i = 0; i < bytes / sizeof *words; i++) any |= words[i];
+  for (; end - words >= 4; words += 4) any |= words[0] | words[1] | words[2] | words[3];
+  for (; words < end; words++) any |= *words;
   return any == 0;
 }

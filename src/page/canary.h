@@ -24,6 +24,9 @@ size_t mii_canary_size(const void* p, size_t bytes, uint64_t key);
 // The same, and 0 also if the slack was written to.
 size_t mii_canary_check(const void* p, size_t bytes, uint64_t key);
 
+// The block is about to be freed: all of it is zero, the seal first.
+void mii_canary_wipe(void* p, size_t bytes);
+
 // Is all of it zero? p and bytes are multiples of 8.
 bool mii_bytes_are_zero(const void* p, size_t bytes);
 

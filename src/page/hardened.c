@@ -4,6 +4,10 @@
 // Blocks are opened 4 KiB at a time, as elsewhere, so what was never needed is never touched; random is the
 // choice among those that are open. Blocks of all classes live in one slice.
 //
+// Orders: a free releases, so that who takes the block sees what was done to it, and it is seq_cst, as what
+// the page's last holder does: he writes `needed` and `is_held` and then counts, who frees changes a bit
+// and then looks at these. One of the two sees the other, so no page is forgotten.
+//
 // Records are never given back to the system, and used again for pages with as many bits. Who follows a bad
 // pointer may hold one whose page has ended: therefore `vault` and `slice` are compared under the lock.
 //
@@ -23,15 +27,6 @@ static handle_link_t* spare_link(uint32_t handle) {
   return &((hardened_t*)mii_meta_pointer(handle))->spare_link;
 }
 
-static_assert(sizeof(_Atomic(uint64_t)) == sizeof(uint64_t), "both kinds of bits lie in one array");
-static uint64_t* taken_bits(const hardened_t* page) {
-  return (uint64_t*)(uintptr_t)(page->live + ((size_t)1 << page->room_log2));
-}
-
-static bool is_set(const uint64_t* bits, uint32_t i) { return (bits[i / 64] >> i % 64 & 1) != 0; }
-static void mark_bit(uint64_t* bits, uint32_t i) { bits[i / 64] |= UINT64_C(1) << i % 64; }
-static void unmark_bit(uint64_t* bits, uint32_t i) { bits[i / 64] &= ~(UINT64_C(1) << i % 64); }
-
 static uint32_t words_of(uint32_t blocks) { return (uint32_t)mii_divide_up(blocks, 64); }
 
 // Make and unmake ----------------------------------------------------------------------------------
@@ -40,21 +35,13 @@ static hardened_t* take_record(uint32_t blocks) {
   const uint32_t room = mii_log2_up(words_of(blocks));
   const uint32_t handle = mii_stack_pop(&spares[room], spare_link);
   if (handle != 0) return mii_meta_pointer(handle);
-  hardened_t* const page = mii_meta_take(sizeof *page + 2 * sizeof(uint64_t) * ((size_t)1 << room));
+  hardened_t* const page = mii_meta_take(sizeof *page + sizeof(uint64_t) * ((size_t)1 << room));
   if (page != NULL) page->room_log2 = (uint8_t)room;
   return page;
 }
 
 static void give_record(hardened_t* page) {
   mii_stack_push(&spares[page->room_log2], mii_meta_handle(page), spare_link);
-}
-
-static void begin_bits(hardened_t* page) {
-  const size_t words = (size_t)1 << page->room_log2;
-  for (size_t i = 0; i < words; i++) {
-    atomic_store_explicit(&page->live[i], 0, memory_order_relaxed);
-    taken_bits(page)[i] = ~UINT64_C(0);
-  }
 }
 
 static uint32_t blocks_in_slice(uint32_t size_class) {
@@ -77,8 +64,12 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
   page->block_count = (uint16_t)blocks;
   page->size_class = (uint8_t)size_class;
   page->key = key;
-  page->opened = page->free = 0;
-  begin_bits(page);
+  page->inverse = (uint32_t)(UINT32_MAX / page->block_bytes + 1);
+  atomic_store_explicit(&page->opened, 0, memory_order_relaxed);
+  atomic_store_explicit(&page->needed, 0, memory_order_relaxed);
+  atomic_store_explicit(&page->is_held, true, memory_order_relaxed);
+  for (uint32_t i = 0; i < words_of(blocks); i++)
+    atomic_store_explicit(&page->live[i], ~UINT64_C(0), memory_order_relaxed);
   atomic_store_explicit(&mii_slice_cold(page->slice)->heap, heap, memory_order_relaxed);
   return page;
 }
@@ -108,72 +99,71 @@ MI_COLD void mii_hardened_unmake(hardened_t* page) {
 
 // Blocks -------------------------------------------------------------------------------------------
 
-static uint64_t live_word(const hardened_t* page, uint32_t i) {
-  return atomic_load_explicit(&page->live[i], memory_order_relaxed);
-}
-
-bool mii_hardened_is_live(const hardened_t* page, uint32_t index) {
-  return (live_word(page, index / 64) >> index % 64 & 1) != 0;
-}
-
-uint32_t mii_hardened_live_count(const hardened_t* page) {
+uint32_t mii_hardened_free_count(const hardened_t* page) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < words_of(page->block_count); i++)
-    count += mii_count_bits(live_word(page, i));
+  for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++)
+    count += mii_count_bits(~atomic_load_explicit(&page->live[i], memory_order_seq_cst));
   return count;
 }
 
-bool mii_hardened_is_taken(const hardened_t* page, uint32_t index) {
-  return is_set(taken_bits(page), index);
-}
-
-// Up to the end of the next 4 KiB, at least one.
+// Up to the end of the next 4 KiB, at least one. A fork in the middle of it loses blocks, and invents none.
 static void open_more(hardened_t* page) {
-  const size_t end = mii_align_up((page->opened + (size_t)1) * page->block_bytes, UNIT_BYTES);
-  const uint32_t opened = (uint32_t)mii_min(end / page->block_bytes, page->block_count);
-  for (uint32_t i = page->opened; i < opened; i++) unmark_bit(taken_bits(page), i);
-  page->free = (uint16_t)(page->free + opened - page->opened);
-  page->opened = (uint16_t)opened;
+  uint32_t i = mii_hardened_opened(page);
+  const size_t reached = mii_align_up((i + (size_t)1) * page->block_bytes, UNIT_BYTES);
+  const uint32_t end = (uint32_t)mii_min(reached / page->block_bytes, page->block_count);
+  atomic_store_explicit(&page->opened, end, memory_order_relaxed);
+  for (uint32_t here; i < end; i += here) {
+    here = (uint32_t)mii_min(end - i, 64 - i % 64);
+    atomic_fetch_and_explicit(&page->live[i / 64], ~mii_bit_span(i % 64, here),
+                              memory_order_release);
+  }
 }
 
-// The first free block from a place on that is one of 65536 between the first block and the last, around.
-static uint32_t find_free(const hardened_t* page, uint32_t random) {
-  const uint32_t words = words_of(page->opened);
-  const uint32_t start = random * page->opened >> 16;
-  uint32_t i = start / 64;
-  uint64_t free = ~taken_bits(page)[i] & ~UINT64_C(0) << start % 64;
-  while (free == 0) {
+static void look_around(hold_t* hold, uint32_t random) {
+  const hardened_t* const page = hold->page;
+  const uint32_t words = words_of(mii_hardened_opened(page));
+  uint32_t count = 0;
+  for (uint32_t n = 0, i = random * words >> 8; n < words && count < CHOICES_MAX; n++) {
+    uint64_t free = ~atomic_load_explicit(&page->live[i], memory_order_relaxed);
+    for (; free != 0 && count < CHOICES_MAX; free &= free - 1)
+      hold->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
     i = i + 1 < words ? i + 1 : 0;
-    free = ~taken_bits(page)[i];
   }
-  return i * 64 + mii_lowest_bit(free);
+  hold->count = (uint16_t)count;
 }
 
-void* mii_hardened_take(hardened_t* page, rng_t* rng) {
-  const uint32_t random = mii_rng_16(rng);
-  const bool few = page->free < page->opened / 8;
-  const bool more = page->free == 0 || (few && random % EXTEND_ONE_IN == 1);
-  if (more && page->opened < page->block_count) open_more(page);
-  MI_ASSERT(page->free > 0);
-  const uint32_t index = find_free(page, random);
-  mark_bit(taken_bits(page), index);
-  page->free--;
-  return mii_hardened_start(page) + (size_t)index * page->block_bytes;
+bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
+  hardened_t* const page = hold->page;
+  const uint32_t random = mii_rng_8(rng);
+  const uint32_t left = hold->count;
+  look_around(hold, random);
+  bool more = hold->count < CHOICES_MAX && random % EXTEND_ONE_IN == 1;
+  while ((more || hold->count <= spared) && mii_hardened_opened(page) < page->block_count) {
+    open_more(page);
+    look_around(hold, random);
+    more = false;
+  }
+  if (hold->count == left) spared = 0;
+  hold->spared = (uint16_t)spared;
+  return hold->count > spared;
 }
 
-void mii_hardened_release(hardened_t* page, uint32_t index) {
-  MI_ASSERT(!mii_hardened_is_live(page, index) && mii_hardened_is_taken(page, index));
-  unmark_bit(taken_bits(page), index);
-  page->free++;
+bool mii_hardened_is_to_be_looked_at(hardened_t* page, uint32_t i) {
+  if (atomic_load_explicit(&page->needed, memory_order_seq_cst) > 0
+      && atomic_fetch_sub_explicit(&page->needed, 1, memory_order_seq_cst) == 1)
+    return true;
+  const uint32_t opened = mii_hardened_opened(page);
+  const uint64_t unopened = opened < (i + 1) * 64 ? ~UINT64_C(0) << opened % 64 : 0;
+  const uint64_t live = atomic_load_explicit(&page->live[i], memory_order_seq_cst);
+  return live == unopened && mii_hardened_free_count(page) == opened;
 }
 
-// A block may begin or end meanwhile, but not one that is not taken.
+// No thread uses the page meanwhile.
 MI_COLD bool mii_hardened_is_valid(const hardened_t* page) {
-  uint32_t free = 0, odd = 0;
-  for (uint32_t i = 0; i < words_of(page->block_count); i++) {
-    free += mii_count_bits(~taken_bits(page)[i]);
-    odd += mii_count_bits(live_word(page, i) & ~taken_bits(page)[i]);
-  }
-  return MI_HOLDS(odd == 0) && MI_HOLDS(free == page->free)  // B3
-         && MI_HOLDS(free <= page->opened && page->opened <= page->block_count);
+  const uint32_t opened = mii_hardened_opened(page);
+  uint32_t clear = 0;
+  for (uint32_t i = 0; i < words_of(page->block_count); i++)
+    clear += mii_count_bits(~atomic_load_explicit(&page->live[i], memory_order_relaxed));
+  return MI_HOLDS(clear == mii_hardened_free_count(page))  // B1: what is not opened is not free
+         && MI_HOLDS(clear <= opened && opened <= page->block_count);
 }

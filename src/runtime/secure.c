@@ -38,6 +38,14 @@ void mii_secure_seed(rng_t* rng) {
   mii_rng_seed(rng, key);
 }
 
+// A counter whose bits the key and two multiplications mix.
+uint64_t mii_secure_random(void) {
+  static _Atomic(uint64_t) drawn;  // atomic: relaxed
+  uint64_t x = mii_secure_key ^ atomic_fetch_add_explicit(&drawn, 1, memory_order_relaxed);
+  for (int i = 0; i < 2; i++) x = (x ^ x >> 32) * UINT64_C(0x9E3779B97F4A7C15);
+  return x ^ x >> 32;
+}
+
 // Guards -------------------------------------------------------------------------------------------
 
 typedef enum refusal_e { REFUSED_NOTHING, REFUSED, REFUSAL_TOLD } refusal_t;

@@ -3,19 +3,20 @@
 //
 // The level is a fact of the process from the first allocation on. Each level includes those below:
 //
-//   0  nothing     1  errors stop the program     2  blocks are threaded in random order
+//   0  nothing     1  errors stop the program, slices lie at random     2  blocks are threaded in random order
 //   3  vaults: no links in free blocks, every free is checked against a bitmap
 //   4  canaries, zero on free     5  guard pages
 #ifndef MI_SECURE_H
 #define MI_SECURE_H
 
 #include "base/compiler.h"
+#include "base/config.h"
 #include "base/rng.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 
 enum {
-  SECURE_STOP = 1,
+  SECURE_STOP = 1,  // and random places
   SECURE_RANDOM = 2,
   SECURE_VAULT = 3,
   SECURE_CANARY = 4,
@@ -34,7 +35,7 @@ void mii_secure_fix(void);
 // 0 as long as it is not fixed.
 MI_INLINE int mii_secure_level(void) {
   const int level = atomic_load_explicit(&mii_secure_fixed, memory_order_relaxed);
-  return level < 0 ? 0 : level;
+  return level < 0 || !MI_CFG_DOORS ? 0 : level;
 }
 
 // Do blocks of pages come from vaults (heap/vault.h)? Then both calls always take the door.
@@ -45,6 +46,9 @@ bool mii_secure_is_strict(void);
 
 // A stream of its own, from the randomness of the system.
 void mii_secure_seed(rng_t* rng);
+
+// For the choice of places, from SECURE_STOP on; any thread. As good as nobody knows mii_secure_key.
+uint64_t mii_secure_random(void);
 
 // At SECURE_GUARD, make an OS page fault when it is touched, and no more. Where the system refuses, we go on
 // without; the last of the three says so, once, and is called without a lock.

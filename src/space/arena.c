@@ -40,6 +40,7 @@ arena_t* mii_arena_new(arena_request_t want) {
   if (first == NO_ARENA_SEGMENT) return NULL;
   arena->bounds = (segment_bounds_t){first, first + growth.count};
   arena->is_exclusive = want.is_exclusive;
+  arena->is_isolated = want.is_isolated;
   arena->huge_bytes = growth.huge_bytes;
   arena->numa_node = want.numa_node;
   mii_arena_add(arena);

@@ -10,6 +10,7 @@ struct arena_s {
   segment_bounds_t bounds;  // const
   lent_t* lent;       // const: NULL, or what it is in the program's memory (lent.h): then no bounds
   bool is_exclusive;  // const: only for heaps that are bound to it
+  bool is_isolated;   // const: only for one heap, ever
   size_t huge_bytes;  // const: in huge OS pages
   int numa_node;      // const: -1: any
   _Atomic(uint32_t) users;  // atomic: relaxed; heaps that are bound to it
@@ -20,6 +21,7 @@ struct arena_s {
 typedef struct arena_request_s {
   size_t size;  // bytes, rounded up to segments
   bool is_exclusive;
+  bool is_isolated;
   bool may_be_large;     // large OS pages are welcome
   uint32_t huge_pages;   // if not 0: so many GiB in huge OS pages, or fewer; size is ignored
   int numa_node;         // -1: any

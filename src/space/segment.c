@@ -22,6 +22,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "runtime/option.h"
+#include "runtime/secure.h"
 #include "space/hint.h"
 #include "space/large.h"
 #include "space/limit.h"
@@ -210,6 +211,13 @@ static uint64_t allowed_starts(slice_request_t want, uint32_t index) {
   return starts;
 }
 
+// The lowest; in a hardened process one that nobody can tell beforehand. Several slices in a row would leave gaps.
+static uint32_t choose_start(uint64_t starts, uint32_t count) {
+  if (MI_LIKELY(count > 1 || mii_secure_level() < SECURE_STOP)) return mii_lowest_bit(starts);
+  const uint64_t upper = starts & ~UINT64_C(0) << mii_secure_random() % 64;
+  return mii_lowest_bit(upper != 0 ? upper : starts);
+}
+
 // A run that lies within one segment. 0 if it has none.
 static slice_t take_in_segment(uint32_t index, slice_request_t want, bool* zero) {
   segment_t* const segment = mii_segment(index);
@@ -220,7 +228,7 @@ static slice_t take_in_segment(uint32_t index, slice_request_t want, bool* zero)
   do {
     const uint64_t starts = mii_bit_runs(seen, want.count) & allowed;
     if (starts == 0) return 0;
-    from = mii_lowest_bit(starts);
+    from = choose_start(starts, want.count);
     mask = mii_bit_span(from, want.count);
   } while (!atomic_compare_exchange_weak_explicit(&segment->free, &seen, seen & ~mask,
                                                   memory_order_seq_cst, memory_order_relaxed));

@@ -126,6 +126,101 @@ static void blocks_of_an_arena_stay_there(void** state) {
   assert_int_equal(mi_arena_release(id), 0);
 }
 
+// --- isolated heaps ---
+
+// Slices of 64 KiB in which a heap has had a block.
+enum { SLICES_MAX = 1 << 16 };
+static uintptr_t its_slices[SLICES_MAX];
+static size_t its_slice_count;
+
+static void note_slices(const void* p, size_t size) {
+  for (uintptr_t slice = (uintptr_t)p >> 16; slice <= ((uintptr_t)p + size - 1) >> 16; slice++) {
+    if (its_slice_count > 0 && its_slices[its_slice_count - 1] == slice) continue;
+    assert_true(its_slice_count < SLICES_MAX);
+    its_slices[its_slice_count++] = slice;
+  }
+}
+
+static bool mi_cdecl note_area(const mi_heap_t* heap, const mi_heap_area_t* area, void* block,
+                               size_t size, void* arg) {
+  (void)heap, (void)area, (void)arg;
+  if (block != NULL) note_slices(block, size);
+  return true;
+}
+
+static int by_number(const void* a, const void* b) {
+  const uintptr_t one = *(const uintptr_t*)a, other = *(const uintptr_t*)b;
+  return (one > other) - (one < other);
+}
+
+static bool is_its_slice(const void* p) {
+  const uintptr_t slice = (uintptr_t)p >> 16;
+  return bsearch(&slice, its_slices, its_slice_count, sizeof slice, by_number) != NULL;
+}
+
+// Blocks of all kinds. Heap NULL: malloc.
+static void use_heap(mi_heap_t* heap, size_t bytes) {
+  for (size_t total = 0, size = 8; total < bytes; size = size < 2 * MiB ? size * 2 + 8 : 8) {
+    uint8_t* const p = heap != NULL ? mi_heap_malloc(heap, size) : mi_malloc(size);
+    if (p == NULL) return;  // its addresses are used up
+    fill(p, size, 3);
+    if (total / MiB % 2 == 0) mi_free(p);  // its memory is used again, or not, while it lives
+    total += size;
+  }
+}
+
+// Of those that come now, and of those that are there.
+static void assert_nobody_is_there(mi_heap_t* heap) {
+  for (size_t i = 0; i < 3000; i++) {
+    const size_t size = i % 100 == 0 ? 1500 * KiB : 16 + i * 37 % 40000;
+    uint8_t* const p = heap != NULL ? mi_heap_malloc(heap, size) : mi_malloc(size);
+    if (p == NULL) break;
+    assert_false(is_its_slice(p) || is_its_slice(p + size - 1));
+    if (i % 3 != 0) mi_free(p);
+  }
+}
+
+static void an_isolated_heap_shares_no_slice_even_when_it_has_ended(void** state) {
+  (void)state;
+  for (int round = 0; round < 3; round++) {
+    mi_heap_t* const heap = mi_heap_new_isolated(48 * MiB);
+    assert_non_null(heap);
+    its_slice_count = 0;
+    use_heap(heap, 30 * MiB);
+    assert_true(mi_heap_visit_blocks(heap, true, note_area, NULL));
+    assert_true(its_slice_count > 50);
+    qsort(its_slices, its_slice_count, sizeof its_slices[0], by_number);
+    void* const last = mi_heap_malloc(heap, 100);
+    assert_nobody_is_there(NULL);
+    if (round < 2) {
+      mi_heap_destroy(heap);
+    } else {
+      mi_heap_delete(heap);
+      assert_true(mi_any_heap_contains(last));
+      mi_free(last);
+    }
+    mi_collect(true);
+    mi_heap_t* const ordinary = mi_heap_new();
+    mi_heap_t* const other = mi_heap_new_isolated(64 * MiB);
+    assert_nobody_is_there(NULL);
+    assert_nobody_is_there(ordinary);
+    assert_nobody_is_there(other);
+    mi_heap_destroy(ordinary);
+    mi_heap_destroy(other);
+  }
+}
+
+static void an_isolated_heap_ends_where_its_addresses_do(void** state) {
+  (void)state;
+  mi_heap_t* const heap = mi_heap_new_isolated(1);
+  assert_non_null(heap);
+  assert_null(mi_heap_malloc(heap, 8 * MiB));
+  size_t count = 0;
+  for (; mi_heap_malloc(heap, 60 * KiB) != NULL; count++) {}
+  assert_true(count >= (secure_level() >= 5 ? 20 : 60) && count <= 64);  // with guards: two slices
+  mi_heap_destroy(heap);
+}
+
 static void open_arenas_serve_everyone(void** state) {
   (void)state;
   const mi_arena_id_t id = reserve(64 * MiB, false);
@@ -186,6 +281,8 @@ int main(void) {
       cmocka_unit_test(a_full_arena_means_null),
       cmocka_unit_test(nobody_else_uses_an_exclusive_arena),
       cmocka_unit_test(blocks_of_an_arena_stay_there),
+      cmocka_unit_test(an_isolated_heap_shares_no_slice_even_when_it_has_ended),
+      cmocka_unit_test(an_isolated_heap_ends_where_its_addresses_do),
       cmocka_unit_test(open_arenas_serve_everyone),
       cmocka_unit_test(huge_pages_are_reported_as_obtained),
       cmocka_unit_test_teardown(the_map_names_arenas, unregister_all),

@@ -278,8 +278,7 @@ static void a_thread_that_waits_is_missing_and_what_it_holds_is_told(void** stat
   assert_true(mi_purge_all(MI_PURGE_ASK, 20, &report));
   assert_int_equal(report.threads, 2);
   assert_int_equal(report.missing, 1);
-  const size_t least =
-      has_vaults() ? KiB : 4 * KiB;  // the page is the vault's, half a magazine its
+  const size_t least = has_vaults() ? KiB : 4 * KiB;  // what is open of the page that it holds
   assert_true(report.held >= least && report.held <= 200 * KiB);
   pthread_barrier_wait(&step);
   pthread_join(thread, NULL);

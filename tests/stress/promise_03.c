@@ -296,7 +296,7 @@ static void run(const part_t* part, const promise_plan_t* plan) {
   part->run();
   sample();
   const size_t used = above(rss_most, rss_of_nothing);
-  // A canary costs 8 bytes per block, and what waits in magazines keeps pages.
+  // A canary costs 8 bytes per block, and threads hold pages.
   const bool canaries = mi_option_get(mi_option_secure) >= 4;
   const double limit = (canaries ? 1.4 : 1.25) * LIVE_MIB + 8;
   memory_row(in_mib(used) <= limit,

@@ -8,7 +8,7 @@
 //   mappings  300 blocks that were moved live at a time: at most 64 mappings, two for each of 64 moved blocks, and
 //             as few as before when all are freed
 //
-// From secure level 4 on blocks are sealed and have to be copied when they grow: then the bounds are what that takes.
+// From secure level 4 on blocks are sealed and have to be copied when they move: then the bounds are what that takes.
 #include "promise.h"
 
 static size_t peak_resident(void) {

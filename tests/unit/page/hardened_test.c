@@ -9,6 +9,7 @@
 enum { CLASS = 32, BYTES = 1024, BLOCKS = 64 };
 
 static rng_t rng;
+static hold_t hold;
 
 static hardened_t* start(int level, uint32_t size_class) {
   fake_reset();
@@ -19,6 +20,7 @@ static hardened_t* start(int level, uint32_t size_class) {
   mii_secure_seed(&rng);
   hardened_t* const page = mii_hardened_make(size_class, (segment_bounds_t){0, 0}, NULL, 42);
   CHECK(page != NULL);
+  hold = (hold_t){.page = page};
   mii_hardened_publish(page, (vault_t*)&rng);
   return page;
 }
@@ -29,21 +31,25 @@ static uint32_t index_of_block(const hardened_t* page, const void* p) {
   return index;
 }
 
-// For the program.
+// Opens more only if nothing is free.
 static void* take_live(hardened_t* page) {
-  void* const p = mii_hardened_take(page, &rng);
-  mii_hardened_begin(page, index_of_block(page, p));
+  if (hold.count == 0) CHECK(mii_hardened_look(&hold, 0, &rng));
+  void* const p = mii_hardened_take(&hold, &rng);
+  CHECK(mii_hardened_is_live(page, index_of_block(page, p)));
   return p;
+}
+
+static uint32_t live_count(const hardened_t* page) {
+  return mii_hardened_opened(page) - mii_hardened_free_count(page);
 }
 
 static void give(hardened_t* page, void* p) {
   const uint32_t index = index_of_block(page, p);
   CHECK(mii_hardened_is_live(page, index));
-  CHECK(mii_hardened_end(page, index));
+  CHECK_EQ(mii_hardened_end(page, index), END_DONE);
   CHECK(!mii_hardened_is_live(page, index));
-  CHECK(!mii_hardened_end(page, index));
+  CHECK_EQ(mii_hardened_end(page, index), END_NOT_LIVE);
   CHECK(mii_hardened_is_valid(page));
-  mii_hardened_release(page, index);
 }
 
 static void take_all_blocks(int level, uint32_t size_class) {
@@ -53,15 +59,14 @@ static void take_all_blocks(int level, uint32_t size_class) {
   CHECK_EQ(count, (SLICE_BYTES - (level == 5 ? 4096 : 0)) / mii_class_bytes(size_class));
   for (uint32_t round = 0; round < 3; round++) {
     for (uint32_t i = 0; i < count; i++) {
-      CHECK(mii_hardened_has_room(page));
+      CHECK_EQ(live_count(page), i);
       blocks[i] = take_live(page);
-      CHECK(mii_hardened_is_live(page, index_of_block(page, blocks[i])));
     }
-    CHECK(!mii_hardened_has_room(page));
-    CHECK_EQ(mii_hardened_live_count(page), count);
+    CHECK(!mii_hardened_look(&hold, 0, &rng));
+    CHECK_EQ(live_count(page), count);
     CHECK(mii_hardened_is_valid(page));
     for (uint32_t i = 0; i < count; i++) give(page, blocks[i]);
-    CHECK_EQ(mii_hardened_live_count(page), 0);
+    CHECK_EQ(live_count(page), 0);
   }
   mii_hardened_unmake(page);
   CHECK(fake_space_is_valid());
@@ -97,22 +102,54 @@ TEST(blocks_begin_at_multiples_of_their_size_only) {
 // 4 KiB at a time.
 TEST(what_is_not_needed_is_not_opened) {
   hardened_t* const page = start(3, CLASS);
-  for (uint32_t i = 0; i < 4; i++) mii_hardened_take(page, &rng);
+  for (uint32_t i = 0; i < 4; i++) take_live(page);
   CHECK_EQ(page->opened, 4);
-  mii_hardened_take(page, &rng);
+  take_live(page);
   CHECK_EQ(page->opened, 8);
 }
 
-TEST(a_block_is_not_taken_again_before_it_is_released) {
+TEST(a_block_that_was_never_opened_does_not_live) {
+  hardened_t* const page = start(3, CLASS);
+  take_live(page);
+  for (uint32_t i = 4; i < BLOCKS; i++) CHECK(!mii_hardened_is_live(page, i));
+}
+
+TEST(a_block_is_not_taken_again_before_it_is_free) {
   hardened_t* const page = start(3, CLASS);
   void* const p = take_live(page);
-  const uint32_t index = index_of_block(page, p);
-  CHECK(mii_hardened_end(page, index));
-  CHECK(mii_hardened_is_taken(page, index));
-  for (uint32_t i = 1; i < BLOCKS; i++) CHECK(mii_hardened_take(page, &rng) != p);
-  CHECK(!mii_hardened_has_room(page));
-  mii_hardened_release(page, index);
-  CHECK(mii_hardened_take(page, &rng) == p);
+  for (uint32_t i = 1; i < BLOCKS; i++) CHECK(take_live(page) != p);
+  CHECK(!mii_hardened_look(&hold, 0, &rng));
+  give(page, p);
+  CHECK(take_live(page) == p);
+}
+
+TEST(the_last_free_blocks_are_spared_if_they_were_freed_lately) {
+  hardened_t* const page = start(3, CLASS);
+  void* blocks[BLOCKS];
+  for (uint32_t i = 0; i < BLOCKS; i++) {
+    CHECK(hold.count > hold.spared || mii_hardened_look(&hold, 5, &rng));
+    blocks[i] = mii_hardened_take(&hold, &rng);
+  }
+  CHECK(!mii_hardened_look(&hold, 5, &rng));
+  for (uint32_t i = 0; i < 5; i++) give(page, blocks[i]);
+  CHECK(!mii_hardened_look(&hold, 5, &rng));
+  CHECK_EQ(hold.count, 5);
+  give(page, blocks[5]);
+  CHECK(mii_hardened_look(&hold, 5, &rng));
+  CHECK_EQ(hold.spared, 5);
+}
+
+// Three more frees, and then the last.
+TEST(who_frees_a_block_of_a_page_that_nobody_holds_is_told_to_look) {
+  hardened_t* const page = start(3, CLASS);
+  void* blocks[9];
+  for (uint32_t i = 0; i < 9; i++) blocks[i] = take_live(page);
+  page->needed = 3;
+  page->is_held = false;
+  for (uint32_t i = 0; i < 9; i++) {
+    const hardened_end_t expected = i == 2 || i == 8 ? END_LOOK : END_DONE;
+    CHECK_EQ(mii_hardened_end(page, index_of_block(page, blocks[i])), expected);
+  }
 }
 
 // Of the first four blocks taken from a page, the first is each of the four about as often.
@@ -120,7 +157,7 @@ TEST(the_order_is_random) {
   uint32_t firsts[4] = {0};
   hardened_t* const page = start(3, CLASS);
   for (int round = 0; round < 400; round++) {
-    void* const p = take_live(page);
+    void* const p = take_live(page);  // of four that are open
     firsts[index_of_block(page, p) % 4]++;
     give(page, p);
   }

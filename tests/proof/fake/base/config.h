@@ -13,6 +13,7 @@
 #define MI_CFG_TRACK          0
 #define MI_ASSERT_LEVEL       2
 #define MI_CFG_CHECK_POINTERS 0
+#define MI_CFG_DOORS          1
 #define MI_CFG_ONE_FILE       1
 
 enum {

@@ -1,0 +1,70 @@
+#!/bin/bash
+# With hardening and sampling off, malloc and free are byte for byte those of a build without the doors to them
+# (-DMI_CFG_DOORS=0): whole functions, with what they call, compiled as the library was. As this compares
+# nothing with itself, a door on purpose in the fast path of free has to be seen.
+set -euo pipefail
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+[ "$MI_NAME" = mimalloc ] || skip "a promise of the release build only"
+for tool in objdump objcopy cc; do
+  command -v $tool >/dev/null || skip "no $tool"
+done
+out=$(cd "$MI_OUT" && pwd)
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+command=$(sed -n 's/^ *"command": "\(.*-Dmimalloc_EXPORTS .*\)",$/\1/p' "$out/compile_commands.json")
+[ -n "$command" ] || { echo "how was the library built?" >&2; exit 1; }
+flags=()
+read -ra words <<<"$command"
+for word in "${words[@]:1}"; do
+  case $word in
+    -o) break ;;
+    *) flags+=("$word") ;;
+  esac
+done
+
+# build COMPILER NAME FLAG...: each function in a section of its own
+build() { "$1" "${flags[@]}" -ffunction-sections -Isrc "${@:3}" -c src/mi.c -o "$work/$2.o"; }
+
+# code NAME FUNCTION: its instructions in bytes, and the names that they refer to
+code() { objdump -dr --section=".text.$2" "$work/$1.o" | tail -n +4; }
+
+functions="mi_malloc mi_free mi_zalloc mi_malloc_small mi_free_small"
+failed=0
+
+# different ONE OTHER: which of the functions differ
+different() {
+  for function in $functions; do
+    code "$1" "$function" >"$work/one"
+    code "$2" "$function" >"$work/other"
+    [ "$(wc -l <"$work/one")" -gt 3 ] || echo "$function (missing)"
+    cmp -s "$work/one" "$work/other" || echo "$function"
+  done
+}
+
+# A level that is looked at in the fast path of free: what the test is to notice.
+mkdir "$work/src"
+cp -r src/. "$work/src"
+sed -i 's/^  if (MI_LIKELY(mii_range_has(p)) \&\& !MI_CFG_TRACK) {/  if (mii_secure_level() < 3 \&\& MI_LIKELY(mii_range_has(p)) \&\& !MI_CFG_TRACK) {/' \
+  "$work/src/api/free.c"
+cmp -s src/api/free.c "$work/src/api/free.c" && { echo "mi_free looks otherwise than this test believes"; failed=1; }
+
+for compiler in gcc clang-14; do
+  command -v $compiler >/dev/null || continue
+  build $compiler with
+  build $compiler without -DMI_CFG_DOORS=0
+  $compiler "${flags[@]/$PWD\/src/$work/src}" -ffunction-sections -c "$work/src/mi.c" -o "$work/planted.o"
+  found=$(different with without)
+  if [ -n "$found" ]; then
+    echo "FAIL $compiler: the doors change ${found//$'\n'/ }"
+    failed=1
+  else
+    echo "ok   $compiler: with and without doors: the same bytes of $functions"
+  fi
+  [ "$(different with planted | head -n 1)" != "" ] || { echo "FAIL $compiler: a planted door is not seen"; failed=1; }
+done
+exit $failed
