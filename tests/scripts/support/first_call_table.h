@@ -144,6 +144,7 @@ ENTRY(mi_new_reallocn, block(mi_new_reallocn(none, 10, 10), 100, 16) && grown(mi
 ENTRY(mi_heap_new, heap_works(mi_heap_new()))
 ENTRY(mi_heap_new_ex, heap_works(mi_heap_new_ex(0, true, NULL)))
 ENTRY(mi_heap_new_in_arena, heap_works(mi_heap_new_in_arena(NULL)))
+ENTRY(mi_heap_new_isolated, heap_works(mi_heap_new_isolated(1 << 20)))
 ENTRY(mi_heap_delete, DONE(mi_heap_delete(NULL)) && DONE(mi_heap_delete(mi_heap_new())))
 ENTRY(mi_heap_destroy, DONE(mi_heap_destroy(NULL)) && DONE(mi_heap_destroy(mi_heap_new())))
 ENTRY(mi_heap_set_numa_affinity, DONE(mi_heap_set_numa_affinity(NULL, -1)))
