@@ -392,8 +392,7 @@ static MI_COLD void begin_large(uint32_t index, uint32_t count) {
 
 // Not for what is set apart.
 static bool is_first_page(slice_request_t want, slice_t slice, bool zero) {
-  if (slice == 0 || slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero
-      || want.bounds.end != 0)
+  if (slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero || want.bounds.end != 0)
     return false;
   const uint64_t ours = mii_bit_span(0, want.count);
   const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
@@ -406,7 +405,7 @@ slice_t mii_segment_take(slice_request_t want, bool* zero) {
   for (purge_patience_t patience = {0};;) {
     const uint32_t epoch = mii_purge_epoch();
     const slice_t slice = take_or_grow(want, zero);
-    if (MI_UNLIKELY(is_first_page(want, slice, *zero))
+    if (slice != 0 && MI_UNLIKELY(is_first_page(want, slice, *zero))
         && mii_large_is_worth(slice / SEGMENT_SLICES))
       begin_large(slice / SEGMENT_SLICES, want.count);
     if (slice != 0 || !mii_purge_may_have_hidden(epoch, &patience)) return slice;
