@@ -50,15 +50,15 @@ typedef struct part_s {
 } part_t;
 
 static lock_t growth = {.rank = LOCK_GROWTH};
-static void* reservation;         // const after start
-static size_t reservation_bytes;  // const after start
-static uintptr_t scarce_end;      // const after start: platform.h; 0 also under a small limit
-static part_t meta_part;          // lock(growth)
-static part_t segment_part;       // lock(growth)
-static part_t page_part;          // lock(growth)
-static size_t meta_used;          // lock(growth)
-static _Atomic(size_t) claimed;   // atomic: relaxed; bytes of segments reserved after the start
-static _Atomic(bool) claims_end;  // atomic: relaxed; no addresses were left for the latest
+static void* reservation;          // const after start
+static size_t reservation_bytes;   // const after start
+static uintptr_t scarce_end;       // const after start: platform.h; 0 also under a small limit
+static part_t meta_part;           // lock(growth)
+static part_t segment_part;        // lock(growth)
+static part_t page_part;           // lock(growth)
+static _Atomic(size_t) meta_used;  // atomic: relaxed; lock(growth) to write
+static _Atomic(size_t) claimed;    // atomic: relaxed; bytes of segments reserved after the start
+static _Atomic(bool) claims_end;   // atomic: relaxed; no addresses were left for the latest
 
 static void* segment_memory(uint32_t segment) { return mii_slice_start(segment * SEGMENT_SLICES); }
 
@@ -162,7 +162,7 @@ static void place_parts(void) {
   segment_part = (part_t){middle, l.segments, 0, SEGMENT_STEP, false};
   meta_part = (part_t){middle, l.meta, 0, META_STEP, true};
   mii_range.segments = (segment_t*)middle;
-  meta_used = 0;
+  atomic_store_explicit(&meta_used, 0, memory_order_relaxed);
 }
 
 // Record 0 lies at the base itself, in the slice that guards the others.
@@ -437,10 +437,11 @@ enum { META_ALIGN = 64 };
 void* mii_meta_take(size_t size) {
   size = mii_align_up(size, META_ALIGN);
   mii_lock_enter(&growth);
+  const size_t used = atomic_load_explicit(&meta_used, memory_order_relaxed) + size;
   void* p = NULL;
-  if (part_open(&meta_part, meta_used + size)) {
-    meta_used += size;
-    p = (void*)(meta_part.start - meta_used);
+  if (part_open(&meta_part, used)) {
+    atomic_store_explicit(&meta_used, used, memory_order_relaxed);
+    p = (void*)(meta_part.start - used);
   }
   mii_lock_leave(&growth);
   return p;
@@ -463,7 +464,8 @@ size_t mii_range_reserved_bytes(void) {
 }
 
 MI_COLD size_t mii_meta_used_bytes(void) {
-  return meta_used + mii_segment_count() * (sizeof(segment_t) + SEGMENT_SLICES * sizeof(page_t));
+  return atomic_load_explicit(&meta_used, memory_order_relaxed)
+         + mii_segment_count() * (sizeof(segment_t) + SEGMENT_SLICES * sizeof(page_t));
 }
 
 size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
