@@ -43,7 +43,7 @@ if [ "$seconds" -ge 300 ]; then
     part "promise_$promise, shared" out/release/tests/stress-promise_$promise-shared short $RANDOM
   done
   export MI_LONG=1 MI_OUT=out/release MI_NAME=mimalloc
-  for script in promise_11 promise_16; do part $script tests/scripts/$script.sh; done
+  for script in promise_11 promise_16 doors; do part $script tests/scripts/$script.sh; done
 fi
 
 echo "$passed passed, $failed failed"

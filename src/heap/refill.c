@@ -139,7 +139,7 @@ static page_t* make_page(theap_t* theap, uint32_t size_class) {
   const heap_t* const heap = theap->heap;
   page_home_t home = {theap->heap, theap->is_apart, heap->bounds};
   if (MI_UNLIKELY(heap->lent != NULL)) return NULL;
-  if (MI_UNLIKELY(!mii_heap_may_grow(theap, mii_class_slices(size_class) * SLICE_BYTES)))
+  if (MI_UNLIKELY(!mii_heap_may_grow(theap, (size_t)mii_class_slices(size_class) * SLICE_BYTES)))
     return NULL;
   const segment_bounds_t near = mii_heap_near(heap);
   if (MI_UNLIKELY(near.end != 0)) {
