@@ -471,6 +471,9 @@ void proof_begin(const scenario_t* scenario) {
   all_slices = mii_bit_span(1, scenario->slices);
   proof_space.free = all_slices;
   mii_thread_arm_exits();
+  for (uint32_t i = 0; i < THEAP_MAX; i++)
+    theaps[i].outbox = NULL;  // of an earlier run, under Relacy
+  memset(outboxes, 0, sizeof outboxes);
   for (uint32_t i = 0; i < THREADS; i++) newcomer(i);
   started_as = 0;
   mii_theap_mine = mine_of[0];
