@@ -651,10 +651,11 @@ static void the_text_has_sections_and_a_row_per_used_class(void** state) {
   mi_stats_print_out(&note_output, &output);
   mi_free(p);
   assert_memory_equal(output.text, "subproc 0\n", 10);
-  static const char* const rows[] = {"blocks ",      "  binned ",  "  huge ",  "  total ",
-                                     "pages ",       "  touched ", "arenas ",  "  reserved ",
-                                     "  committed ", "  purged ",  "process ", "  elapsed ",
-                                     "  process ",   "peak rss: "};
+  static const char* const rows[] = {
+      "blocks ",    "  binned ",    "  huge ",   "  total ",    "pages ",       "  touched ",
+      "  pages ",   "  abandoned ", "arenas ",   "  reserved ", "  committed ", "  purged ",
+      "  arenas ",  "  purges ",    "  theaps ", "  heaps ",    "process ",     "  threads ",
+      "  elapsed ", "  process ",   "peak rss: "};
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     if (count_lines_with(output.text, rows[i]) == 0) fail_msg("no %s in: %s", rows[i], output.text);
   }
