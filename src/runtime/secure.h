@@ -3,7 +3,8 @@
 //
 // The level is a fact of the process from the first allocation on. Each level includes those below:
 //
-//   0  nothing     1  errors stop the program, slices lie at random     2  blocks are threaded in random order
+//   0  nothing     1  errors stop the program, slices lie at random
+//   2  blocks are threaded in random order
 //   3  vaults: no links in free blocks, every free is checked against a bitmap
 //   4  canaries, zero on free     5  guard pages
 #ifndef MI_SECURE_H

@@ -12,8 +12,10 @@
 // Something will be due at `due` (ms); its hint is on. Any thread.
 void mii_purge_expect(uint64_t due);
 
-// Purge some of what is due at `now` (ms): a comparison when nothing is. Any thread, from slow paths.
+// Is something due at `now` (ms), and callers purge at all? A comparison or two.
 bool mii_purge_is_due(uint64_t now);
+
+// Purge some of what is due at `now`: a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick_within(uint64_t now, purge_limit_t limit);
 static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_TICK); }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # P6: in a control group (version 1; 2 where that has the memory controller) with 512 MiB a load that would need
 # 600 lives on with MIMALLOC_CGROUP_LIMIT: allocations fail, nobody is killed; without it, the kernel kills it. And with
-# MIMALLOC_MEMORY_PRESSURE=1 a process that waits gives back what is free when the group is short of memory. With a debug library the same with 128 and 150 MiB.
+# MIMALLOC_MEMORY_PRESSURE=1 a process that waits gives back what is free when the group is short of memory.
+# With a debug library the same with 128 and 150 MiB.
 . "$(dirname "$0")/support/common.bash"
 compile cgroup cgroup.c
 limit=512 load=600

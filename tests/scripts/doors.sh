@@ -2,29 +2,9 @@
 # With hardening and sampling off, malloc and free are byte for byte those of a build without the doors to them
 # (-DMI_CFG_DOORS=0): whole functions, with what they call, compiled as the library was. As this compares
 # nothing with itself, a door on purpose in the fast path of free has to be seen.
-set -euo pipefail
-skip() {
-  echo "skipped: $*"
-  exit 77
-}
-[ "$MI_NAME" = mimalloc ] || skip "a promise of the release build only"
+. "$(dirname "$0")/support/as_built.bash"
 for tool in objdump objcopy cc; do
   command -v $tool >/dev/null || skip "no $tool"
-done
-out=$(cd "$MI_OUT" && pwd)
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-command=$(sed -n 's/^ *"command": "\(.*-Dmimalloc_EXPORTS .*\)",$/\1/p' "$out/compile_commands.json")
-[ -n "$command" ] || { echo "how was the library built?" >&2; exit 1; }
-flags=()
-read -ra words <<<"$command"
-for word in "${words[@]:1}"; do
-  case $word in
-    -o) break ;;
-    *) flags+=("$word") ;;
-  esac
 done
 
 # build COMPILER NAME FLAG...: each function in a section of its own

@@ -5,20 +5,11 @@
 #   executed, by callgrind;
 #   p = malloc(64); free(p) through the preloaded library at most 48 per pair, counted by callgrind,
 #   with the calls and everything that happens now and then.
-set -euo pipefail
-skip() {
-  echo "skipped: $*"
-  exit 77
-}
-[ "$MI_NAME" = mimalloc ] || skip "a promise of the release build only"
+. "$(dirname "$0")/support/as_built.bash"
 [ "${MI_BITS:-64}" = 64 ] || skip "the figures are those of x86-64"
 for tool in valgrind objdump nm cc; do
   command -v $tool >/dev/null || skip "no $tool"
 done
-out=$(cd "$MI_OUT" && pwd)
-cd "$(dirname "$0")/../.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 failed=0
 
 # at_most LIMIT VALUE WHAT: VALUE is empty if something went wrong.
@@ -75,21 +66,7 @@ check() {
 }
 
 # build COMPILER LIBRARY: as CMake did, but by this compiler.
-build() {
-  local command
-  command=$(sed -n 's/^ *"command": "\(.*-Dmimalloc_EXPORTS .*\)",$/\1/p' "$out/compile_commands.json")
-  [ -n "$command" ] || { echo "how was the library built?" >&2; return 1; }
-  read -ra words <<<"$command"
-  local flags=()
-  for word in "${words[@]:1}"; do
-    case $word in
-      -c) break ;;
-      -o | *.o) ;;
-      *) flags+=("$word") ;;
-    esac
-  done
-  "$1" "${flags[@]}" -shared -Wl,-Bsymbolic-functions src/mi.c -o "$2" -pthread
-}
+build() { "$1" "${flags[@]}" -shared -Wl,-Bsymbolic-functions src/mi.c -o "$2" -pthread; }
 
 check "$out/libmimalloc.so" "as built"
 for compiler in gcc clang-14; do
