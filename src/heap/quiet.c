@@ -35,8 +35,8 @@ enum {
   DISSOLVED_PER_ROUND = 1024,  // times some pages of a pooled theap
   TRIMS_PER_ROUND = 1024,      // times some pages of nobody
   PAGES_PER_TRIM = 8,
-  BYTES_PER_STEP = 512 * 1024,     // of what a call has freed
-  STEPS_PER_CALL = 8,              // at most
+  BYTES_PER_STEP = 64 * 1024,      // of what a call has freed
+  STEPS_PER_CALL = 32,             // at most
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
   PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
@@ -324,7 +324,7 @@ static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
   if (now > round->stepped_ms + delay) round->step = BEGIN;  // what it has found is out of date
   round->stepped_ms = now;
   const size_t freed = mii_purge_take_freed();
-  const size_t steps = mii_min(1 + freed / BYTES_PER_STEP, STEPS_PER_CALL);
+  const size_t steps = mii_min(mii_max(freed / BYTES_PER_STEP, 1), STEPS_PER_CALL);
   round->freed += freed;
   for (size_t i = 0; i < steps && mii_purge_may_be_much(); i++) take_step(round, now, delay);
   if (mii_purge_may_be_much())

@@ -17,7 +17,7 @@ bool mii_purge_is_due(uint64_t now);
 
 // Purge some of what is due at `now`: a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick_within(uint64_t now, purge_limit_t limit);
-static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_TICK); }
+static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_CALL); }
 
 // How long what is free waits, in ms: mi_option_purge_delay, or up to 4 times shorter where what goes back is not soon
 // wanted again.

@@ -55,7 +55,8 @@ enum {
   FIRST_FIT_MAX = 16,
   RUN_HINT_FIRST = 3,  // log2 of the runs with hints: 8 .. 256 units
   RUN_HINT_LAST = 8,
-  AREA_TRIES = 8,  // areas looked at before a new one is made
+  UNITS_PER_CALL = 4,  // go back in the time that a system call takes
+  AREA_TRIES = 8,      // areas looked at before a new one is made
 };
 
 struct run_area_s {
@@ -634,7 +635,7 @@ static uint32_t purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit
   return to - from;
 }
 
-// At most `unit_max` units. False if there may be more.
+// At most `unit_max` units, of which each system call costs a few. False if there may be more.
 static bool purge_free_runs(run_area_t* area, uint32_t segment, uint32_t unit_max) {
   const size_t os_units = mii_range.os_page_size / UNIT_BYTES;
   uint32_t unit = 0;
@@ -642,7 +643,8 @@ static bool purge_free_runs(run_area_t* area, uint32_t segment, uint32_t unit_ma
     if (unit_max == 0) return false;
     const size_t reach = mii_align_up(unit, os_units) + unit_max;
     const uint32_t end = (uint32_t)mii_min(next_unit(area, unit, false), reach);
-    unit_max -= purge_free_run(area, segment, unit, end);
+    const uint32_t purged = purge_free_run(area, segment, unit, end);
+    if (purged > 0) unit_max -= (uint32_t)mii_min(mii_max(purged, UNITS_PER_CALL), unit_max);
     unit = end;
   }
   return true;
