@@ -32,7 +32,7 @@ uint64_t mii_purge_due(uint64_t now);
 
 // Purge some of what is due at `due` in the next segment from `from` on that has any; UINT64_MAX: due or not. False
 // if there is none. Its length is bounded. The delay does not adapt itself to it.
-bool mii_purge_step(uint32_t* from, uint64_t due);
+bool mii_purge_step(uint32_t* from, uint64_t due, purge_limit_t limit);
 
 // Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to
 // be purged, until somebody watches.

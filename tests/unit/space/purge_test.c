@@ -164,6 +164,21 @@ TEST(a_tick_purges_a_bounded_part_of_what_is_due) {
   CHECK_EQ(total, 90 * SLICE_BYTES);
 }
 
+TEST(a_tick_purges_few_of_many_small_runs) {
+  enum { RUNS = 128 };
+  start(DELAY);
+  uint8_t* runs[RUNS];
+  for (int i = 0; i < RUNS; i++) runs[i] = take_run(2);
+  for (int i = 0; i < RUNS; i += 2) mii_run_give(runs[i]);
+  size_t total = 0;
+  for (size_t one = 1; one > 0; total += one) {
+    const size_t calls = fake_calls(FAKE_PURGE);
+    one = purged_by_one_tick(BEGIN + DELAY);
+    CHECK(fake_calls(FAKE_PURGE) - calls <= 16);
+  }
+  CHECK_EQ(total, RUNS / 2 * 2 * UNIT_BYTES);
+}
+
 TEST(an_expected_time_makes_the_next_tick_look) {
   start(DELAY);
   const slice_t a = take(8);
@@ -359,15 +374,15 @@ TEST(a_step_purges_a_few_runs_of_one_segment_and_the_next_goes_on) {
   take(64);
   mii_segment_give(SEGMENT_SLICES, 1);
   uint32_t from = 0;
-  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK(mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK_EQ(fake_bytes(FAKE_PURGE), 4 * SLICE_BYTES);
   CHECK_EQ(from, 0);
-  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK(mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK_EQ(fake_bytes(FAKE_PURGE), 6 * SLICE_BYTES);
   CHECK_EQ(from, 1);
-  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK(mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK_EQ(fake_bytes(FAKE_PURGE), 7 * SLICE_BYTES);
-  CHECK(!mii_purge_step(&from, UINT64_MAX));
+  CHECK(!mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK(fake_space_is_valid());
 }
 
@@ -375,10 +390,10 @@ TEST(a_step_leaves_what_is_not_due) {
   start(DELAY);
   free_in_segments(3);
   uint32_t from = 0;
-  while (mii_purge_step(&from, BEGIN + DELAY - 1)) {}
+  while (mii_purge_step(&from, BEGIN + DELAY - 1, PURGE_PER_CALL)) {}
   CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
   from = 0;
-  while (mii_purge_step(&from, BEGIN + DELAY)) {}
+  while (mii_purge_step(&from, BEGIN + DELAY, PURGE_PER_CALL)) {}
   CHECK_EQ(fake_bytes(FAKE_PURGE), 6 * SLICE_BYTES);
 }
 
@@ -388,7 +403,7 @@ TEST(steps_come_to_an_end_when_the_system_refuses) {
   fake_fail_from(FAKE_PURGE, 1);
   uint32_t from = 0;
   uint32_t steps = 0;
-  while (mii_purge_step(&from, UINT64_MAX)) CHECK(++steps <= 4);
+  while (mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL)) CHECK(++steps <= 4);
 }
 
 // What -------------------------------------------------------------------------------------------
