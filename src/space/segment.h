@@ -45,7 +45,7 @@ typedef struct purge_limit_s {
   uint32_t run_max;
   uint32_t slice_max;
 } purge_limit_t;
-static const purge_limit_t PURGE_NO_LIMIT = {AREA_UNITS, SEGMENT_SLICES};
+static const purge_limit_t PURGE_NO_LIMIT = {UINT16_MAX, SEGMENT_SLICES};
 static const purge_limit_t PURGE_PER_CALL = {4, 4};
 static const purge_limit_t PURGE_ONE_SLICE = {1, 1};
 
