@@ -8,8 +8,14 @@
 #include "space/limit.h"
 #include "space/segment.h"
 
-// Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing.
-enum { STEP_FRESH = UNIT_BYTES, STEP_TOUCHED = 4 * UNIT_BYTES, SHUFFLED_MAX = 256 };
+// Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing, so there it
+// is a number of blocks that a refill is worth.
+enum {
+  STEP_FRESH = UNIT_BYTES,
+  STEP_TOUCHED = 4 * UNIT_BYTES,  // at least, and
+  STEP_BLOCKS = 128,              // at least so many
+  SHUFFLED_MAX = 256,
+};
 
 static size_t threaded_bytes(const page_t* page) {
   return (size_t)mii_page_capacity(page) * mii_page_block_bytes(page);
@@ -63,20 +69,25 @@ void mii_page_discard(page_t* page) {
   mii_page_unmake(page);
 }
 
-// Many heaps are small, and end soon: their pages begin with a little.
-static size_t next_step(const page_t* page) {
-  if (mii_page_is_apart(page) && threaded_bytes(page) < STEP_TOUCHED) return STEP_FRESH;
+// Bytes that an earlier page has touched and this one can thread next. Many heaps are small, and end soon: their pages
+// begin with a little.
+static size_t touched_ahead(const page_t* page) {
+  const size_t threaded = threaded_bytes(page);
   const size_t touched = (size_t)mii_slice_cold(mii_page_slice(page))->touched * UNIT_BYTES;
-  return threaded_bytes(page) + STEP_TOUCHED <= touched ? STEP_TOUCHED : STEP_FRESH;
+  if (mii_page_is_apart(page) && threaded < STEP_TOUCHED) return 0;
+  return touched > threaded ? touched - threaded : 0;
 }
 
-// How many blocks to thread from the one at `index` on: up to the end of the step in which it ends, but not
-// past the end of the page, nor over those threaded first.
+// How many blocks to thread from the one at `index` on: if that is not touched, up to the end of the OS page in which
+// it ends. Not past the end of the page, nor over those threaded first.
 static uint32_t blocks_in_step(const page_t* page, uint32_t index) {
   const uint32_t bytes = mii_page_block_bytes(page);
-  const size_t reached = mii_align_up((index + (size_t)1) * bytes, next_step(page)) / bytes;
-  const uint32_t left = mii_class_blocks(page->size_class) - mii_page_capacity(page);
-  return (uint32_t)mii_min(mii_min(reached, mii_class_blocks(page->size_class)) - index, left);
+  const uint32_t blocks = mii_class_blocks(page->size_class);
+  const size_t ahead = touched_ahead(page);
+  size_t count = mii_align_up((index + (size_t)1) * bytes, STEP_FRESH) / bytes - index;
+  if (ahead >= STEP_TOUCHED)
+    count = mii_max(count, mii_min(ahead, mii_max(STEP_TOUCHED, STEP_BLOCKS * bytes)) / bytes);
+  return (uint32_t)mii_min(count, mii_min(blocks - index, blocks - mii_page_capacity(page)));
 }
 
 static block_t* link_in_order(uint8_t* block, uint32_t bytes, uint32_t count) {

@@ -723,6 +723,24 @@ TEST(a_block_of_an_own_page_of_few_blocks_is_the_next_that_is_taken) {
   CHECK(take(theap, MID_SIZE) == blocks[2]);
 }
 
+TEST(once_in_256_frees_loose_blocks_go_back) {
+  theap_t* const theap = start_heap();
+  const uint32_t size_class = mii_size_class(MID_SIZE);
+  take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);
+  for (int i = 1; i < 256; i++) {
+    give(blocks[2]);
+    CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
+    CHECK(take(theap, MID_SIZE) == blocks[2]);
+  }
+  give(blocks[2]);
+  CHECK_EQ(state_of(blocks[2]), PAGE_AWAKE);
+  CHECK(theap->list[size_class] == NULL);
+  CHECK(take(theap, MID_SIZE) == blocks[2]);
+  give(blocks[2]);
+  CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
+  CHECK(all_is_valid());
+}
+
 TEST(a_page_of_few_blocks_that_is_awake_collects_its_own) {
   theap_t* const theap = start_heap();
   const uint32_t room = mii_class_loose_count(mii_size_class(MID_SIZE));
