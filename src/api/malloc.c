@@ -96,8 +96,7 @@ static MI_NOINLINE void* allocate_otherwise(size_t size, bool clear) {
 }
 
 MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t size) {
-  if (MI_UNLIKELY(mii_beat_is_sample(theap->heartbeat)))
-    mii_stats_note_request(size_class, size);
+  if (MI_UNLIKELY(mii_beat_is_sample(theap->heartbeat))) mii_stats_note_request(size_class, size);
 }
 
 static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t size_class) {

@@ -72,8 +72,7 @@ static void sampling_begins(void) {
 }
 
 void mii_sampling_start(void) {
-  if (!MI_CFG_TRACK && mii_option_get(mi_option_guarded_sample_rate) > 0)
-    sampling_begins();
+  if (!MI_CFG_TRACK && mii_option_get(mi_option_guarded_sample_rate) > 0) sampling_begins();
 }
 
 // On average rate - 1 blocks are not samples.

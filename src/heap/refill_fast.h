@@ -9,7 +9,7 @@
 
 enum {
   BEATS_PER_TICK = 64,    // refills between two looks at the clock
-  BEATS_PER_SAMPLE = 16,  // whose sizes are noted: how much larger blocks are
+  BEATS_PER_SAMPLE = 32,  // whose sizes are noted: how much larger blocks are
 };
 static_assert(BEATS_PER_TICK % BEATS_PER_SAMPLE == 0, "one question is enough");
 
@@ -28,13 +28,12 @@ static inline void mii_beats_will_do_more(void) {
 // little is looked at by the beats that are samples.
 MI_INLINE void* mii_theap_refill_at_once(theap_t* theap, uint32_t size_class) {
   if (theap->pages[size_class].awake == 0) return NULL;
-  const uint64_t beat = theap->heartbeat + 1;
-  if (MI_UNLIKELY(mii_beat_is_sample(beat) || theap->home->parcels != 0
+  if (MI_UNLIKELY(mii_beat_is_sample(theap->heartbeat + 1) || theap->home->parcels != 0
                   || mii_theap_is_woken(theap)
                   || atomic_load_explicit(&mii_beats_do_more, memory_order_relaxed)))
     return NULL;
   void* const p = mii_theap_take_awake(theap, size_class);
-  if (MI_LIKELY(p != NULL)) theap->heartbeat = beat;
+  if (MI_LIKELY(p != NULL)) theap->heartbeat++;
   return p;
 }
 

@@ -164,8 +164,18 @@ static slice_t best_awake(const class_pages_t* pages) {
   const slice_t first = pages->awake;
   const slice_t second = mii_slice_cold(first)->awake_next;
   if (second == 0) return first;
-  const uint32_t used = mii_page_used(mii_page_record(first));
-  return mii_page_used(mii_page_record(second)) > used ? second : first;
+  return mii_awake_is_fuller(mii_page_record(second), mii_page_record(first)) ? second : first;
+}
+
+// The only page of a class stays awake when it is used. If not enough has been freed since, it falls asleep now.
+static bool lull(theap_t* theap, page_t* page) {
+  count_frees(page);
+  const uint32_t wake_count = mii_class_wake_count(page->size_class);
+  const uint32_t free_count = mii_page_free_count(page);
+  if (free_count >= wake_count) return false;
+  fall_asleep(theap, page);
+  arm_for(page, wake_count - free_count);
+  return true;
 }
 
 bool mii_theap_use_awake(theap_t* theap, uint32_t size_class) {
@@ -173,6 +183,7 @@ bool mii_theap_use_awake(theap_t* theap, uint32_t size_class) {
   if (pages->awake == 0) return false;
   const slice_t slice = best_awake(pages);
   page_t* const page = mii_page_record(slice);
+  if (mii_slice_cold(slice)->next == slice && lull(theap, page)) return false;
   mii_awake_remove(pages, slice);
   page->state = PAGE_ASLEEP;
   return use(theap, page, size_class);

@@ -54,13 +54,13 @@ struct theap_s {
   uint64_t heartbeat;          // owner: refills so far
   uint64_t next_sweep_ms;      // owner
   // Blocks and bytes are not neighbours: compilers would pack both sums into a vector, in twice the instructions.
-  uint64_t blocks_handed;  // owner, read racily for statistics: blocks put into list[]
-  uint64_t large_handed;   // owner, read racily for statistics: runs and huge blocks
-  uint64_t bytes_handed;   // owner, read racily for statistics
-  uint64_t large_bytes;    // owner, read racily for statistics
-  parcel_t* outbox;            // owner: its parcels; mii_no_outbox until it needs one
-  uint32_t parcels;            // owner: bit i: outbox[i] is not empty
-  uint8_t room[CLASS_COUNT];   // owner: blocks that may still go straight onto the list
+  uint64_t blocks_handed;         // owner, read racily for statistics: blocks put into list[]
+  uint64_t large_handed;          // owner, read racily for statistics: runs and huge blocks
+  uint64_t bytes_handed;          // owner, read racily for statistics
+  uint64_t large_bytes;           // owner, read racily for statistics
+  parcel_t* outbox;               // owner: its parcels; mii_no_outbox until it needs one
+  uint32_t parcels;               // owner: bit i: outbox[i] is not empty
+  uint8_t room[CLASS_COUNT];      // owner: blocks that may still go straight onto the list
   uint8_t arrivals[CLASS_COUNT];  // owner: pages of the class that came so far, modulo 256
   uint32_t slice_count;           // owner: of the pages it has
   uint8_t remote_wakes;           // owner: of the last wakes, how many were others', of 255

@@ -41,8 +41,9 @@ MI_INLINE void mii_theap_note_wake(theap_t* theap, bool by_others) {
 
 // A theap that is apart takes in no blocks of others: their heaps may live longer.
 MI_INLINE uint8_t mii_theap_loose_room(const theap_t* theap, uint32_t size_class) {
-  return (uint8_t)((theap->keeps_nothing | theap->is_apart) != 0 ? 0
-                                                                 : mii_class_loose_count(size_class));
+  return (uint8_t)((theap->keeps_nothing | theap->is_apart) != 0
+                       ? 0
+                       : mii_class_loose_count(size_class));
 }
 
 // `first` and what is linked to it becomes the list; `count` blocks leave their page.
@@ -66,6 +67,11 @@ MI_INLINE uint32_t mii_theap_empty_page(page_t* page, size_t needed) {
   return count;
 }
 
+// Of two pages that are awake, which are armed with all that is out: that is what `needed` still counts.
+MI_INLINE bool mii_awake_is_fuller(const page_t* page, const page_t* than) {
+  return page->needed > than->needed;
+}
+
 // Is something free in the page, and have others freed nothing?
 MI_INLINE bool mii_page_has_own_frees(const page_t* page) {
   return page->local_free != NULL && mii_page_remote_count(page) == 0;
@@ -80,6 +86,21 @@ MI_INLINE void* mii_theap_take_from(theap_t* theap, page_t* page, uint32_t size_
   return block;
 }
 
+// The same of the only page of its class, which stays awake: nobody has to be told that enough is free again, because the
+// next refill looks. NULL if it is not.
+MI_INLINE void* mii_theap_take_from_only(theap_t* theap, page_t* page, uint32_t size_class) {
+  block_t* const block = page->local_free;
+  const uint32_t capacity = mii_page_capacity(page);
+  const uint32_t count = capacity - mii_page_used(page);
+  if (count < mii_class_wake_count(size_class)) return NULL;
+  mii_theap_note_wake(theap, false);
+  page->local_free = NULL;
+  page->out = (uint16_t)capacity;
+  mii_page_arm(page, capacity);
+  mii_theap_hand_out(theap, size_class, block->next, count);
+  return block;
+}
+
 // A block of a page that is awake (there is one); the rest of what is free in it becomes the list. NULL if others have
 // freed blocks of it, or it has to be extended. The fuller of the two woken last, so that the others may become empty.
 // They are the fullest anyway: a page wakes when a few blocks are free, and has more the longer it lies on the stack.
@@ -90,7 +111,7 @@ MI_INLINE void* mii_theap_take_awake(theap_t* theap, uint32_t size_class) {
   page_cold_t* const cold = mii_slice_cold(first);
   const slice_t second = cold->awake_next;
   page_t* const other = mii_page_record(second);
-  if (second != 0 && mii_page_used(other) > mii_page_used(page)) {
+  if (second != 0 && mii_awake_is_fuller(other, page)) {
     if (MI_UNLIKELY(!mii_page_has_own_frees(other))) return NULL;
     const slice_t third = mii_slice_cold(second)->awake_next;
     cold->awake_next = third;
@@ -98,6 +119,7 @@ MI_INLINE void* mii_theap_take_awake(theap_t* theap, uint32_t size_class) {
     return mii_theap_take_from(theap, other, size_class);
   }
   if (MI_UNLIKELY(!mii_page_has_own_frees(page))) return NULL;
+  if (second == 0 && cold->next == first) return mii_theap_take_from_only(theap, page, size_class);
   pages->awake = second;
   return mii_theap_take_from(theap, page, size_class);
 }

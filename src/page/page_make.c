@@ -79,15 +79,16 @@ static size_t touched_ahead(const page_t* page) {
 }
 
 // How many blocks to thread from the one at `index` on: if that is not touched, up to the end of the OS page in which
-// it ends. Not past the end of the page, nor over those threaded first.
+// it ends, or of the page. Not over those threaded first.
 static uint32_t blocks_in_step(const page_t* page, uint32_t index) {
   const uint32_t bytes = mii_page_block_bytes(page);
   const uint32_t blocks = mii_class_blocks(page->size_class);
   const size_t ahead = touched_ahead(page);
-  size_t count = mii_align_up((index + (size_t)1) * bytes, STEP_FRESH) / bytes - index;
+  const size_t reached = mii_align_up((index + (size_t)1) * bytes, STEP_FRESH) / bytes;
+  size_t count = mii_min(reached, blocks) - index;
   if (ahead >= STEP_TOUCHED)
     count = mii_max(count, mii_min(ahead, mii_max(STEP_TOUCHED, STEP_BLOCKS * bytes)) / bytes);
-  return (uint32_t)mii_min(count, mii_min(blocks - index, blocks - mii_page_capacity(page)));
+  return (uint32_t)mii_min(count, blocks - mii_page_capacity(page));
 }
 
 static block_t* link_in_order(uint8_t* block, uint32_t bytes, uint32_t count) {
@@ -98,6 +99,19 @@ static block_t* link_in_order(uint8_t* block, uint32_t bytes, uint32_t count) {
     ((block_t*)(block - bytes))->next = (block_t*)block;
   }
   ((block_t*)last)->next = NULL;
+  return first;
+}
+
+// From `index` on; behind the last block of the page comes its first.
+static block_t* link_around(const page_t* page, uint32_t index, uint32_t count) {
+  const uint32_t bytes = mii_page_block_bytes(page);
+  const uint32_t behind = mii_class_blocks(page->size_class) - index;
+  uint8_t* const start = mii_page_start(page) + (size_t)index * bytes;
+  block_t* const first = link_in_order(start, bytes, (uint32_t)mii_min(count, behind));
+  if (count > behind) {
+    block_t* const last = (block_t*)(start + (size_t)(behind - 1) * bytes);
+    last->next = link_in_order(mii_page_start(page), bytes, count - behind);
+  }
   return first;
 }
 
@@ -119,15 +133,15 @@ static block_t* link_shuffled(uint8_t* start, uint32_t bytes, uint32_t count, rn
 uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng) {
   if (mii_page_is_complete(page)) return 0;
   if (MI_UNLIKELY(mii_page_holes(page) != 0)) return mii_page_fill_hole(page, first);
-  const uint32_t bytes = mii_page_block_bytes(page);
   const uint32_t index = mii_page_index(page, mii_page_capacity(page));
   uint32_t count = blocks_in_step(page, index);
-  uint8_t* const start = mii_page_start(page) + (size_t)index * bytes;
   if (MI_LIKELY(rng == NULL)) {
-    *first = link_in_order(start, bytes, count);
+    *first = link_around(page, index, count);
   } else {
-    count = (uint32_t)mii_min(count, SHUFFLED_MAX);
-    *first = link_shuffled(start, bytes, count, rng);
+    const uint32_t bytes = mii_page_block_bytes(page);
+    const uint32_t behind = mii_class_blocks(page->size_class) - index;
+    count = (uint32_t)mii_min(mii_min(count, behind), SHUFFLED_MAX);
+    *first = link_shuffled(mii_page_start(page) + (size_t)index * bytes, bytes, count, rng);
   }
   mii_page_set_capacity(page, mii_page_capacity(page) + count);
   page->out = (uint16_t)(page->out + count);

@@ -399,13 +399,13 @@ TEST(a_refill_from_an_awake_page_sends_parcels) {
   CHECK_EQ(theap->parcels, 0);
 }
 
-TEST(one_of_16_refills_from_awake_pages_answers) {
+TEST(one_of_32_refills_from_awake_pages_answers) {
   theap_t* const theap = start_with_awake_page();
   new_thread();
   mii_ask_all();
   run_as(theap);
   CHECK(mii_ask_is_open(theap));
-  for (int i = 0; i < 16; i++) {
+  for (int i = 0; i < 32; i++) {
     give_many(blocks, WAKE);
     take_many(theap, SIZE, blocks, WAKE);
   }
