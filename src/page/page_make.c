@@ -87,7 +87,8 @@ static uint32_t blocks_in_step(const page_t* page, uint32_t index) {
   const size_t reached = mii_align_up((index + (size_t)1) * bytes, STEP_FRESH) / bytes;
   size_t count = mii_min(reached, blocks) - index;
   if (ahead >= STEP_TOUCHED)
-    count = mii_max(count, mii_min(ahead, mii_max(STEP_TOUCHED, STEP_BLOCKS * bytes)) / bytes);
+    count =
+        mii_max(count, mii_min(ahead, mii_max(STEP_TOUCHED, (size_t)STEP_BLOCKS * bytes)) / bytes);
   return (uint32_t)mii_min(count, blocks - mii_page_capacity(page));
 }
 
