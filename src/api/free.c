@@ -7,6 +7,7 @@
 #include "heap/ask.h"
 #include "heap/outbox.h"
 #include "heap/quiet.h"
+#include "heap/theap_fast.h"
 #include "heap/vault.h"
 #include "heap/visit.h"
 #include "mimalloc.h"
@@ -47,14 +48,18 @@ static MI_NOINLINE bool is_misplaced(const char* what, const void* p) {
   return true;
 }
 
+static MI_NOINLINE void wake_otherwise(page_t* page) {
+  mii_theap_wake(mii_theap_mine, page);
+  if (MI_UNLIKELY(mii_ask_is_open(mii_theap_mine->home))) mii_ask_answer(mii_theap_mine->home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+}
+
 // The block comes along so that both arguments are where mi_free has them: no moves on its fast path. Not
 // static, because a compiler would see that it is not used.
 void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
 void mii_free_wake(const void* p, page_t* page) {
   (void)p;
-  mii_theap_wake(mii_theap_mine, page);
-  if (MI_UNLIKELY(mii_ask_is_open(mii_theap_mine->home))) mii_ask_answer(mii_theap_mine->home);
-  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+  if (MI_UNLIKELY(!mii_theap_wake_at_once(mii_theap_mine, page))) wake_otherwise(page);
 }
 
 // The short way is that of runs which have no seal.

@@ -6,6 +6,7 @@
 #include "api/start.h"
 #include "api/stats.h"
 #include "heap/guarded.h"
+#include "heap/refill_fast.h"
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "mimalloc.h"
@@ -94,11 +95,8 @@ static MI_NOINLINE void* allocate_otherwise(size_t size, bool clear) {
   return take((block_request_t){.size = size}, clear);
 }
 
-enum { BEATS_PER_SAMPLE = 16 };  // whose sizes are noted: how much larger blocks are
-
 MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t size) {
-  if (MI_UNLIKELY(theap->heartbeat % BEATS_PER_SAMPLE == 1))
-    mii_stats_note_request(size_class, size);
+  if (MI_UNLIKELY(mii_beat_is_sample(theap->heartbeat))) mii_stats_note_request(size_class, size);
 }
 
 static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t size_class) {
@@ -111,7 +109,7 @@ static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t
   return p;
 }
 
-void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
+static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
   if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap, size_class);
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
@@ -119,6 +117,11 @@ void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
   note_request(theap, size_class, size);
   if (MI_LIKELY(p != NULL)) return p;
   return mii_limit_ask(NULL, size) ? allocate_otherwise(size, false) : mii_fail_no_memory(size);
+}
+
+void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
+  void* const p = mii_theap_refill_at_once(theap, size_class);
+  return MI_LIKELY(p != NULL) ? p : allocate_by_refill(size, theap, size_class);
 }
 
 void* mii_allocate(size_t size, bool clear) {

@@ -14,6 +14,7 @@
 //
 // Tests: tests/api/guarded_test.c
 #include "heap/guarded.h"
+#include "heap/refill_fast.h"
 #include "heap/thread.h"
 #include "base/assert.h"
 #include "base/format.h"
@@ -65,9 +66,13 @@ void mii_guarded_unlock(void) { mii_lock_give(&ring_lock); }
 
 // Samplers -----------------------------------------------------------------------------------------
 
+static void sampling_begins(void) {
+  atomic_store_explicit(&mii_sampling_is_on, true, memory_order_relaxed);
+  mii_beats_will_do_more();
+}
+
 void mii_sampling_start(void) {
-  if (!MI_CFG_TRACK && mii_option_get(mi_option_guarded_sample_rate) > 0)
-    atomic_store_explicit(&mii_sampling_is_on, true, memory_order_relaxed);
+  if (!MI_CFG_TRACK && mii_option_get(mi_option_guarded_sample_rate) > 0) sampling_begins();
 }
 
 // On average rate - 1 blocks are not samples.
@@ -111,7 +116,7 @@ MI_COLD bool mii_sampler_set_rate(theap_t* theap, size_t rate, size_t seed) {
   mii_sampler_join(theap);
   mii_theap_give_lists(theap);  // so that the first sample is not behind what is ready
   begin_sampling(sampler, rate, seed);
-  if (rate > 0) atomic_store_explicit(&mii_sampling_is_on, true, memory_order_relaxed);
+  if (rate > 0) sampling_begins();
   return true;
 }
 

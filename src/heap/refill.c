@@ -11,7 +11,7 @@
 #include "heap/ask.h"
 #include "heap/outbox.h"
 #include "heap/quiet.h"
-#include "heap/theap.h"
+#include "heap/refill_fast.h"
 #include "heap/thread.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
@@ -21,7 +21,6 @@
 #include "space/purge.h"
 
 enum {
-  BEATS_PER_TICK = 64,      // refills between two looks at the clock
   SLEEPERS_PER_REFILL = 2,  // looked at before a new page is taken
   SLEEPERS_KEPT = 16,       // full pages of a class that a thread keeps for itself ...
   SLICES_KEPT = 32,         // ... or of all classes, if it is others that free its blocks
@@ -35,6 +34,7 @@ enum {
 
 // Deferred free ------------------------------------------------------------------------------------
 
+_Atomic(bool) mii_beats_do_more;
 static _Atomic(mi_deferred_free_fun*) deferred_fun;  // atomic: release to set, acquire to call
 static _Atomic(void*) deferred_arg;                  // atomic: written before deferred_fun
 
@@ -42,6 +42,7 @@ void mii_deferred_free_set(mi_deferred_free_fun* fun, void* arg) {
   atomic_store_explicit(&deferred_fun, NULL, memory_order_relaxed);
   atomic_store_explicit(&deferred_arg, arg, memory_order_relaxed);
   atomic_store_explicit(&deferred_fun, fun, memory_order_release);
+  if (fun != NULL) mii_beats_will_do_more();
 }
 
 void mii_deferred_free_call(theap_t* theap, bool force) {
@@ -57,19 +58,21 @@ void mii_deferred_free_call(theap_t* theap, bool force) {
 
 // Frees can add up unseen: a few here, a few by other threads, none of them enough for a signal. Asleep
 // pages wake up when anything is free, awake ones end when all is.
-static void review_next(theap_t* theap, class_pages_t* pages) {
+static MI_NOINLINE void review_next(theap_t* theap, class_pages_t* pages) {
   page_t* const page = mii_page_record(pages->owned);
   pages->owned = mii_slice_cold(pages->owned)->next;
   mii_theap_review(theap, page, page->state == PAGE_AWAKE ? mii_page_capacity(page) : 1);
 }
 
 static void review_some_pages(theap_t* theap, uint32_t looks) {
-  uint32_t c = theap->sweep_class;
+  const uint32_t begin = theap->sweep_class + 1;
   for (uint32_t i = 0; i < CLASS_COUNT && looks > 0; i++) {
-    if (++c == CLASS_COUNT) c = 0;
-    if (theap->pages[c].owned != 0) review_next(theap, &theap->pages[c]), looks--;
+    const uint32_t c = begin + i < CLASS_COUNT ? begin + i : begin + i - CLASS_COUNT;
+    if (MI_LIKELY(theap->pages[c].owned == 0)) continue;
+    review_next(theap, &theap->pages[c]);
+    theap->sweep_class = c;
+    looks--;
   }
-  theap->sweep_class = c;
 }
 
 static MI_NOINLINE void housekeeping(theap_t* theap) {
@@ -192,7 +195,7 @@ static MI_NOINLINE void* take_lent_block(theap_t* theap, uint32_t size_class) {
   return block;
 }
 
-void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
+static MI_NOINLINE void* refill_otherwise(theap_t* theap, uint32_t size_class) {
   MI_ASSERT(theap->list[size_class] == NULL);
   beat(theap);
   // The program's deferred free may have allocated, and the list be full again.
@@ -202,4 +205,9 @@ void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
   }
   MI_ASSERT_VALID(theap->heartbeat % 256 != 0 || mii_theap_is_valid(theap));
   return mii_list_pop(&theap->list[size_class]);
+}
+
+void* mii_theap_refill(theap_t* theap, uint32_t size_class) {
+  void* const p = mii_theap_refill_at_once(theap, size_class);
+  return MI_LIKELY(p != NULL) ? p : refill_otherwise(theap, size_class);
 }

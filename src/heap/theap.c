@@ -14,6 +14,7 @@
 #include "heap/theap.h"
 #include "base/assert.h"
 #include "heap/outbox.h"
+#include "heap/theap_fast.h"
 #include "heap/vault.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
@@ -55,26 +56,6 @@ static void circle_remove(class_pages_t* pages, slice_t slice) {
   if (pages->owned == slice) pages->owned = next != slice ? next : 0;
 }
 
-// The page woken last is the fullest, and its record is in the cache: hence a stack. awake_prev of the
-// first is not used, so that pushing and popping touch as few records as they can.
-static void awake_push(class_pages_t* pages, slice_t slice) {
-  const slice_t first = pages->awake;
-  mii_slice_cold(slice)->awake_next = first;
-  if (first != 0) mii_slice_cold(first)->awake_prev = slice;
-  pages->awake = slice;
-}
-
-MI_INLINE void awake_remove(class_pages_t* pages, slice_t slice) {
-  const page_cold_t* const cold = mii_slice_cold(slice);
-  const slice_t next = cold->awake_next;
-  if (pages->awake == slice) {
-    pages->awake = next;
-    return;
-  }
-  mii_slice_cold(cold->awake_prev)->awake_next = next;
-  if (next != 0) mii_slice_cold(next)->awake_prev = cold->awake_prev;
-}
-
 static class_pages_t* pages_of(theap_t* theap, const page_t* page) {
   return &theap->pages[page->size_class];
 }
@@ -82,7 +63,7 @@ static class_pages_t* pages_of(theap_t* theap, const page_t* page) {
 static void let_go(theap_t* theap, page_t* page) {
   class_pages_t* const pages = pages_of(theap, page);
   const slice_t slice = mii_page_slice(page);
-  if (page->state == PAGE_AWAKE) awake_remove(pages, slice);
+  if (page->state == PAGE_AWAKE) mii_awake_remove(pages, slice);
   if (pages->growing == slice) pages->growing = 0;
   circle_remove(pages, slice);
   theap->slice_count = theap->slice_count - mii_class_slices(page->size_class);
@@ -103,7 +84,7 @@ static bool is_to_keep(const theap_t* theap, const page_t* page) {
 }
 
 static void hold_ready(theap_t* theap, page_t* page) {
-  if (page->state != PAGE_AWAKE) awake_push(pages_of(theap, page), mii_page_slice(page));
+  if (page->state != PAGE_AWAKE) mii_awake_push(pages_of(theap, page), mii_page_slice(page));
   page->state = PAGE_AWAKE;
   arm_for(page, page->out);
 }
@@ -136,26 +117,7 @@ void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min) {
   }
 }
 
-// Old wakes count for less and less.
-static void note_wake(theap_t* theap, bool by_others) {
-  const uint8_t seen = theap->remote_wakes;
-  theap->remote_wakes = (uint8_t)(by_others ? seen + (UINT8_MAX - seen) / 16 : seen - seen / 16);
-}
-
 // The list -----------------------------------------------------------------------------------------
-
-// A theap that is apart takes in no blocks of others: their heaps may live longer.
-static uint8_t loose_room(const theap_t* theap, uint32_t size_class) {
-  return (uint8_t)(theap->keeps_nothing || theap->is_apart ? 0 : mii_class_loose_count(size_class));
-}
-
-MI_INLINE void hand_out(theap_t* theap, uint32_t size_class, block_t* first, uint32_t count) {
-  MI_ASSERT(theap->list[size_class] == NULL);  // T2
-  theap->list[size_class] = first;
-  theap->room[size_class] = loose_room(theap, size_class);
-  theap->blocks_handed += count;
-  theap->bytes_handed += (uint64_t)count * mii_class_bytes(size_class);
-}
 
 // Thread more of the page, and remember it while there is more to come.
 static uint32_t grow(theap_t* theap, page_t* page, block_t** first) {
@@ -174,25 +136,21 @@ static void arrive(theap_t* theap, page_t* page) {
 
 static void fall_asleep(theap_t* theap, page_t* page) {
   if (page->state == PAGE_NONE) arrive(theap, page);
-  if (page->state == PAGE_AWAKE) awake_remove(pages_of(theap, page), mii_page_slice(page));
+  if (page->state == PAGE_AWAKE) mii_awake_remove(pages_of(theap, page), mii_page_slice(page));
   page->state = PAGE_ASLEEP;
 }
 
-// All that is free in a page goes to the list, and it may sleep until enough has been freed again.
-MI_INLINE bool use(theap_t* theap, page_t* page, uint32_t size_class) {
+// All that is free in a page goes to the list, and more of it if nothing is.
+static bool use(theap_t* theap, page_t* page, uint32_t size_class) {
   mii_page_collect_remote(page);
   block_t* first = page->local_free;
-  const uint32_t capacity = mii_page_capacity(page);
-  uint32_t count = capacity - mii_page_used(page);
-  page->local_free = NULL;
-  page->out = (uint16_t)capacity;
-  mii_page_arm(page, (uint32_t)mii_min(mii_class_wake_count(size_class), capacity));
-  if (MI_UNLIKELY(count == 0)) {
+  uint32_t count = mii_theap_empty_page(page, mii_class_wake_count(size_class));
+  if (count == 0) {
     count = grow(theap, page, &first);
     arm_for(page, mii_class_wake_count(size_class));
   }
   if (count == 0) return false;
-  hand_out(theap, size_class, first, count);
+  mii_theap_hand_out(theap, size_class, first, count);
   return true;
 }
 
@@ -201,21 +159,32 @@ bool mii_theap_activate(theap_t* theap, page_t* page) {
   return use(theap, page, page->size_class);
 }
 
-// The fuller of the two woken last, so that the others may become empty. They are the fullest anyway: a
-// page wakes when a few blocks are free, and has more the longer it lies on the stack.
-static inline page_t* best_awake(const class_pages_t* pages) {
-  page_t* const page = mii_page_record(pages->awake);
-  const slice_t second = mii_slice_cold(pages->awake)->awake_next;
-  if (second == 0) return page;
-  page_t* const other = mii_page_record(second);
-  return mii_page_used(other) > mii_page_used(page) ? other : page;
+// As mii_theap_take_awake chooses.
+static slice_t best_awake(const class_pages_t* pages) {
+  const slice_t first = pages->awake;
+  const slice_t second = mii_slice_cold(first)->awake_next;
+  if (second == 0) return first;
+  return mii_awake_is_fuller(mii_page_record(second), mii_page_record(first)) ? second : first;
+}
+
+// The only page of a class stays awake when it is used. If not enough has been freed since, it falls asleep now.
+static bool lull(theap_t* theap, page_t* page) {
+  count_frees(page);
+  const uint32_t wake_count = mii_class_wake_count(page->size_class);
+  const uint32_t free_count = mii_page_free_count(page);
+  if (free_count >= wake_count) return false;
+  fall_asleep(theap, page);
+  arm_for(page, wake_count - free_count);
+  return true;
 }
 
 bool mii_theap_use_awake(theap_t* theap, uint32_t size_class) {
   class_pages_t* const pages = &theap->pages[size_class];
   if (pages->awake == 0) return false;
-  page_t* const page = best_awake(pages);
-  awake_remove(pages, mii_page_slice(page));
+  const slice_t slice = best_awake(pages);
+  page_t* const page = mii_page_record(slice);
+  if (mii_slice_cold(slice)->next == slice && lull(theap, page)) return false;
+  mii_awake_remove(pages, slice);
   page->state = PAGE_ASLEEP;
   return use(theap, page, size_class);
 }
@@ -227,7 +196,7 @@ bool mii_theap_extend(theap_t* theap, uint32_t size_class) {
   block_t* first;
   const uint32_t count = grow(theap, page, &first);
   if (count == 0) return false;
-  hand_out(theap, size_class, first, count);
+  mii_theap_hand_out(theap, size_class, first, count);
   return true;
 }
 
@@ -259,37 +228,18 @@ static uint32_t return_blocks(theap_t* theap, uint32_t size_class, uint32_t coun
   return count;
 }
 
-static bool is_shorter(const block_t* list, uint32_t length) {
-  for (; list != NULL && length > 0; length--) list = list->next;
-  return length > 0;
-}
-
-// A page of few blocks would wake for each of them. True if the block just freed is loose now: not if the list
-// is long enough without it.
-static bool loosen(theap_t* theap, page_t* page) {
-  const uint32_t size_class = page->size_class;
-  if (page->state != PAGE_ASLEEP || mii_class_wake_count(size_class) > 1 || theap->keeps_nothing
-      || !is_shorter(theap->list[size_class], mii_class_loose_count(size_class))) {
-    return false;
-  }
-  block_t* const block = page->local_free;
-  page->local_free = block->next;
-  page->needed = 1;
-  mii_theap_add_loose(theap, size_class, block);
-  return true;
-}
-
 // A thread that frees each block before it takes the next one would never refill, and its heart not beat: once
 // in 256 times the list goes back.
 void mii_theap_wake(theap_t* theap, page_t* page) {
+  if (mii_theap_wake_at_once(theap, page)) return;
   const uint32_t size_class = page->size_class;
-  note_wake(theap, false);
-  if (loosen(theap, page)) {
-    if (++theap->loosened == 0) return_blocks(theap, size_class, UINT32_MAX);
-    return;
-  }
+  mii_theap_note_wake(theap, false);
   mii_page_count_local(page);
   hold_ready_or_end(theap, page);
+  if (mii_class_wake_count(size_class) == 1 && theap->loosened == UINT8_MAX) {
+    theap->loosened = 0;
+    return_blocks(theap, size_class, UINT32_MAX);
+  }
 }
 
 // The loose blocks are the first of a list; of others' there are at most as many as room was taken.
@@ -299,7 +249,7 @@ static void give_loose_of(theap_t* theap, uint32_t size_class) {
   const uint32_t taken = most - theap->room[size_class];
   const bool has_own = mii_class_wake_count(size_class) == 1;
   return_blocks(theap, size_class, has_own ? most : taken);
-  theap->room[size_class] = loose_room(theap, size_class);
+  theap->room[size_class] = mii_theap_loose_room(theap, size_class);
 }
 
 void mii_theap_give_loose(theap_t* theap, uint32_t class_max) {
@@ -362,7 +312,7 @@ void mii_theap_drain_some(theap_t* theap, uint32_t page_max) {
     // Read the link first: once unqueued, the page may be queued again.
     slice = atomic_load_explicit(&mii_slice_cold(slice)->stack_link, memory_order_relaxed);
     mii_page_unqueue(page);
-    note_wake(theap, true);
+    mii_theap_note_wake(theap, true);
     mii_theap_review(theap, page, 1);  // we may have taken them before
   }
   theap->draining = slice;

@@ -21,6 +21,7 @@
 #include "base/track.h"
 #include "heap/apart.h"
 #include "heap/outbox.h"
+#include "heap/refill_fast.h"
 #include "platform/platform.h"
 
 const theap_t mii_theap_done = {
@@ -86,6 +87,7 @@ static theap_t* make_theap(void) {
   theap->outbox = (parcel_t*)mii_no_outbox;
   theap->is_live = true;
   theap->remote_wakes = UINT8_MAX;  // until its own frees tell otherwise
+  if (mii_secure_level() >= SECURE_RANDOM) mii_beats_will_do_more();
   theap_t* first = atomic_load_explicit(&made, memory_order_relaxed);
   do {
     theap->next_made = first;

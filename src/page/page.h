@@ -16,7 +16,7 @@
 //
 //   state     its blocks                               entered by
 //   asleep    few are free, or they are the theap's    refill takes what is free
-//             current list
+//             current list (not of the only page of a class)
 //   awake     enough are free, or all ("kept")         a free, or a look at its remote word
 //   disowned  nobody's; claimed by any thread once     thread exit (the theap waited in the pool for a
 //             enough are free                          purge delay); full, and the theap has many such
@@ -57,8 +57,8 @@ void mii_page_unmake(page_t* page);
 // and no free of one of its blocks is under way.
 void mii_page_discard(page_t* page);
 
-// Thread the next blocks: up to the end of the next 4 KiB, at least one, in random order if there is an rng. Returns
-// their list in *first, and their number: 0 if the page is complete. They count as out.
+// Thread the next blocks: up to the end of the next 4 KiB, at least one, more in memory that was used before; in random
+// order if there is an rng. Returns their list in *first, and their number: 0 if the page is complete. They count as out.
 uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng);
 
 // Any thread may ask; the owner sets it. A page with holes has less than it had.

@@ -8,8 +8,14 @@
 #include "space/limit.h"
 #include "space/segment.h"
 
-// Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing.
-enum { STEP_FRESH = UNIT_BYTES, STEP_TOUCHED = 4 * UNIT_BYTES, SHUFFLED_MAX = 256 };
+// Threaded at a time: memory that was never touched is not to be touched early; touched memory costs nothing, so there it
+// is a number of blocks that a refill is worth.
+enum {
+  STEP_FRESH = UNIT_BYTES,
+  STEP_TOUCHED = 4 * UNIT_BYTES,  // at least, and
+  STEP_BLOCKS = 128,              // at least so many
+  SHUFFLED_MAX = 256,
+};
 
 static size_t threaded_bytes(const page_t* page) {
   return (size_t)mii_page_capacity(page) * mii_page_block_bytes(page);
@@ -63,20 +69,27 @@ void mii_page_discard(page_t* page) {
   mii_page_unmake(page);
 }
 
-// Many heaps are small, and end soon: their pages begin with a little.
-static size_t next_step(const page_t* page) {
-  if (mii_page_is_apart(page) && threaded_bytes(page) < STEP_TOUCHED) return STEP_FRESH;
+// Bytes that an earlier page has touched and this one can thread next. Many heaps are small, and end soon: their pages
+// begin with a little.
+static size_t touched_ahead(const page_t* page) {
+  const size_t threaded = threaded_bytes(page);
   const size_t touched = (size_t)mii_slice_cold(mii_page_slice(page))->touched * UNIT_BYTES;
-  return threaded_bytes(page) + STEP_TOUCHED <= touched ? STEP_TOUCHED : STEP_FRESH;
+  if (mii_page_is_apart(page) && threaded < STEP_TOUCHED) return 0;
+  return touched > threaded ? touched - threaded : 0;
 }
 
-// How many blocks to thread from the one at `index` on: up to the end of the step in which it ends, but not
-// past the end of the page, nor over those threaded first.
+// How many blocks to thread from the one at `index` on: if that is not touched, up to the end of the OS page in which
+// it ends, or of the page. Not over those threaded first.
 static uint32_t blocks_in_step(const page_t* page, uint32_t index) {
   const uint32_t bytes = mii_page_block_bytes(page);
-  const size_t reached = mii_align_up((index + (size_t)1) * bytes, next_step(page)) / bytes;
-  const uint32_t left = mii_class_blocks(page->size_class) - mii_page_capacity(page);
-  return (uint32_t)mii_min(mii_min(reached, mii_class_blocks(page->size_class)) - index, left);
+  const uint32_t blocks = mii_class_blocks(page->size_class);
+  const size_t ahead = touched_ahead(page);
+  const size_t reached = mii_align_up((index + (size_t)1) * bytes, STEP_FRESH) / bytes;
+  size_t count = mii_min(reached, blocks) - index;
+  if (ahead >= STEP_TOUCHED)
+    count =
+        mii_max(count, mii_min(ahead, mii_max(STEP_TOUCHED, (size_t)STEP_BLOCKS * bytes)) / bytes);
+  return (uint32_t)mii_min(count, blocks - mii_page_capacity(page));
 }
 
 static block_t* link_in_order(uint8_t* block, uint32_t bytes, uint32_t count) {
@@ -87,6 +100,19 @@ static block_t* link_in_order(uint8_t* block, uint32_t bytes, uint32_t count) {
     ((block_t*)(block - bytes))->next = (block_t*)block;
   }
   ((block_t*)last)->next = NULL;
+  return first;
+}
+
+// From `index` on; behind the last block of the page comes its first.
+static block_t* link_around(const page_t* page, uint32_t index, uint32_t count) {
+  const uint32_t bytes = mii_page_block_bytes(page);
+  const uint32_t behind = mii_class_blocks(page->size_class) - index;
+  uint8_t* const start = mii_page_start(page) + (size_t)index * bytes;
+  block_t* const first = link_in_order(start, bytes, (uint32_t)mii_min(count, behind));
+  if (count > behind) {
+    block_t* const last = (block_t*)(start + (size_t)(behind - 1) * bytes);
+    last->next = link_in_order(mii_page_start(page), bytes, count - behind);
+  }
   return first;
 }
 
@@ -108,15 +134,15 @@ static block_t* link_shuffled(uint8_t* start, uint32_t bytes, uint32_t count, rn
 uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng) {
   if (mii_page_is_complete(page)) return 0;
   if (MI_UNLIKELY(mii_page_holes(page) != 0)) return mii_page_fill_hole(page, first);
-  const uint32_t bytes = mii_page_block_bytes(page);
   const uint32_t index = mii_page_index(page, mii_page_capacity(page));
   uint32_t count = blocks_in_step(page, index);
-  uint8_t* const start = mii_page_start(page) + (size_t)index * bytes;
   if (MI_LIKELY(rng == NULL)) {
-    *first = link_in_order(start, bytes, count);
+    *first = link_around(page, index, count);
   } else {
-    count = (uint32_t)mii_min(count, SHUFFLED_MAX);
-    *first = link_shuffled(start, bytes, count, rng);
+    const uint32_t bytes = mii_page_block_bytes(page);
+    const uint32_t behind = mii_class_blocks(page->size_class) - index;
+    count = (uint32_t)mii_min(mii_min(count, behind), SHUFFLED_MAX);
+    *first = link_shuffled(mii_page_start(page) + (size_t)index * bytes, bytes, count, rng);
   }
   mii_page_set_capacity(page, mii_page_capacity(page) + count);
   page->out = (uint16_t)(page->out + count);

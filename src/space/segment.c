@@ -81,10 +81,21 @@ static void refresh_hints(uint32_t index) {
   }
 }
 
-// We changed the word from `before` to `after`. A change that leaves the level as it is needs no look:
-// the one that last changed the level is followed by its author's.
+// How many slices in a row are free around this one, which is.
+static uint32_t length_around(uint64_t free, uint32_t slice) {
+  const uint64_t above = ~free >> slice;
+  const uint64_t below = ~free << (63 - slice);
+  const uint32_t up = above != 0 ? mii_lowest_bit(above) : SEGMENT_SLICES - slice;
+  const uint32_t down = below != 0 ? 63 - mii_highest_bit(below) : slice + 1;
+  return up + down - 1;
+}
+
+// We changed the word from `before` to `after`: slices in a row were claimed or released. A change that leaves the level
+// as it is needs no look: the one that last changed the level is followed by its author's. It does if there are as
+// many free slices in a row elsewhere, up to a power of two.
 static void changed_free(uint32_t index, uint64_t before, uint64_t after) {
-  if (hint_level(before) != hint_level(after)) refresh_hints(index);
+  const uint32_t length = length_around(before | after, mii_lowest_bit(before ^ after));
+  if (mii_bit_runs(before & after, 1u << mii_highest_bit(length)) == 0) refresh_hints(index);
 }
 
 // Claims -----------------------------------------------------------------------------------------

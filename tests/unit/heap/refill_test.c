@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/unit_test.h"
+#include "heap/ask.h"
 #include "heap/outbox.h"
 #include "unit/heap/heap_world.h"
 
@@ -297,6 +298,15 @@ static void free_all_blocks(bool force, unsigned long long heartbeat, void* arg)
   mii_deferred_free_set(NULL, NULL);
 }
 
+TEST(deferred_free_is_called_also_when_a_page_is_awake) {
+  theap_t* const theap = start_beats();
+  take_pages(theap, blocks, 1);
+  give_many(blocks, WAKE);
+  const uint32_t before = beats.calls;
+  take(theap, SIZE);
+  CHECK_EQ(beats.calls, before + 1);
+}
+
 TEST(what_deferred_free_frees_is_used_at_once) {
   theap_t* const theap = start_heap();
   take_pages(theap, blocks, 2);
@@ -333,6 +343,73 @@ TEST(deferred_free_is_not_called_after_the_end_of_a_thread) {
   take(borrowed, 8);
   CHECK_EQ(beats.calls, 0);
   mii_thread_leave(borrowed);
+}
+
+// From an awake page ----------------------------------------------------------------------------------
+
+// WAKE blocks of the first of two pages are free: the next refill takes them, if nothing else is due.
+static theap_t* start_with_awake_page(void) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 2);
+  give_many(blocks, WAKE);
+  CHECK_EQ(awake_count(theap), 1);
+  return theap;
+}
+
+TEST(a_refill_from_an_awake_page_is_a_beat_like_any_other) {
+  theap_t* const theap = start_with_awake_page();
+  const size_t clock = fake_calls(FAKE_CLOCK);
+  for (uint64_t beats = theap->heartbeat + 1; beats <= 128; beats++) {
+    const uint64_t handed = theap->blocks_handed;
+    take_many(theap, SIZE, blocks, WAKE);
+    CHECK_EQ(theap->heartbeat, beats);
+    CHECK_EQ(theap->blocks_handed, handed + WAKE);
+    CHECK_EQ(awake_count(theap), 0);
+    give_many(blocks, WAKE);
+  }
+  CHECK_EQ(fake_calls(FAKE_CLOCK), clock + 2);
+  CHECK(all_is_valid());
+}
+
+TEST(a_refill_from_an_awake_page_takes_what_others_have_freed_of_it) {
+  theap_t* const theap = start_with_awake_page();
+  give_remotely(&blocks[WAKE], 2);
+  take(theap, SIZE);
+  CHECK_EQ(list_length_of(theap, CLASS), WAKE + 2 - 1);
+  CHECK(all_is_valid());
+}
+
+TEST(a_refill_from_an_awake_page_drains_the_others) {
+  theap_t* const theap = start_with_awake_page();
+  give_remotely(of_page(1), WAKE);
+  CHECK(mii_theap_is_woken(theap));
+  take(theap, SIZE);
+  CHECK(!mii_theap_is_woken(theap));
+  CHECK(all_is_valid());
+}
+
+TEST(a_refill_from_an_awake_page_sends_parcels) {
+  theap_t* const theap = start_with_awake_page();
+  have_no_room(theap);
+  void* const p = take(new_thread(), SIZE);
+  run_as(theap);
+  give(p);
+  CHECK(theap->parcels != 0);
+  take(theap, SIZE);
+  CHECK_EQ(theap->parcels, 0);
+}
+
+TEST(one_of_32_refills_from_awake_pages_answers) {
+  theap_t* const theap = start_with_awake_page();
+  new_thread();
+  mii_ask_all();
+  run_as(theap);
+  CHECK(mii_ask_is_open(theap));
+  for (int i = 0; i < 32; i++) {
+    give_many(blocks, WAKE);
+    take_many(theap, SIZE, blocks, WAKE);
+  }
+  CHECK(!mii_ask_is_open(theap));
 }
 
 // Housekeeping ------------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ TEST(what_is_free_when_a_list_runs_empty_counts_towards_waking) {
 
 TEST(a_page_can_wake_while_its_list_is_in_use) {
   theap_t* const theap = start_heap();
+  take_pages(theap, of_page(1), 1);
   take_many(theap, SIZE, blocks, PER_PAGE - 2);  // two are left in the list
   give_many(blocks, WAKE);
   CHECK_EQ(state_of(blocks[50]), PAGE_AWAKE);
@@ -127,6 +128,54 @@ TEST(a_page_can_wake_while_its_list_is_in_use) {
   CHECK(page_of(take(theap, SIZE)) == page_of(blocks[50]));  // the next refill takes it
   CHECK_EQ(list_length_of(theap, CLASS), WAKE - 1);
   CHECK_EQ(state_of(blocks[50]), PAGE_ASLEEP);
+  CHECK(all_is_valid());
+}
+
+TEST(the_only_page_of_a_class_stays_awake_while_enough_is_freed) {
+  theap_t* const theap = start_heap();
+  take_pages(theap, blocks, 1);
+  give_many(blocks, WAKE);
+  for (int i = 0; i < 3; i++) {
+    take_many(theap, SIZE, blocks, WAKE);
+    CHECK(theap->list[CLASS] == NULL);
+    CHECK_EQ(state_of(blocks[0]), PAGE_AWAKE);
+    CHECK_EQ(page_of(blocks[0])->out, PER_PAGE);
+    give_many(blocks, WAKE);
+    CHECK(all_is_valid());
+  }
+  take_many(theap, SIZE, blocks, WAKE);
+  give_many(blocks, WAKE - 1);
+  CHECK(page_of(take(theap, SIZE)) == page_of(blocks[0]));  // a sleeper, before a new page is made
+  CHECK_EQ(list_length_of(theap, CLASS), WAKE - 2);
+  CHECK_EQ(state_of(blocks[0]), PAGE_ASLEEP);
+  CHECK(all_is_valid());
+}
+
+TEST(the_only_page_of_a_class_grows_if_not_enough_is_freed) {
+  theap_t* const theap = start_heap();
+  take_many(theap, SIZE, blocks, 2 * PER_STEP);
+  give_many(blocks, WAKE);
+  take_many(theap, SIZE, blocks, WAKE);
+  give_many(blocks, WAKE - 1);
+  const void* const p = take(theap, SIZE);
+  for (int i = 0; i < WAKE - 1; i++) CHECK(p != blocks[i]);
+  CHECK_EQ(mii_page_capacity(page_of(p)), 3 * PER_STEP);
+  CHECK_EQ(state_of(p), PAGE_ASLEEP);
+  give(blocks[WAKE - 1]);  // and wakes as ever
+  CHECK_EQ(state_of(p), PAGE_AWAKE);
+  CHECK(all_is_valid());
+}
+
+TEST(the_only_page_of_a_class_can_become_empty) {
+  theap_t* const theap = start_heap();
+  take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);
+  const uint32_t room = mii_class_loose_count(mii_size_class(MID_SIZE));
+  give_many(blocks, room + 2);  // the first are loose
+  take_many(theap, MID_SIZE, blocks, room + 2);
+  CHECK_EQ(state_of(blocks[0]), PAGE_AWAKE);
+  give_many(blocks, PER_MID_PAGE);
+  CHECK(is_gone(blocks[0]));
+  CHECK_EQ(theap->slice_count, 0);
   CHECK(all_is_valid());
 }
 
@@ -721,6 +770,24 @@ TEST(a_block_of_an_own_page_of_few_blocks_is_the_next_that_is_taken) {
   CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
   CHECK(mii_theap_is_valid(theap));
   CHECK(take(theap, MID_SIZE) == blocks[2]);
+}
+
+TEST(once_in_256_frees_loose_blocks_go_back) {
+  theap_t* const theap = start_heap();
+  const uint32_t size_class = mii_size_class(MID_SIZE);
+  take_many(theap, MID_SIZE, blocks, 2 * PER_MID_PAGE);
+  for (int i = 1; i < 256; i++) {
+    give(blocks[2]);
+    CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
+    CHECK(take(theap, MID_SIZE) == blocks[2]);
+  }
+  give(blocks[2]);
+  CHECK_EQ(state_of(blocks[2]), PAGE_AWAKE);
+  CHECK(theap->list[size_class] == NULL);
+  CHECK(take(theap, MID_SIZE) == blocks[2]);
+  give(blocks[2]);
+  CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
+  CHECK(all_is_valid());
 }
 
 TEST(a_page_of_few_blocks_that_is_awake_collects_its_own) {
