@@ -3,6 +3,7 @@
 #include "api_test.h"
 
 #include "mimalloc-stats.h"
+#include <sys/prctl.h>
 
 enum { BIN_COUNT = MI_BIN_HUGE + 1, SOME = 300 };
 
@@ -713,7 +714,9 @@ static void prometheus_metrics_have_help_and_type(void** state) {
   mi_register_output(NULL, NULL);
 }
 
+// Without transparent huge pages: another test (scripts/hello_rss) switches them on for all processes meanwhile.
 int main(void) {
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_struct_is_laid_out_as_in_mimalloc),
       cmocka_unit_test(there_are_36_fields),
