@@ -451,9 +451,11 @@ static void statistics_leave_errno_alone(void** state) {
 
 // --- the process ---
 
+// Without transparent huge pages: another test (scripts/hello_rss) may have switched them on for all processes.
 static void process_info_knows_the_resident_memory(void** state) {
   (void)state;
   if (HAS_SANITIZER) skip();
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   size_t rss = 0;
   size_t peak = 0;
   mi_process_info(NULL, NULL, NULL, &rss, &peak, NULL, NULL, NULL);
@@ -466,6 +468,7 @@ static void process_info_knows_the_resident_memory(void** state) {
   size_t more = 0;
   mi_process_info(NULL, NULL, NULL, &more, NULL, NULL, NULL, NULL);
   mi_free(p);
+  prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
   assert_true(more > rss + BYTES - MiB && more < rss + BYTES + 2 * MiB);
 }
 
@@ -714,9 +717,7 @@ static void prometheus_metrics_have_help_and_type(void** state) {
   mi_register_output(NULL, NULL);
 }
 
-// Without transparent huge pages: another test (scripts/hello_rss) switches them on for all processes meanwhile.
 int main(void) {
-  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_struct_is_laid_out_as_in_mimalloc),
       cmocka_unit_test(there_are_36_fields),
