@@ -15,9 +15,8 @@ enum { FILL_NEW = 0xD0, FILL_BEHIND = 0xDE, FILL_FREED = 0xDF };
 
 // 0 if the block at p gets no pattern, or none begins there.
 static size_t bytes_to_fill(const void* p) {
-  const bool is_huge = mii_range_owns(p) && mii_slice_kind(mii_slice_of(p)) == SLICE_HUGE;
-  const size_t bytes = is_huge ? 0 : mii_block_bytes(p);
-  return bytes <= (size_t)RUN_UNITS_MAX * UNIT_BYTES ? bytes : 0;
+  const size_t bytes = mii_block_bytes(p);
+  return bytes <= SLICE_BYTES ? bytes : 0;
 }
 
 void mii_fill_from(void* p, size_t from, size_t size) {

@@ -4,7 +4,7 @@
 //     0xD0  new, and not asked to be zero     0xDE  behind the size that was asked for     0xDF  freed
 //
 // So what is read too early, too far or too late is the same garbage each time, and a debugger shows which. Nobody
-// checks the patterns: what is behind the size may be used (mi_usable_size). Huge blocks have none: the
+// checks the patterns: what is behind the size may be used (mi_usable_size). Blocks above 64 KiB have none: the
 // system has no memory yet for what the program never touched. In other builds all of this is nothing.
 #ifndef MI_FILL_H
 #define MI_FILL_H
