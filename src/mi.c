@@ -58,6 +58,7 @@
 #include "api/aligned.c"
 #include "api/arena_api.c"
 #include "api/cxx.c"
+#include "api/fill.c"
 #include "api/foreign.c"
 #include "api/free.c"
 #include "api/heap_alloc.c"

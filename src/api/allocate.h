@@ -5,6 +5,7 @@
 #ifndef MI_ALLOCATE_H
 #define MI_ALLOCATE_H
 
+#include "api/fill.h"
 #include "base/bits.h"
 #include "heap/block.h"
 #include "page/page_fast.h"
@@ -27,9 +28,10 @@ MI_INLINE void* mii_malloc(size_t size) {
     theap_t* const theap = mii_theap_mine;
     const uint32_t size_class = mii_size_class_fast(size);
     void* const p = mii_list_pop(&theap->list[size_class]);
-    return MI_LIKELY(p != NULL) ? p : mii_allocate_refill(size, theap, size_class);
+    return mii_fill_new(MI_LIKELY(p != NULL) ? p : mii_allocate_refill(size, theap, size_class),
+                        size);
   }
-  return mii_allocate(size, false);
+  return mii_fill_new(mii_allocate(size, false), size);
 }
 
 void* mii_zalloc(size_t size);

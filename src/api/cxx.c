@@ -105,7 +105,7 @@ static void* new_aligned(size_t size, size_t alignment) {
 // The lists first: operator new is as fast as malloc.
 static inline void* new_fast(size_t size) {
   if (MI_UNLIKELY(size > FAST_SIZE_MAX) || MI_CFG_TRACK != 0) return NULL;
-  return mii_list_pop(&mii_theap_mine->list[mii_size_class_fast(size)]);
+  return mii_fill_new(mii_list_pop(&mii_theap_mine->list[mii_size_class_fast(size)]), size);
 }
 
 void* mi_new_nothrow(size_t size) {

@@ -105,6 +105,7 @@ MI_INLINE bool free_own(void* p, page_t* page) {
 // The free fast path: at most 17 instructions, pinned by tests/scripts/icount.sh.
 void mi_free(void* p) {
   if (MI_CFG_CHECK_POINTERS && is_misplaced("free", p)) return;
+  if (MI_CFG_FILL) mii_fill_freed(p);
   if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK) {
     page_t* const page = mii_page_record(mii_slice_of(p));
     if (!free_own(p, page)) mii_free_other(p, page);

@@ -23,7 +23,7 @@ void* mii_heap_try_allocate(heap_t* heap, block_request_t want, bool clear) {
   void* const p = mii_block_take(theap, want, &zero);
   mii_heap_leave(theap);
   if (p != NULL && clear && !zero) mii_block_clear(p);
-  return p;
+  return clear ? p : mii_fill_new(p, want.size);
 }
 
 void* mii_heap_allocate(heap_t* heap, block_request_t want, bool clear) {
@@ -42,7 +42,7 @@ static MI_NOINLINE void* allocate_slowly_in(heap_t* heap, size_t size, bool clea
 // The list of the thread's theap first.
 static inline void* pop_block(const theap_t* theap, size_t size) {
   if (theap == NULL || size > FAST_SIZE_MAX || MI_CFG_TRACK) return NULL;
-  return mii_list_pop((block_t**)&theap->list[mii_size_class_fast(size)]);
+  return mii_fill_new(mii_list_pop((block_t**)&theap->list[mii_size_class_fast(size)]), size);
 }
 
 static inline void* allocate_in(heap_t* heap, size_t size) {

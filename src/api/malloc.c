@@ -80,7 +80,7 @@ void* mii_try_allocate(block_request_t want, bool clear) {
   void* const p = mii_block_take(theap, want, &zero);
   mii_thread_leave(theap);
   if (p != NULL && clear && !zero) mii_block_clear(p);
-  return p;
+  return clear ? p : mii_fill_new(p, want.size);
 }
 
 static void* take(block_request_t want, bool clear) {

@@ -56,7 +56,11 @@ void* mii_reallocate(void* p, reallocate_t want) {
   }
   if (mii_block_is_ours(p) && is_in_its_heap(p, want) && is_aligned_at(p, want)
       && mii_block_resize(p, want.size)) {
-    if (want.clear) clear_tail(p, bytes);
+    if (want.clear) {
+      clear_tail(p, bytes);
+    } else if (MI_CFG_FILL) {
+      mii_fill_from(p, bytes, want.size);
+    }
     return p;
   }
   return move(p, bytes, want);

@@ -48,6 +48,15 @@
 // release build do not.
 #define MI_CFG_CHECK_POINTERS (MI_CFG_TRACK == 0 && MI_ASSERT_LEVEL > 0)
 
+// New and freed memory gets patterns (api/fill.h). Not where a tool watches: it sees more.
+#ifndef MI_CFG_FILL
+#ifdef __SANITIZE_THREAD__
+#define MI_CFG_FILL 0
+#else
+#define MI_CFG_FILL MI_CFG_CHECK_POINTERS
+#endif
+#endif
+
 // Set by mi.c: all sources are compiled as one file.
 #ifndef MI_CFG_ONE_FILE
 #define MI_CFG_ONE_FILE 0

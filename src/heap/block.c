@@ -585,10 +585,24 @@ bool mii_block_resize(void* p, size_t size) {
   return size <= bytes && !wastes_half(size, bytes);
 }
 
-// Not where blocks are sealed: the seals stay where they are.
+// The seal is not the program's to see: it goes before the move, and both blocks are sealed anew. What was behind
+// the size may be old contents, and the new block has zeros there. Guards do not move.
+static MI_COLD bool move_sealed(void* to, void* from) {
+  const size_t bytes = sealed_bytes(from);
+  const size_t size = mii_canary_check(from, bytes, mii_secure_key);
+  if (size == 0 || guard_bytes() > 0) return false;  // if it is broken, who frees the block is told
+  const size_t size_of_new = mii_canary_size(to, sealed_bytes(to), mii_secure_key);
+  memset((uint8_t*)from + size, 0, bytes - size);
+  const bool moved = mii_huge_move(from, to);
+  if (moved) mii_canary_set(to, sealed_bytes(to), size_of_new, mii_secure_key);
+  mii_canary_set(from, bytes, size, mii_secure_key);
+  return moved;
+}
+
 bool mii_block_move(void* to, void* from) {
-  if (MI_CFG_TRACK || has_canary()) return false;
-  return kind_at(from) == SLICE_HUGE && kind_at(to) == SLICE_HUGE
-         && (((uintptr_t)from ^ (uintptr_t)to) & (SLICE_BYTES - 1)) == 0
-         && mii_huge_bytes(from) <= mii_huge_bytes(to) && mii_huge_move(from, to);
+  const bool fits = !MI_CFG_TRACK && kind_at(from) == SLICE_HUGE && kind_at(to) == SLICE_HUGE
+                    && (((uintptr_t)from ^ (uintptr_t)to) & (SLICE_BYTES - 1)) == 0
+                    && mii_huge_bytes(from) <= mii_huge_bytes(to);
+  if (!fits) return false;
+  return has_canary() ? move_sealed(to, from) : mii_huge_move(from, to);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum {
@@ -154,6 +155,12 @@ size_t fake_bytes_in(fake_state_t state) {
   }
   unlock();
   return total;
+}
+
+// Or 2 MiB are resident for each byte that is touched, as long as another test (scripts/hello_rss) has switched
+// transparent huge pages on for all processes.
+__attribute__((constructor)) static void have_small_pages(void) {
+  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
 size_t fake_touched_bytes(const void* address, size_t size) {

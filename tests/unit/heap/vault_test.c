@@ -199,6 +199,37 @@ TEST(a_run_grows_in_place_at_level_4) { check_growth(4, 100000, 200000); }
 TEST(a_huge_block_grows_in_place_at_level_4) { check_growth(4, 2 * MiB, 3 * MiB); }
 TEST(a_huge_block_with_a_guard_moves) { check_growth(5, 2 * MiB, 3 * MiB); }
 
+static void check_move(size_t after) {
+  theap_t* const theap = start(4);
+  const size_t before = 2 * MiB + 100;
+  uint8_t* const p = take(theap, before + 20 * KiB);
+  memset(p, 0xAB, before + 20 * KiB);
+  CHECK(mii_block_resize(p, before));
+  uint8_t* const q = take(theap, after);
+  CHECK(mii_block_move(q, p));
+  CHECK_EQ(mii_block_bytes(q), after);
+  CHECK(is_all(q, before, 0xAB));
+  CHECK(is_zero(q + before, after - before));
+  give(p);
+  CHECK(is_zero(take(theap, 3 * MiB), 3 * MiB));
+  CHECK_EQ(code_count, 0);
+  q[after] ^= 1;
+  give(q);
+  expect_code(EFAULT);
+}
+
+TEST(a_huge_block_moves_to_a_larger_one_without_its_seal) { check_move(3 * MiB + 7); }
+TEST(a_huge_block_moves_to_one_as_large) { check_move(2 * MiB + 30 * KiB); }
+
+TEST(a_block_whose_seal_is_broken_does_not_move) {
+  theap_t* const theap = start(4);
+  uint8_t* const p = take(theap, 2 * MiB);
+  p[2 * MiB] ^= 1;
+  CHECK(!mii_block_move(take(theap, 3 * MiB), p));
+  give(p);
+  expect_code(EFAULT);
+}
+
 static void check_ordinary(int level) {
   theap_t* const theap = start(level);
   void* const p = take(theap, 100);
