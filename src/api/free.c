@@ -66,8 +66,8 @@ static MI_NOINLINE void free_run(void* p) {
   }
 }
 
-static MI_NOINLINE void free_hardened(void* p) {
-  if (MI_LIKELY(!mii_vault_give(p, "free"))) return;
+static MI_NOINLINE void free_hardened(page_t* page, void* p) {
+  if (MI_LIKELY(!mii_vault_give(page, p, "free"))) return;
   theap_t* const home = mii_theap_mine->home;
   if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
   if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
@@ -84,7 +84,7 @@ void mii_free_other(void* p, page_t* page) {
   } else if (kind == SLICE_RUN) {
     free_run(p);
   } else if (kind == SLICE_HARDENED) {
-    free_hardened(p);
+    free_hardened(page, p);
   } else {
     free_slow(p);
   }

@@ -102,18 +102,18 @@ MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t si
 }
 
 static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t size_class) {
-  if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
-  void* const p = mii_secure_level() >= SECURE_CANARY
-                      ? mii_block_take_sealed(theap, size, &size_class)
-                      : mii_vault_take(theap, size_class);
-  if (MI_UNLIKELY(p == NULL)) return allocate_otherwise(size, false);
-  note_request(theap, size_class, size);
-  return p;
+  if (MI_LIKELY(!mii_is_sampling())) {
+    void* const p = mii_block_take_hardened(theap, size, size_class);
+    if (MI_LIKELY(p != NULL)) return p;
+  }
+  size_class = mii_block_class(size);
+  if (theap->is_live && size_class < CLASS_COUNT) note_request(theap, size_class, size);
+  return allocate_otherwise(size, false);
 }
 
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
-  if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
   if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap, size_class);
+  if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
   note_request(theap, size_class, size);

@@ -259,12 +259,18 @@ static void* take_from_vault(theap_t* theap, uint32_t size_class) {
   return mii_vault_take(theap, size_class);
 }
 
-void* mii_block_take_sealed(theap_t* theap, size_t size, uint32_t* size_class) {
+uint32_t mii_block_class(size_t size) {
+  const size_t bytes = mii_max(size, 1) + (has_canary() ? CANARY_BYTES : 0);
+  return bytes <= MID_BLOCK_MAX ? mii_size_class(bytes) : CLASS_COUNT;
+}
+
+void* mii_block_take_hardened(theap_t* theap, size_t size, uint32_t size_class) {
+  if (!has_canary()) return mii_vault_take_choice(theap, size_class);
   size = mii_max(size, 1);
-  if (size + CANARY_BYTES > MID_BLOCK_MAX) return NULL;
-  *size_class = mii_size_class(size + CANARY_BYTES);
-  void* const p = mii_vault_take(theap, *size_class);
-  if (p != NULL) mii_vault_seal(p, size);
+  const size_t bytes = size + CANARY_BYTES;
+  if (MI_UNLIKELY(bytes > FAST_SIZE_MAX)) return NULL;
+  void* const p = mii_vault_take_choice(theap, mii_size_class_fast(bytes));
+  if (MI_LIKELY(p != NULL)) mii_vault_seal_new(p, size);
   return p;
 }
 
@@ -283,7 +289,7 @@ static MI_COLD void* take_hardened(theap_t* theap, block_request_t want, bool* z
   }
   void* const p = take_from_vault(theap, size_class);
   if (p == NULL || !has_canary()) return p;
-  mii_vault_seal(p, size);
+  mii_vault_seal_new(p, size);
   *zero = true;
   return p;
 }
@@ -465,7 +471,7 @@ static MI_COLD bool unseal_large(void* p) {
 static give_result_t give_hardened(void* p) {
   if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
   if (kind_at(p) == SLICE_HARDENED) {
-    mii_vault_give(p, "free");
+    mii_vault_give(mii_page_record(mii_slice_of(p)), p, "free");
     return GIVE_DONE;
   }
   if (has_canary() && is_large(p) && !unseal_large(p)) return GIVE_INVALID;

@@ -21,6 +21,7 @@
 #include "base/track.h"
 #include "heap/apart.h"
 #include "heap/outbox.h"
+#include "heap/vault.h"
 #include "platform/platform.h"
 
 const theap_t mii_theap_done = {
@@ -210,6 +211,8 @@ void mii_thread_set_in_pool(void) {
   theap_t* const home = mii_theap_mine->home;
   if (!home->is_live) return;
   home->keeps_nothing = mii_theap_mine->keeps_nothing = true;
+  mii_vault_unload(home);
+  mii_vault_unload(mii_theap_mine);
 }
 
 static void at_exit(void* value) {
