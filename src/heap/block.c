@@ -265,13 +265,9 @@ uint32_t mii_block_class(size_t size) {
 }
 
 void* mii_block_take_hardened(theap_t* theap, size_t size, uint32_t size_class) {
-  if (!has_canary()) return mii_vault_take_choice(theap, size_class);
-  size = mii_max(size, 1);
-  const size_t bytes = size + CANARY_BYTES;
-  if (MI_UNLIKELY(bytes > FAST_SIZE_MAX)) return NULL;
-  void* const p = mii_vault_take_choice(theap, mii_size_class_fast(bytes));
-  if (MI_LIKELY(p != NULL)) mii_vault_seal_new(p, size);
-  return p;
+  if (MI_UNLIKELY(theap->heap->lent != NULL)) return NULL;
+  void* const p = mii_vault_take(theap, size_class);
+  return p != NULL && has_canary() ? mii_vault_seal_new(p, mii_max(size, 1)) : p;
 }
 
 // A heap in lent memory has no vaults: bits say there, too, which blocks live.
@@ -289,9 +285,8 @@ static MI_COLD void* take_hardened(theap_t* theap, block_request_t want, bool* z
   }
   void* const p = take_from_vault(theap, size_class);
   if (p == NULL || !has_canary()) return p;
-  mii_vault_seal_new(p, size);
   *zero = true;
-  return p;
+  return mii_vault_seal_new(p, size);
 }
 
 // Sampled --------------------------------------------------------------------------------------------
@@ -471,7 +466,7 @@ static MI_COLD bool unseal_large(void* p) {
 static give_result_t give_hardened(void* p) {
   if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
   if (kind_at(p) == SLICE_HARDENED) {
-    mii_vault_give(mii_page_record(mii_slice_of(p)), p, "free");
+    mii_vault_give(mii_page_record(mii_slice_of(p)), p);
     return GIVE_DONE;
   }
   if (has_canary() && is_large(p) && !unseal_large(p)) return GIVE_INVALID;

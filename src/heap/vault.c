@@ -18,6 +18,8 @@
 #include "heap/vault.h"
 #include "base/assert.h"
 #include "heap/apart.h"
+#include "heap/ask.h"
+#include "heap/quiet.h"
 #include "heap/thread.h"
 #include "page/canary.h"
 #include "runtime/lock.h"
@@ -286,24 +288,10 @@ static MI_COLD void report_dirty(const hardened_t* page, void* p) {
   mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
 }
 
-MI_INLINE void* take_choice(theap_t* theap, uint32_t size_class) {
-  stock_t* const stock = theap->stock;
-  if (MI_UNLIKELY(stock == NULL)) return NULL;
-  hold_t* const hold = &stock->holds[size_class];
-  if (MI_UNLIKELY(hold->count <= hold->spared)) return NULL;
-  theap->blocks_handed++;
-  theap->bytes_handed += hold->page->block_bytes;
-  return mii_hardened_take(hold, &stock->rng);
-}
-
-void* mii_vault_take_choice(theap_t* theap, uint32_t size_class) {
-  return take_choice(theap, size_class);
-}
-
 void* mii_vault_take(theap_t* theap, uint32_t size_class) {
-  void* p = take_choice(theap, size_class);
+  void* p = mii_vault_take_choice(theap, size_class);
   if (p != NULL || !turn_page(theap, size_class)) return p;
-  p = take_choice(theap, size_class);
+  p = mii_vault_take_choice(theap, size_class);
   if (MI_UNLIKELY(theap->keeps_nothing)) end_hold(&theap->stock->holds[size_class]);
   return p;
 }
@@ -313,15 +301,15 @@ static const hardened_t* page_of_live(const void* p) {
   return mii_hardened_of(mii_page_record(mii_slice_of(p)));
 }
 
-void mii_vault_seal(void* p, size_t size) {
+void* mii_vault_seal(void* p, size_t size) {
   const hardened_t* const page = page_of_live(p);
-  mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_canary_set(p, page->block_bytes, size, page->key);
 }
 
-void mii_vault_seal_new(void* p, size_t size) {
+void* mii_vault_seal_new(void* p, size_t size) {
   const hardened_t* const page = page_of_live(p);
   if (MI_UNLIKELY(!mii_bytes_are_zero(p, page->block_bytes))) report_dirty(page, p);
-  mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_canary_set(p, page->block_bytes, size, page->key);
 }
 
 // Give ---------------------------------------------------------------------------------------------
@@ -362,44 +350,63 @@ size_t mii_vault_bytes(const void* p) {
   return size;
 }
 
-// What lives at p is nobody's from now on, unless another free was faster.
-static inline hardened_end_t end_block(hardened_t* page, uint32_t index) {
-  return mii_hardened_end(page, index, mii_theap_tag(mii_theap_mine));
-}
-
-// At SECURE_CANARY. False, and nothing happens, if the block was written over.
-static inline bool unseal(const hardened_t* page, void* p) {
-  if (mii_canary_check(p, page->block_bytes, page->key) == 0) return false;
-  mii_canary_wipe(p, page->block_bytes);
-  return true;
-}
-
 // A block whose canary is broken is freed nevertheless.
-static MI_COLD void report_give(hardened_t* page, void* p, const char* what) {
+static MI_COLD void report_give(hardened_t* page, void* p) {
   size_t size;
   uint32_t index;
   const scene_t scene = scene_at(page, p);
   const crime_t crime = examine(page, p, &size);
   if (crime == CRIME_OVERFLOW && mii_hardened_index(page, p, &index)) {
     mii_canary_wipe(p, page->block_bytes);
-    if (end_block(page, index) == END_LOOK) look_at_page_of(p);
+    if (mii_hardened_end(page, index, mii_theap_tag(mii_theap_mine)) == END_LOOK)
+      look_at_page_of(p);
   }
-  mii_secure_report(crime, what, &scene);
+  mii_secure_report(crime, "free", &scene);
 }
 
-bool mii_vault_give(page_t* record, void* p, const char* what) {
+// To a page that the theap does not hold.
+static MI_NOINLINE void give_unheld(hardened_t* page, void* p, uint32_t index) {
+  const hardened_end_t end = mii_hardened_end_unheld(page, index);
+  if (MI_LIKELY(end == END_DONE)) return;
+  if (end == END_NOT_LIVE) {
+    report_give(page, p);
+    return;
+  }
+  look_at_page_of(p);
+  theap_t* const home = mii_theap_mine->home;
+  if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+}
+
+MI_INLINE void give_live(hardened_t* page, void* p, uint32_t index) {
+  if (mii_hardened_is_held_by(page, mii_theap_tag(mii_theap_mine))) {
+    mii_hardened_turn(page, index);
+  } else {
+    give_unheld(page, p, index);
+  }
+}
+
+static MI_NOINLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
+  if (MI_UNLIKELY(mii_canary_check(p, page->block_bytes, page->key) == 0)) {
+    report_give(page, p);
+    return;
+  }
+  mii_canary_wipe(p, page->block_bytes);
+  give_live(page, p, index);
+}
+
+// Straight on for most frees at level 3.
+void mii_vault_give(page_t* record, void* p) {
   uint32_t index;
   hardened_t* const page = mii_hardened_of(record);
   if (MI_UNLIKELY(page == NULL || !mii_hardened_index(page, p, &index)
-                  || !mii_hardened_is_live(page, index) || (has_canaries() && !unseal(page, p)))) {
-    report_give(page, p, what);
-    return false;
+                  || !mii_hardened_is_live(page, index))) {
+    report_give(page, p);
+  } else if (has_canaries()) {
+    give_sealed(page, p, index);
+  } else {
+    give_live(page, p, index);
   }
-  const hardened_end_t end = end_block(page, index);
-  if (MI_LIKELY(end == END_DONE)) return false;
-  if (end == END_LOOK) look_at_page_of(p);
-  if (end == END_NOT_LIVE) report_give(page, p, what);
-  return true;
 }
 
 // The end of a heap --------------------------------------------------------------------------------

@@ -37,16 +37,17 @@ static uint64_t* filled_end(uint64_t* first, uint64_t* seal) {
   return seal - first > SLACK_WORDS_MAX ? first + SLACK_WORDS_MAX : seal;
 }
 
-void mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
+void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
   const uint64_t filler = filler_of(key);
   uint64_t* const seal = seal_at(p, bytes);
   uint64_t* word = (uint64_t*)p + size / sizeof *word;
   uint64_t* const end = filled_end(word, seal);
   *seal = mask_of(p, key) ^ (bytes - CANARY_BYTES - size) * SPREAD;
-  if (word == end) return;
+  if (word == end) return p;
   const uint64_t kept = bits_before(size % sizeof *word);
   *word = (*word & kept) | (filler & ~kept);
   while (++word < end) *word = filler;
+  return p;
 }
 
 size_t mii_canary_size(const void* p, size_t bytes, uint64_t key) {
@@ -74,11 +75,17 @@ void mii_canary_wipe(void* p, size_t bytes) {
 typedef uint64_t pair_t __attribute__((vector_size(16)));
 
 bool mii_bytes_are_zero(const void* p, size_t bytes) {
-  const pair_t* pairs = p;
-  const pair_t* const end = pairs + bytes / sizeof *pairs;
+  const pair_t* pair = p;
+  const pair_t* const end = pair + bytes / sizeof *pair;
+  const pair_t* const end_of_fours = pair + bytes / sizeof *pair / 4 * 4;
   pair_t any = {0, 0};
-  for (; end - pairs >= 4; pairs += 4) any |= pairs[0] | pairs[1] | pairs[2] | pairs[3];
-  for (; pairs < end; pairs++) any |= *pairs;
+  for (; pair < end_of_fours; pair += 4) {
+    any |= pair[0];
+    any |= pair[1];
+    any |= pair[2];
+    any |= pair[3];
+  }
+  for (; pair < end; pair++) any |= *pair;
   const uint64_t last = bytes % sizeof any != 0 ? *(const uint64_t*)end : 0;
   return (any[0] | any[1] | last) == 0;
 }

@@ -15,8 +15,8 @@
 
 enum { CANARY_BYTES = sizeof(uint64_t) };
 
-// The block at p has `bytes` bytes (a multiple of 8, as p), at least size + CANARY_BYTES.
-void mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key);
+// The block at p has `bytes` bytes (a multiple of 8, as p), at least size + CANARY_BYTES. Returns p.
+void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key);
 
 // The size that the block was sealed with; 0 if the seal is broken.
 size_t mii_canary_size(const void* p, size_t bytes, uint64_t key);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // hardened.c - a hardened page: a slice of blocks of one size that has no links, only bits
 //
-// Blocks are opened 4 KiB at a time, as elsewhere, so what was never needed is never touched; random is the
-// choice among those that are open. Blocks of all classes live in one slice.
+// Blocks are opened 4 KiB at a time, 16 KiB where memory was used before, as elsewhere, so what was never needed is
+// never touched; random is the choice among those that are open. Blocks of all classes live in one slice.
 //
 // Orders: a free by another thread releases, so that who takes the block sees what was done to it, and it is
 // seq_cst, as what the page's last holder does: he writes `needed` and `holder` and then counts, who frees
@@ -66,6 +66,7 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
   page->block_count = (uint16_t)blocks;
   page->size_class = (uint8_t)size_class;
   page->key = key;
+  page->step = zero ? UNIT_BYTES : 4 * UNIT_BYTES;
   page->inverse = (uint32_t)(UINT32_MAX / page->block_bytes + 1);
   atomic_store_explicit(&page->opened, 0, memory_order_relaxed);
   atomic_store_explicit(&page->needed, 0, memory_order_relaxed);
@@ -122,10 +123,10 @@ bool mii_hardened_is_empty(const hardened_t* page) {
   return true;
 }
 
-// Up to the end of the next 4 KiB, at least one. A fork in the middle of it loses blocks, and invents none.
+// Up to the end of the next step, at least one. A fork in the middle of it loses blocks, and invents none.
 static void open_more(hardened_t* page) {
   uint32_t i = mii_hardened_opened(page);
-  const size_t reached = mii_align_up((i + (size_t)1) * page->block_bytes, UNIT_BYTES);
+  const size_t reached = mii_align_up((i + (size_t)1) * page->block_bytes, page->step);
   const uint32_t end = (uint32_t)mii_min(reached / page->block_bytes, page->block_count);
   atomic_store_explicit(&page->opened, end, memory_order_relaxed);
   for (uint32_t here; i < end; i += here) {
@@ -150,17 +151,39 @@ static uint64_t free_in(hardened_word_t* word) {
   return ~(live ^ freed);
 }
 
-static void look_around(hold_t* hold, uint32_t random) {
+// Free blocks of words from .. to - 1 join the choices, up to as many as there may be.
+static void gather(hold_t* hold, uint32_t from, uint32_t to) {
   hardened_t* const page = hold->page;
-  const uint32_t words = words_of(mii_hardened_opened(page));
-  uint32_t count = 0;
-  for (uint32_t n = 0, i = random * words >> 8; n < words && count < CHOICES_MAX; n++) {
+  uint32_t count = hold->count;
+  for (uint32_t i = from; i < to && count < CHOICES_MAX; i++) {
     uint64_t free = free_in(&page->words[i]);
     for (; free != 0 && count < CHOICES_MAX; free &= free - 1)
       hold->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
-    i = i + 1 < words ? i + 1 : 0;
   }
   hold->count = (uint16_t)count;
+}
+
+static void look_around(hold_t* hold, uint32_t random) {
+  const uint32_t words = words_of(mii_hardened_opened(hold->page));
+  const uint32_t first = random * words >> 8;
+  hold->count = 0;
+  gather(hold, first, words);
+  gather(hold, 0, first);
+}
+
+// Draw from all choices those that are given out, the last one first. The fraction of a product is as random as what was
+// multiplied, but for the bits that its whole part has taken: 32 are enough for 4 choices.
+static void shuffle(hold_t* hold, rng_t* rng) {
+  for (uint32_t n = hold->count; n > hold->spared;) {
+    uint64_t random = mii_rng_32(rng);
+    for (uint32_t i = 0; i < 4 && n > hold->spared; i++) {
+      random = (random & UINT32_MAX) * n;
+      uint16_t* const place = &hold->choices[random >> 32];
+      const uint16_t chosen = *place;
+      *place = hold->choices[--n];
+      hold->choices[n] = chosen;
+    }
+  }
 }
 
 bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
@@ -174,9 +197,9 @@ bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
     look_around(hold, random);
     more = false;
   }
-  if (hold->count == left) spared = 0;
-  hold->spared = (uint16_t)spared;
-  return hold->count > spared;
+  hold->spared = (uint16_t)(hold->count == left ? 0 : spared);
+  shuffle(hold, rng);
+  return hold->count > hold->spared;
 }
 
 // Nobody holds the page, and a block of word i was freed.

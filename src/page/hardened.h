@@ -55,6 +55,7 @@ struct hardened_s {
   uint16_t block_count;
   uint8_t size_class;
   uint8_t room_log2;  // of the words that there is room for
+  uint32_t step;      // bytes: of how much blocks are opened at a time
   hardened_word_t words[];
 };
 
@@ -130,16 +131,15 @@ static inline void mii_hardened_turn(hardened_t* page, uint32_t index) {
   atomic_store_explicit(live, before ^ UINT64_C(1) << index % 64, memory_order_relaxed);
 }
 
-// A random one of the choices.
-static inline void* mii_hardened_take(hold_t* hold, rng_t* rng) {
-  uint16_t* const place = &hold->choices[mii_rng_8(rng) * hold->count >> 8];
-  const uint32_t index = *place;
-  *place = hold->choices[--hold->count];
-  mii_hardened_turn(hold->page, index);
-  return mii_hardened_block(hold->page, index);
+// The next of the choices, which are in random order.
+static inline void* mii_hardened_take(hold_t* hold) {
+  hardened_t* const page = hold->page;
+  const uint32_t index = hold->choices[--hold->count];
+  mii_hardened_turn(page, index);
+  return mii_hardened_block(page, index);
 }
 
-// The program gives a block back that was live a moment ago.
+// The program gives a block back that was live a moment ago. Its page is not held by the caller's theap.
 typedef enum hardened_end_e {
   END_DONE,
   END_LOOK,      // B3
@@ -147,10 +147,13 @@ typedef enum hardened_end_e {
 } hardened_end_t;
 hardened_end_t mii_hardened_end_unheld(hardened_t* page, uint32_t index);
 
-// The theap is the caller's.
+static inline bool mii_hardened_is_held_by(const hardened_t* page, uintptr_t theap) {
+  return atomic_load_explicit(&page->holder, memory_order_relaxed) == theap;
+}
+
+// The same, whoever holds it.
 static inline hardened_end_t mii_hardened_end(hardened_t* page, uint32_t index, uintptr_t theap) {
-  if (atomic_load_explicit(&page->holder, memory_order_relaxed) != theap)
-    return mii_hardened_end_unheld(page, index);
+  if (!mii_hardened_is_held_by(page, theap)) return mii_hardened_end_unheld(page, index);
   mii_hardened_turn(page, index);
   return END_DONE;
 }

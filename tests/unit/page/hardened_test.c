@@ -34,7 +34,7 @@ static uint32_t index_of_block(const hardened_t* page, const void* p) {
 // Opens more only if nothing is free.
 static void* take_live(hardened_t* page) {
   if (hold.count == 0) CHECK(mii_hardened_look(&hold, 0, &rng));
-  void* const p = mii_hardened_take(&hold, &rng);
+  void* const p = mii_hardened_take(&hold);
   CHECK(mii_hardened_is_live(page, index_of_block(page, p)));
   return p;
 }
@@ -130,7 +130,7 @@ TEST(the_last_free_blocks_are_spared_if_they_were_freed_lately) {
   void* blocks[BLOCKS];
   for (uint32_t i = 0; i < BLOCKS; i++) {
     CHECK(hold.count > hold.spared || mii_hardened_look(&hold, 5, &rng));
-    blocks[i] = mii_hardened_take(&hold, &rng);
+    blocks[i] = mii_hardened_take(&hold);
   }
   CHECK(!mii_hardened_look(&hold, 5, &rng));
   for (uint32_t i = 0; i < 5; i++) give(page, blocks[i]);
