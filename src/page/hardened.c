@@ -172,11 +172,11 @@ static void look_around(hold_t* hold, uint32_t random) {
 }
 
 // Draw from all choices those that are given out, the last one first. The fraction of a product is as random as what was
-// multiplied, but for the bits that its whole part has taken: 32 are enough for 4 choices.
+// multiplied, but for the bits that its whole part has taken: 32 are enough for 5 choices.
 static void shuffle(hold_t* hold, rng_t* rng) {
   for (uint32_t n = hold->count; n > hold->spared;) {
     uint64_t random = mii_rng_32(rng);
-    for (uint32_t i = 0; i < 4 && n > hold->spared; i++) {
+    for (uint32_t i = 0; i < 5 && n > hold->spared; i++) {
       random = (random & UINT32_MAX) * n;
       uint16_t* const place = &hold->choices[random >> 32];
       const uint16_t chosen = *place;

@@ -190,6 +190,27 @@ TEST(the_order_is_random) {
   for (int i = 0; i < 4; i++) CHECK(firsts[i] > 40);
 }
 
+// Which of all the choices comes next, and which last.
+TEST(each_choice_is_as_likely_as_the_others) {
+  enum { ROUNDS = 6400 };
+  hardened_t* const page = start(3, 8);  // 128 bytes: 32 blocks in 4 KiB
+  uint32_t firsts[CHOICES_MAX] = {0};
+  uint32_t lasts[CHOICES_MAX] = {0};
+  for (int round = 0; round < ROUNDS; round++) {
+    void* blocks[CHOICES_MAX];
+    hold.count = 0;
+    while (hold.count < CHOICES_MAX) CHECK(mii_hardened_look(&hold, 0, &rng));
+    for (uint32_t i = 0; i < CHOICES_MAX; i++) blocks[i] = mii_hardened_take(&hold);
+    firsts[index_of_block(page, blocks[0]) % CHOICES_MAX]++;
+    lasts[index_of_block(page, blocks[CHOICES_MAX - 1]) % CHOICES_MAX]++;
+    for (uint32_t i = 0; i < CHOICES_MAX; i++) give(page, blocks[i]);
+  }
+  for (int i = 0; i < CHOICES_MAX; i++) {
+    CHECK(firsts[i] > ROUNDS / 64 && firsts[i] < ROUNDS / 16);
+    CHECK(lasts[i] > ROUNDS / 64 && lasts[i] < ROUNDS / 16);
+  }
+}
+
 TEST(a_page_that_has_ended_is_none) {
   hardened_t* const page = start(4, CLASS);
   const slice_t slice = page->slice;
