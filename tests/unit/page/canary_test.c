@@ -57,4 +57,18 @@ TEST(zero_is_zero) {
   }
 }
 
+TEST(every_byte_is_looked_at) {
+  memset(block, 0, sizeof block);
+  for (size_t bytes = 8; bytes <= 200; bytes += 8) {
+    for (size_t i = 0; i < bytes; i++) {
+      block[i] = 0x80;
+      CHECK(!mii_bytes_are_zero(block, bytes));
+      block[i] = 0;
+    }
+    block[bytes] = 1;
+    CHECK(mii_bytes_are_zero(block, bytes));
+    block[bytes] = 0;
+  }
+}
+
 UNIT_TEST_MAIN
