@@ -32,6 +32,15 @@ static uint64_t bits_before(size_t count) {
                                                    : ~(~UINT64_C(0) >> 8 * count);
 }
 
+// The word in which the program's bytes end. Words are those of memory: a block with an odd offset begins anywhere.
+static uint64_t* last_word(const void* p, size_t size) {
+  return (uint64_t*)(((uintptr_t)p + size) & ~(uintptr_t)(sizeof(uint64_t) - 1));
+}
+
+static uint64_t bits_of_program(const void* p, size_t size) {
+  return bits_before(((uintptr_t)p + size) % sizeof(uint64_t));
+}
+
 // The words of the slack that are filled end here; the first of them is that in which the program's bytes end.
 static uint64_t* filled_end(uint64_t* first, uint64_t* seal) {
   return seal - first > SLACK_WORDS_MAX ? first + SLACK_WORDS_MAX : seal;
@@ -40,11 +49,11 @@ static uint64_t* filled_end(uint64_t* first, uint64_t* seal) {
 void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
   const uint64_t filler = filler_of(key);
   uint64_t* const seal = seal_at(p, bytes);
-  uint64_t* word = (uint64_t*)p + size / sizeof *word;
+  uint64_t* word = last_word(p, size);
   uint64_t* const end = filled_end(word, seal);
   *seal = mask_of(p, key) ^ (bytes - CANARY_BYTES - size) * SPREAD;
   if (word == end) return p;
-  const uint64_t kept = bits_before(size % sizeof *word);
+  const uint64_t kept = bits_of_program(p, size);
   *word = (*word & kept) | (filler & ~kept);
   while (++word < end) *word = filler;
   return p;
@@ -59,10 +68,10 @@ size_t mii_canary_check(const void* p, size_t bytes, uint64_t key) {
   const size_t size = mii_canary_size(p, bytes, key);
   if (MI_UNLIKELY(size == 0)) return 0;
   const uint64_t filler = filler_of(key);
-  uint64_t* word = (uint64_t*)(uintptr_t)p + size / sizeof *word;
-  uint64_t* const end = filled_end(word, seal_at(p, bytes));
+  const uint64_t* word = last_word(p, size);
+  const uint64_t* const end = filled_end(last_word(p, size), seal_at(p, bytes));
   if (word == end) return size;
-  uint64_t wrong = (*word ^ filler) & ~bits_before(size % sizeof *word);
+  uint64_t wrong = (*word ^ filler) & ~bits_of_program(p, size);
   while (++word < end) wrong |= *word ^ filler;
   return wrong == 0 ? size : 0;
 }

@@ -15,7 +15,7 @@
 
 enum { CANARY_BYTES = sizeof(uint64_t) };
 
-// The block at p has `bytes` bytes (a multiple of 8, as p), at least size + CANARY_BYTES. Returns p.
+// The block at p has `bytes` bytes, at least size + CANARY_BYTES, and ends at a multiple of 8. Returns p.
 void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key);
 
 // The size that the block was sealed with; 0 if the seal is broken.
