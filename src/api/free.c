@@ -77,7 +77,7 @@ void mii_free_other(void* p, page_t* page) {
   } else if (kind == SLICE_RUN) {
     free_run(p);
   } else if (kind == SLICE_HARDENED) {
-    mii_vault_give(page, p);
+    mii_vault_give(p, page);
   } else {
     free_slow(p);
   }

@@ -466,7 +466,7 @@ static MI_COLD bool unseal_large(void* p) {
 static give_result_t give_hardened(void* p) {
   if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
   if (kind_at(p) == SLICE_HARDENED) {
-    mii_vault_give(mii_page_record(mii_slice_of(p)), p);
+    mii_vault_give(p, mii_page_record(mii_slice_of(p)));
     return GIVE_DONE;
   }
   if (has_canary() && is_large(p) && !unseal_large(p)) return GIVE_INVALID;

@@ -396,7 +396,7 @@ static MI_NOINLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
 }
 
 // Straight on for most frees at level 3.
-void mii_vault_give(page_t* record, void* p) {
+void mii_vault_give(void* p, page_t* record) {
   uint32_t index;
   hardened_t* const page = mii_hardened_of(record);
   if (MI_UNLIKELY(page == NULL || !mii_hardened_index(page, p, &index)

@@ -37,7 +37,7 @@ crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene);
 
 // Give the block back, which lies in a slice of kind SLICE_HARDENED, whose record it is, and report what is wrong with
 // it. Now and then it looks after other things.
-void mii_vault_give(page_t* record, void* p);
+void mii_vault_give(void* p, page_t* record);
 
 // The bytes of the live block at p that may be written to; 0 if there is none.
 size_t mii_vault_bytes(const void* p);
