@@ -96,7 +96,7 @@ TEST(blocks_begin_at_multiples_of_their_size_only) {
   uint32_t index;
   uint8_t* const first = mii_hardened_block(page, 0);
   CHECK(mii_hardened_index(page, first, &index) && index == 0);
-  CHECK(mii_hardened_index(page, first + 5 * BYTES, &index) && index == 5);
+  CHECK(mii_hardened_index(page, first + (size_t)5 * BYTES, &index) && index == 5);
   CHECK(!mii_hardened_index(page, first + 1, &index));
   CHECK(!mii_hardened_index(page, first + BYTES - 8, &index));
 }
