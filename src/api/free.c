@@ -71,13 +71,6 @@ static MI_NOINLINE void free_run(void* p) {
   }
 }
 
-static MI_NOINLINE void free_hardened(void* p) {
-  if (MI_LIKELY(!mii_vault_give(p, "free"))) return;
-  theap_t* const home = mii_theap_mine->home;
-  if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
-  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
-}
-
 // The second door: the slice at p has another owner, or none.
 void mii_free_other(void* p, page_t* page) MI_NOINLINE;
 void mii_free_other(void* p, page_t* page) {
@@ -89,7 +82,7 @@ void mii_free_other(void* p, page_t* page) {
   } else if (kind == SLICE_RUN) {
     free_run(p);
   } else if (kind == SLICE_HARDENED) {
-    free_hardened(p);
+    mii_vault_give(p, page);
   } else {
     free_slow(p);
   }

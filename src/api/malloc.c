@@ -10,6 +10,7 @@
 #include "heap/thread.h"
 #include "heap/vault.h"
 #include "mimalloc.h"
+#include "page/canary.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
 #include "runtime/secure.h"
@@ -99,19 +100,35 @@ MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t si
   if (MI_UNLIKELY(mii_beat_is_sample(theap->heartbeat))) mii_stats_note_request(size_class, size);
 }
 
+// Somebody has to look for blocks, or it is no such block.
+static MI_NOINLINE void* allocate_unready(size_t size, theap_t* theap) {
+  const uint32_t size_class = mii_block_class(size);
+  if (!theap->is_live || mii_is_sampling() || size_class == CLASS_COUNT)
+    return allocate_otherwise(size, false);
+  note_request(theap, size_class, size);
+  void* const p = mii_block_take_hardened(theap, size, size_class);
+  return MI_LIKELY(p != NULL) ? p : allocate_otherwise(size, false);
+}
+
+// Straight on for most calls from level 4 on.
+static MI_NOINLINE void* allocate_sealed(size_t size, theap_t* theap) {
+  const size_t sealed = mii_max(size, 1);
+  if (MI_UNLIKELY(sealed > FAST_SIZE_MAX - CANARY_BYTES)) return allocate_unready(size, theap);
+  const uint32_t size_class = mii_size_class_fast(sealed + CANARY_BYTES);
+  void* const p = mii_vault_take_choice(theap, size_class);
+  return MI_LIKELY(p != NULL) ? mii_vault_seal_new(p, sealed) : allocate_unready(size, theap);
+}
+
+// Straight on for most calls at level 3.
 static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
-  void* const p = mii_secure_level() >= SECURE_CANARY
-                      ? mii_block_take_sealed(theap, size, &size_class)
-                      : mii_vault_take(theap, size_class);
-  if (MI_UNLIKELY(p == NULL)) return allocate_otherwise(size, false);
-  note_request(theap, size_class, size);
-  return p;
+  if (mii_secure_level() >= SECURE_CANARY) return allocate_sealed(size, theap);
+  void* const p = mii_vault_take_choice(theap, size_class);
+  return MI_LIKELY(p != NULL) ? p : allocate_unready(size, theap);
 }
 
 static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_t size_class) {
   if (MI_UNLIKELY(!theap->is_live)) return allocate_otherwise(size, false);
-  if (MI_UNLIKELY(mii_secure_has_vaults())) return allocate_hardened(size, theap, size_class);
   if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
   void* const p = mii_theap_refill(theap, size_class);
   note_request(theap, size_class, size);
@@ -121,7 +138,9 @@ static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_
 
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
   void* const p = mii_theap_refill_at_once(theap, size_class);
-  return MI_LIKELY(p != NULL) ? p : allocate_by_refill(size, theap, size_class);
+  if (MI_LIKELY(p != NULL)) return p;
+  return MI_UNLIKELY(mii_secure_has_vaults()) ? allocate_hardened(size, theap, size_class)
+                                              : allocate_by_refill(size, theap, size_class);
 }
 
 void* mii_allocate(size_t size, bool clear) {

@@ -33,6 +33,17 @@ static inline uint32_t mii_rng_8(rng_t* rng) {
   return bits;
 }
 
+// 32 of them, a whole word.
+static inline uint32_t mii_rng_32(rng_t* rng) {
+  if (rng->left < sizeof(uint32_t)) mii_rng_refill(rng);
+  const uint32_t words = rng->left / sizeof(uint32_t);
+  uint32_t* const at = &rng->block.words[RNG_BLOCK_WORDS - words];
+  const uint32_t bits = *at;
+  *at = 0;
+  rng->left = (words - 1) * (uint32_t)sizeof(uint32_t);
+  return bits;
+}
+
 static inline uint32_t mii_rng_16(rng_t* rng) {
   const uint32_t low = mii_rng_8(rng);
   return low | mii_rng_8(rng) << 8;

@@ -259,13 +259,15 @@ static void* take_from_vault(theap_t* theap, uint32_t size_class) {
   return mii_vault_take(theap, size_class);
 }
 
-void* mii_block_take_sealed(theap_t* theap, size_t size, uint32_t* size_class) {
-  size = mii_max(size, 1);
-  if (size + CANARY_BYTES > MID_BLOCK_MAX) return NULL;
-  *size_class = mii_size_class(size + CANARY_BYTES);
-  void* const p = mii_vault_take(theap, *size_class);
-  if (p != NULL) mii_vault_seal(p, size);
-  return p;
+uint32_t mii_block_class(size_t size) {
+  const size_t bytes = mii_max(size, 1) + (has_canary() ? CANARY_BYTES : 0);
+  return bytes <= MID_BLOCK_MAX ? mii_size_class(bytes) : CLASS_COUNT;
+}
+
+void* mii_block_take_hardened(theap_t* theap, size_t size, uint32_t size_class) {
+  if (MI_UNLIKELY(theap->heap->lent != NULL)) return NULL;
+  void* const p = mii_vault_take(theap, size_class);
+  return p != NULL && has_canary() ? mii_vault_seal_new(p, mii_max(size, 1)) : p;
 }
 
 // A heap in lent memory has no vaults: bits say there, too, which blocks live.
@@ -283,9 +285,8 @@ static MI_COLD void* take_hardened(theap_t* theap, block_request_t want, bool* z
   }
   void* const p = take_from_vault(theap, size_class);
   if (p == NULL || !has_canary()) return p;
-  mii_vault_seal(p, size);
   *zero = true;
-  return p;
+  return mii_vault_seal_new(p, size);
 }
 
 // Sampled --------------------------------------------------------------------------------------------
@@ -465,7 +466,7 @@ static MI_COLD bool unseal_large(void* p) {
 static give_result_t give_hardened(void* p) {
   if (!mii_block_is_ours(p)) return GIVE_FOREIGN;
   if (kind_at(p) == SLICE_HARDENED) {
-    mii_vault_give(p, "free");
+    mii_vault_give(p, mii_page_record(mii_slice_of(p)));
     return GIVE_DONE;
   }
   if (has_canary() && is_large(p) && !unseal_large(p)) return GIVE_INVALID;

@@ -22,6 +22,7 @@
 #include "heap/apart.h"
 #include "heap/outbox.h"
 #include "heap/refill_fast.h"
+#include "heap/vault.h"
 #include "platform/platform.h"
 
 const theap_t mii_theap_done = {
@@ -212,6 +213,8 @@ void mii_thread_set_in_pool(void) {
   theap_t* const home = mii_theap_mine->home;
   if (!home->is_live) return;
   home->keeps_nothing = mii_theap_mine->keeps_nothing = true;
+  mii_vault_unload(home);
+  mii_vault_unload(mii_theap_mine);
 }
 
 static void at_exit(void* value) {

@@ -18,6 +18,8 @@
 #include "heap/vault.h"
 #include "base/assert.h"
 #include "heap/apart.h"
+#include "heap/ask.h"
+#include "heap/quiet.h"
 #include "heap/thread.h"
 #include "page/canary.h"
 #include "runtime/lock.h"
@@ -127,12 +129,14 @@ static void end_hardened(hardened_t* page) {
   mii_hardened_unmake(page);
 }
 
+static bool is_held(const hardened_t* page) {
+  return atomic_load_explicit(&page->holder, memory_order_relaxed) != 0;
+}
+
 // Blocks that may still be given out, opened or not.
 static int32_t room_in(const hardened_t* page) {
   return (int32_t)(page->block_count - mii_hardened_opened(page) + mii_hardened_free_count(page));
 }
-
-static bool is_empty(const hardened_t* page) { return room_in(page) == page->block_count; }
 
 static int32_t room_wanted(const hardened_t* page) {
   return (int32_t)mii_max(1, page->block_count / ROOM_ONE_IN);
@@ -144,9 +148,9 @@ static void settle(vault_t* vault, hardened_t* page) {
   const int32_t wanted = room_wanted(page);
   const int32_t missing = wanted - room_in(page);
   atomic_store_explicit(&page->needed, missing > 0 ? missing : 1, memory_order_seq_cst);
-  atomic_store_explicit(&page->is_held, false, memory_order_seq_cst);
+  atomic_store_explicit(&page->holder, 0, memory_order_seq_cst);
   const int32_t room = room_in(page);
-  if (is_empty(page) && !is_empty_circle(&vault->roomy[page->size_class])
+  if (mii_hardened_is_empty(page) && !is_empty_circle(&vault->roomy[page->size_class])
       && !mii_lock_is_mine_by_fork()) {
     end_hardened(page);
   } else if (room >= wanted) {
@@ -160,10 +164,11 @@ static MI_NOINLINE void look_at_page_of(const void* p) {
   vault_t* vault;
   hardened_t* const page = lock_page_of(p, &vault);
   if (page == NULL) return;
-  const bool held = atomic_load_explicit(&page->is_held, memory_order_relaxed);
-  if (!held && page->in_circle.next == NULL) {
+  if (is_held(page)) {
+    // Its holder looks itself.
+  } else if (page->in_circle.next == NULL) {
     settle(vault, page);
-  } else if (!held && is_empty(page) && page->in_circle.next != page->in_circle.prev) {
+  } else if (mii_hardened_is_empty(page) && page->in_circle.next != page->in_circle.prev) {
     end_hardened(page);
   }
   unlock_vault(vault);
@@ -195,7 +200,8 @@ static void let_go_of(vault_t* vault, hold_t* hold) {
 }
 
 // Instead of the one that the theap holds. Lock held.
-static void hold_another(vault_t* vault, hold_t* hold, uint32_t size_class, bool second) {
+static void hold_another(vault_t* vault, theap_t* theap, uint32_t size_class, bool second) {
+  hold_t* const hold = &theap->stock->holds[size_class];
   let_go_of(vault, hold);
   links_t* const circle = &vault->roomy[size_class];
   links_t* chosen = circle->next;
@@ -203,7 +209,7 @@ static void hold_another(vault_t* vault, hold_t* hold, uint32_t size_class, bool
   if (chosen == circle) return;
   links_remove(chosen);
   hold->page = page_in_circle(chosen);
-  atomic_store_explicit(&hold->page->is_held, true, memory_order_seq_cst);
+  atomic_store_explicit(&hold->page->holder, mii_theap_tag(theap), memory_order_seq_cst);
 }
 
 // Slices are taken without our lock: that may take the range's.
@@ -214,7 +220,7 @@ static MI_COLD void hold_new(vault_t* vault, theap_t* theap, uint32_t size_class
   if (page == NULL) return;
   lock_vault(vault);
   links_add(&vault->pages, &page->in_vault);
-  mii_hardened_publish(page, vault);
+  mii_hardened_publish(page, vault, mii_theap_tag(theap));
   theap->stock->holds[size_class].page = page;
   unlock_vault(vault);
   mii_secure_warn_of_guards();
@@ -233,7 +239,7 @@ static MI_NOINLINE bool turn_page(theap_t* theap, uint32_t size_class) {
   if (vault == NULL) return false;
   const bool second = comes_up(rng, TURN_ONE_IN);
   lock_vault(vault);
-  hold_another(vault, hold, size_class, second);
+  hold_another(vault, theap, size_class, second);
   unlock_vault(vault);
   if (hold->page == NULL) hold_new(vault, theap, size_class);
   return look(hold, rng);
@@ -265,7 +271,7 @@ MI_COLD MI_NO_TSAN size_t mii_vault_held_bytes(const theap_t* theap) {
 
 // Of a page that has a live block, or whose vault is locked.
 static scene_t scene_of(const hardened_t* page, const void* p) {
-  const uint32_t inside = (uint32_t)((uintptr_t)p - (uintptr_t)mii_hardened_start(page));
+  const uint32_t inside = (uint32_t)((uintptr_t)p - page->start);
   return (scene_t){
       .p = p,
       .block = (const uint8_t*)p - inside % page->block_bytes,
@@ -282,34 +288,34 @@ static MI_COLD void report_dirty(const hardened_t* page, void* p) {
   mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
 }
 
-static inline bool has_choice(const hold_t* hold) { return hold->count > hold->spared; }
-
 void* mii_vault_take(theap_t* theap, uint32_t size_class) {
-  stock_t* stock = theap->stock;
-  if (MI_UNLIKELY(stock == NULL || !has_choice(&stock->holds[size_class]))) {
-    if (!turn_page(theap, size_class)) return NULL;
-    stock = theap->stock;
-  }
-  hold_t* const hold = &stock->holds[size_class];
-  const hardened_t* const page = hold->page;
-  void* const p = mii_hardened_take(hold, &stock->rng);
-  theap->blocks_handed++;
-  theap->bytes_handed += page->block_bytes;
-  if (MI_UNLIKELY(theap->keeps_nothing)) end_hold(hold);
-  if (has_canaries() && !mii_bytes_are_zero(p, page->block_bytes)) report_dirty(page, p);
+  void* p = mii_vault_take_choice(theap, size_class);
+  if (p != NULL || !turn_page(theap, size_class)) return p;
+  p = mii_vault_take_choice(theap, size_class);
+  if (MI_UNLIKELY(theap->keeps_nothing)) end_hold(&theap->stock->holds[size_class]);
   return p;
 }
 
 // The page cannot end while the block lives, and its key does not change.
-void mii_vault_seal(void* p, size_t size) {
-  const hardened_t* const page = mii_hardened_in(mii_slice_of(p));
-  mii_canary_set(p, page->block_bytes, size, page->key);
+static const hardened_t* page_of_live(const void* p) {
+  return mii_hardened_of(mii_page_record(mii_slice_of(p)));
+}
+
+void* mii_vault_seal(void* p, size_t size) {
+  const hardened_t* const page = page_of_live(p);
+  return mii_canary_set(p, page->block_bytes, size, page->key);
+}
+
+void* mii_vault_seal_new(void* p, size_t size) {
+  const hardened_t* const page = page_of_live(p);
+  if (MI_UNLIKELY(!mii_bytes_are_zero(p, page->block_bytes))) report_dirty(page, p);
+  return mii_canary_set(p, page->block_bytes, size, page->key);
 }
 
 // Give ---------------------------------------------------------------------------------------------
 
 // Of a live block. Its size goes to *size: what it was sealed with, or all of it.
-static inline crime_t examine_seal(const hardened_t* page, const void* p, size_t* size) {
+static crime_t examine_seal(const hardened_t* page, const void* p, size_t* size) {
   *size = page->block_bytes;
   if (!has_canaries()) return CRIME_NONE;
   const size_t sealed = mii_canary_check(p, page->block_bytes, page->key);
@@ -317,20 +323,14 @@ static inline crime_t examine_seal(const hardened_t* page, const void* p, size_t
   return sealed != 0 ? CRIME_NONE : CRIME_OVERFLOW;
 }
 
-// Of a block that does not live: what was never opened was never freed.
-static crime_t crime_of_dead(const hardened_t* page, uint32_t index) {
-  return index < mii_hardened_opened(page) ? CRIME_DOUBLE_FREE : CRIME_NO_BLOCK;
-}
-
 // page is NULL if p lies in none. A wild pointer may have led to the record of a page that has just ended, and is
-// another's; that of a live block does not.
-static inline crime_t examine(const hardened_t* page, size_t slice, const void* p, uint32_t* index,
-                              size_t* size) {
+// another's: then no block of it begins at p. What was never opened was never freed.
+static crime_t examine(const hardened_t* page, const void* p, size_t* size) {
+  uint32_t index;
   *size = 0;
-  if (page == NULL || page->slice != slice) return CRIME_NO_BLOCK;
-  if (!mii_hardened_index(page, p, index)) return CRIME_NO_BLOCK;
-  if (!mii_hardened_is_live(page, *index)) return crime_of_dead(page, *index);
-  return examine_seal(page, p, size);
+  if (page == NULL || !mii_hardened_index(page, p, &index)) return CRIME_NO_BLOCK;
+  if (mii_hardened_is_live(page, index)) return examine_seal(page, p, size);
+  return index < mii_hardened_opened(page) ? CRIME_DOUBLE_FREE : CRIME_NO_BLOCK;
 }
 
 static scene_t scene_at(const hardened_t* page, const void* p) {
@@ -338,11 +338,9 @@ static scene_t scene_at(const hardened_t* page, const void* p) {
 }
 
 MI_COLD crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene) {
-  uint32_t index;
-  const size_t slice = mii_slice_of(p);
-  const hardened_t* const page = mii_hardened_in(slice);
+  const hardened_t* const page = mii_hardened_in(mii_slice_of(p));
   *scene = scene_at(page, p);
-  return examine(page, slice, p, &index, size);
+  return examine(page, p, size);
 }
 
 size_t mii_vault_bytes(const void* p) {
@@ -352,43 +350,70 @@ size_t mii_vault_bytes(const void* p) {
   return size;
 }
 
-// The block, which lives, is nobody's from now on, unless another free was faster.
-static inline hardened_end_t end_block(hardened_t* page, void* p, uint32_t index) {
-  if (has_canaries()) mii_canary_wipe(p, page->block_bytes);
-  return mii_hardened_end(page, index);
-}
-
-static MI_COLD void report_give(crime_t crime, hardened_t* page, void* p, const char* what) {
-  const scene_t scene = scene_at(page, p);
-  uint32_t index;
-  if (crime == CRIME_OVERFLOW && mii_hardened_index(page, p, &index)
-      && end_block(page, p, index) == END_LOOK)
-    look_at_page_of(p);
-  mii_secure_report(crime, what, &scene);
-}
-
-bool mii_vault_give(void* p, const char* what) {
+// A block whose canary is broken is freed nevertheless.
+static MI_COLD void report_give(hardened_t* page, void* p) {
   size_t size;
   uint32_t index;
-  const size_t slice = mii_slice_of(p);
-  hardened_t* const page = mii_hardened_of(slice);
-  const crime_t crime = examine(page, slice, p, &index, &size);
-  if (MI_UNLIKELY(crime != CRIME_NONE)) {
-    report_give(crime, page, p, what);
-    return false;
+  const scene_t scene = scene_at(page, p);
+  const crime_t crime = examine(page, p, &size);
+  if (crime == CRIME_OVERFLOW && mii_hardened_index(page, p, &index)) {
+    mii_canary_wipe(p, page->block_bytes);
+    if (mii_hardened_end(page, index, mii_theap_tag(mii_theap_mine)) == END_LOOK)
+      look_at_page_of(p);
   }
-  const hardened_end_t end = end_block(page, p, index);
-  if (MI_LIKELY(end == END_DONE)) return false;
-  if (end == END_LOOK) look_at_page_of(p);
-  if (end == END_NOT_LIVE) report_give(CRIME_DOUBLE_FREE, page, p, what);
-  return true;
+  mii_secure_report(crime, "free", &scene);
+}
+
+// To a page that the theap does not hold.
+static MI_NOINLINE void give_unheld(hardened_t* page, void* p, uint32_t index) {
+  const hardened_end_t end = mii_hardened_end_unheld(page, index);
+  if (MI_LIKELY(end == END_DONE)) return;
+  if (end == END_NOT_LIVE) {
+    report_give(page, p);
+    return;
+  }
+  look_at_page_of(p);
+  theap_t* const home = mii_theap_mine->home;
+  if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
+  if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
+}
+
+MI_INLINE void give_live(hardened_t* page, void* p, uint32_t index) {
+  if (mii_hardened_is_held_by(page, mii_theap_tag(mii_theap_mine))) {
+    mii_hardened_turn(page, index);
+  } else {
+    give_unheld(page, p, index);
+  }
+}
+
+static MI_NOINLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
+  if (MI_UNLIKELY(mii_canary_check(p, page->block_bytes, page->key) == 0)) {
+    report_give(page, p);
+    return;
+  }
+  mii_canary_wipe(p, page->block_bytes);
+  give_live(page, p, index);
+}
+
+// Straight on for most frees at level 3.
+void mii_vault_give(void* p, page_t* record) {
+  uint32_t index;
+  hardened_t* const page = mii_hardened_of(record);
+  if (MI_UNLIKELY(page == NULL || !mii_hardened_index(page, p, &index)
+                  || !mii_hardened_is_live(page, index))) {
+    report_give(page, p);
+  } else if (has_canaries()) {
+    give_sealed(page, p, index);
+  } else {
+    give_live(page, p, index);
+  }
 }
 
 // The end of a heap --------------------------------------------------------------------------------
 
 // What the program has left in the page goes back to the system, or is overwritten. Lock held.
 static void discard_hardened(hardened_t* page) {
-  uint8_t* const start = mii_hardened_start(page);
+  void* const start = mii_hardened_block(page, 0);
   if (has_canaries() && !mii_purge_memory(start, SLICE_BYTES))
     memset(start, 0, (size_t)mii_hardened_opened(page) * page->block_bytes);
   end_hardened(page);
@@ -442,7 +467,7 @@ static void collect_vault(vault_t* vault) {
   for (links_t *links = vault->pages.next, *next; links != &vault->pages; links = next) {
     hardened_t* const page = page_in_vault(links);
     next = links->next;
-    if (page->in_circle.next != NULL && is_empty(page)) end_hardened(page);
+    if (page->in_circle.next != NULL && mii_hardened_is_empty(page)) end_hardened(page);
   }
   unlock_vault(vault);
 }
@@ -480,10 +505,6 @@ MI_COLD void mii_vault_reseed_all(void) {
 
 // Validator ----------------------------------------------------------------------------------------
 
-static bool is_held(const hardened_t* page) {
-  return atomic_load_explicit(&page->is_held, memory_order_relaxed);
-}
-
 // V1
 static bool vault_is_valid(const vault_t* vault) {
   for (const links_t* links = vault->pages.next; links != &vault->pages; links = links->next) {
@@ -500,7 +521,7 @@ static bool vault_is_valid(const vault_t* vault) {
 // Lock held. What others may take, or are about to seal or to free, is not looked at.
 static crime_t inspect_block(const hardened_t* page, uint32_t index) {
   size_t size;
-  const uint8_t* const p = mii_hardened_start(page) + (size_t)index * page->block_bytes;
+  const uint8_t* const p = mii_hardened_block(page, index);
   if (!mii_hardened_is_live(page, index))
     return is_held(page) || mii_bytes_are_zero(p, page->block_bytes) ? CRIME_NONE
                                                                      : CRIME_WRITE_AFTER_FREE;
@@ -516,7 +537,7 @@ static crime_t inspect(const vault_t* vault, scene_t* scene) {
     for (uint32_t i = 0; i < mii_hardened_opened(page); i++) {
       const crime_t crime = inspect_block(page, i);
       if (crime == CRIME_NONE) continue;
-      *scene = scene_of(page, mii_hardened_start(page) + (size_t)i * page->block_bytes);
+      *scene = scene_of(page, mii_hardened_block(page, i));
       return crime;
     }
   }

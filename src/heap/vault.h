@@ -11,20 +11,33 @@
 #include "page/hardened.h"
 #include "runtime/secure.h"
 
-// A block of the class, of the theap's heap. At SECURE_CANARY it is zero. NULL when out
-// of memory.
+// A block of the class, of the theap's heap. NULL when out of memory.
 void* mii_vault_take(theap_t* theap, uint32_t size_class);
 
-// It is to hold `size` bytes, which leave room for the canary: seals it. At SECURE_CANARY only.
-void mii_vault_seal(void* p, size_t size);
+// The short way. NULL also if there is no choice, and somebody has to look for one; and if the theap is none that lives.
+MI_INLINE void* mii_vault_take_choice(theap_t* theap, uint32_t size_class) {
+  stock_t* const stock = theap->stock;
+  if (MI_UNLIKELY(stock == NULL)) return NULL;
+  hold_t* const hold = &stock->holds[size_class];
+  if (MI_UNLIKELY(hold->count <= hold->spared)) return NULL;
+  void* const p = mii_hardened_take(hold);
+  theap->blocks_handed++;
+  theap->bytes_handed += hold->page->block_bytes;
+  return p;
+}
+
+// It is to hold `size` bytes, which leave room for the canary: seals it. At SECURE_CANARY only; a new one must be
+// zero, and is from then on. Both return p.
+void* mii_vault_seal(void* p, size_t size);
+void* mii_vault_seal_new(void* p, size_t size);
 
 // What is wrong with the block at p, which lies in a hardened page. Its size, if it is live, goes to *size:
 // what it was sealed with, or all of it. The scene is filled in.
 crime_t mii_vault_examine(const void* p, size_t* size, scene_t* scene);
 
-// Give the block back, which lies in a slice of kind SLICE_HARDENED, and report what is wrong with it as `what`. True
-// if it was time to look at its page: now and then.
-bool mii_vault_give(void* p, const char* what);
+// Give the block back, which lies in a slice of kind SLICE_HARDENED, whose record it is, and report what is wrong with
+// it. Now and then it looks after other things.
+void mii_vault_give(void* p, page_t* record);
 
 // The bytes of the live block at p that may be written to; 0 if there is none.
 size_t mii_vault_bytes(const void* p);

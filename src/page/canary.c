@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // canary.c - what stands behind the bytes that were asked for, so that writing over them is noticed
 //
-// Only the first bytes of a long slack are filled: a block of many OS pages is not touched for it.
+// Only the first words of a long slack are filled: a block of many OS pages is not touched for it.
 //
 // Tests: tests/unit/page/canary_test.c
 #include "page/canary.h"
-#include "base/bits.h"
+#include "base/compiler.h"
 #include <string.h>
 
-enum { SLACK_FILLED_MAX = 64 };
+enum { SLACK_WORDS_MAX = 9 };  // the first one may be the program's but for a byte
 
 // An odd constant (the golden ratio) spreads the address and the slack over all bits, so that no changed byte
 // makes another slack of it; its inverse undoes that.
@@ -26,15 +26,37 @@ static uint64_t* seal_at(const void* p, size_t bytes) {
   return (uint64_t*)((uintptr_t)p + bytes - CANARY_BYTES);
 }
 
-void mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
-  const size_t slack = bytes - CANARY_BYTES - size;
+// Of a word whose first `count` bytes, less than all, are the program's: the bits of these.
+static uint64_t bits_before(size_t count) {
+  return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ~(~UINT64_C(0) << 8 * count)
+                                                   : ~(~UINT64_C(0) >> 8 * count);
+}
+
+// The word in which the program's bytes end. Words are those of memory: a block with an odd offset begins anywhere.
+static uint64_t* last_word(const void* p, size_t size) {
+  return (uint64_t*)(((uintptr_t)p + size) & ~(uintptr_t)(sizeof(uint64_t) - 1));
+}
+
+static uint64_t bits_of_program(const void* p, size_t size) {
+  return bits_before(((uintptr_t)p + size) % sizeof(uint64_t));
+}
+
+// The words of the slack that are filled end here; the first of them is that in which the program's bytes end.
+static uint64_t* filled_end(uint64_t* first, uint64_t* seal) {
+  return seal - first > SLACK_WORDS_MAX ? first + SLACK_WORDS_MAX : seal;
+}
+
+void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
   const uint64_t filler = filler_of(key);
-  uint8_t* at = (uint8_t*)p + size;
-  size_t left = mii_min(slack, SLACK_FILLED_MAX);
-  for (; left >= sizeof filler; at += sizeof filler, left -= sizeof filler)
-    memcpy(at, &filler, sizeof filler);
-  if (left > 0) memcpy(at, &filler, left);
-  *seal_at(p, bytes) = mask_of(p, key) ^ slack * SPREAD;
+  uint64_t* const seal = seal_at(p, bytes);
+  uint64_t* word = last_word(p, size);
+  uint64_t* const end = filled_end(word, seal);
+  *seal = mask_of(p, key) ^ (bytes - CANARY_BYTES - size) * SPREAD;
+  if (word == end) return p;
+  const uint64_t kept = bits_of_program(p, size);
+  *word = (*word & kept) | (filler & ~kept);
+  while (++word < end) *word = filler;
+  return p;
 }
 
 size_t mii_canary_size(const void* p, size_t bytes, uint64_t key) {
@@ -44,14 +66,14 @@ size_t mii_canary_size(const void* p, size_t bytes, uint64_t key) {
 
 size_t mii_canary_check(const void* p, size_t bytes, uint64_t key) {
   const size_t size = mii_canary_size(p, bytes, key);
-  if (size == 0) return 0;
+  if (MI_UNLIKELY(size == 0)) return 0;
   const uint64_t filler = filler_of(key);
-  const uint8_t* at = (const uint8_t*)p + size;
-  size_t left = mii_min(bytes - CANARY_BYTES - size, SLACK_FILLED_MAX);
-  for (; left >= sizeof filler; at += sizeof filler, left -= sizeof filler) {
-    if (memcmp(at, &filler, sizeof filler) != 0) return 0;
-  }
-  return left == 0 || memcmp(at, &filler, left) == 0 ? size : 0;
+  const uint64_t* word = last_word(p, size);
+  const uint64_t* const end = filled_end(last_word(p, size), seal_at(p, bytes));
+  if (word == end) return size;
+  uint64_t wrong = (*word ^ filler) & ~bits_of_program(p, size);
+  while (++word < end) wrong |= *word ^ filler;
+  return wrong == 0 ? size : 0;
 }
 
 void mii_canary_wipe(void* p, size_t bytes) {
@@ -59,11 +81,20 @@ void mii_canary_wipe(void* p, size_t bytes) {
   memset(p, 0, bytes);
 }
 
+typedef uint64_t pair_t __attribute__((vector_size(16)));
+
 bool mii_bytes_are_zero(const void* p, size_t bytes) {
-  const uint64_t* words = p;
-  const uint64_t* const end = words + bytes / sizeof *words;
-  uint64_t any = 0;
-  for (; end - words >= 4; words += 4) any |= words[0] | words[1] | words[2] | words[3];
-  for (; words < end; words++) any |= *words;
-  return any == 0;
+  const pair_t* pair = p;
+  const pair_t* const end = pair + bytes / sizeof *pair;
+  const pair_t* const end_of_fours = pair + bytes / sizeof *pair / 4 * 4;
+  pair_t any = {0, 0};
+  for (; pair < end_of_fours; pair += 4) {
+    any |= pair[0];
+    any |= pair[1];
+    any |= pair[2];
+    any |= pair[3];
+  }
+  for (; pair < end; pair++) any |= *pair;
+  const uint64_t last = bytes % sizeof any != 0 ? *(const uint64_t*)end : 0;
+  return (any[0] | any[1] | last) == 0;
 }

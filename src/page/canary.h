@@ -15,8 +15,8 @@
 
 enum { CANARY_BYTES = sizeof(uint64_t) };
 
-// The block at p has `bytes` bytes (a multiple of 8, as p), at least size + CANARY_BYTES.
-void mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key);
+// The block at p has `bytes` bytes, at least size + CANARY_BYTES, and ends at a multiple of 8. Returns p.
+void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key);
 
 // The size that the block was sealed with; 0 if the seal is broken.
 size_t mii_canary_size(const void* p, size_t bytes, uint64_t key);
@@ -27,7 +27,7 @@ size_t mii_canary_check(const void* p, size_t bytes, uint64_t key);
 // The block is about to be freed: all of it is zero, the seal first.
 void mii_canary_wipe(void* p, size_t bytes);
 
-// Is all of it zero? p and bytes are multiples of 8.
+// Is all of it zero? bytes is a multiple of 8, and p of 16 if there are more of them.
 bool mii_bytes_are_zero(const void* p, size_t bytes);
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // hardened.c - a hardened page: a slice of blocks of one size that has no links, only bits
 //
-// Blocks are opened 4 KiB at a time, as elsewhere, so what was never needed is never touched; random is the
-// choice among those that are open. Blocks of all classes live in one slice.
+// Blocks are opened 4 KiB at a time, 16 KiB where memory was used before, as elsewhere, so what was never needed is
+// never touched; random is the choice among those that are open. Blocks of all classes live in one slice.
 //
-// Orders: a free releases, so that who takes the block sees what was done to it, and it is seq_cst, as what
-// the page's last holder does: he writes `needed` and `is_held` and then counts, who frees changes a bit
-// and then looks at these. One of the two sees the other, so no page is forgotten.
+// Orders: a free by another thread releases, so that who takes the block sees what was done to it, and it is
+// seq_cst, as what the page's last holder does: he writes `needed` and `holder` and then counts, who frees
+// changes a bit and then looks at these. One of the two sees the other, so no page is forgotten.
 //
 // Records are never given back to the system, and used again for pages with as many bits. Who follows a bad
 // pointer may hold one whose page has ended: therefore `vault` and `slice` are compared under the lock.
@@ -35,7 +35,8 @@ static hardened_t* take_record(uint32_t blocks) {
   const uint32_t room = mii_log2_up(words_of(blocks));
   const uint32_t handle = mii_stack_pop(&spares[room], spare_link);
   if (handle != 0) return mii_meta_pointer(handle);
-  hardened_t* const page = mii_meta_take(sizeof *page + sizeof(uint64_t) * ((size_t)1 << room));
+  hardened_t* const page =
+      mii_meta_take(sizeof *page + sizeof(hardened_word_t) * ((size_t)1 << room));
   if (page != NULL) page->room_log2 = (uint8_t)room;
   return page;
 }
@@ -60,28 +61,33 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
     give_record(page);
     return NULL;
   }
+  page->start = (uintptr_t)mii_slice_start(page->slice);
   page->block_bytes = mii_class_bytes(size_class);
   page->block_count = (uint16_t)blocks;
   page->size_class = (uint8_t)size_class;
   page->key = key;
+  page->step = zero ? UNIT_BYTES : 4 * UNIT_BYTES;
   page->inverse = (uint32_t)(UINT32_MAX / page->block_bytes + 1);
   atomic_store_explicit(&page->opened, 0, memory_order_relaxed);
   atomic_store_explicit(&page->needed, 0, memory_order_relaxed);
-  atomic_store_explicit(&page->is_held, true, memory_order_relaxed);
-  for (uint32_t i = 0; i < words_of(blocks); i++)
-    atomic_store_explicit(&page->live[i], ~UINT64_C(0), memory_order_relaxed);
+  for (uint32_t i = 0; i < words_of(blocks); i++) {
+    atomic_store_explicit(&page->words[i].live, 0, memory_order_relaxed);
+    atomic_store_explicit(&page->words[i].freed, ~UINT64_C(0), memory_order_relaxed);
+  }
   atomic_store_explicit(&mii_slice_cold(page->slice)->heap, heap, memory_order_relaxed);
   return page;
 }
 
 static uint8_t* guard_of(const hardened_t* page) {
-  return mii_hardened_start(page) + SLICE_BYTES - mii_range.os_page_size;
+  return (uint8_t*)page->start + SLICE_BYTES - mii_range.os_page_size;
 }
 
 // The guard comes last, and goes first: the child of a fork takes slices for free that are not marked.
-void mii_hardened_publish(hardened_t* page, vault_t* vault) {
+void mii_hardened_publish(hardened_t* page, vault_t* vault, uintptr_t holder) {
+  atomic_store_explicit(&page->holder, holder, memory_order_relaxed);
   atomic_store_explicit(&page->vault, vault, memory_order_release);
-  atomic_store_explicit(&mii_slice_cold(page->slice)->hardened, page, memory_order_release);
+  atomic_store_explicit(&mii_page_record(page->slice)->owner, (uintptr_t)page,
+                        memory_order_release);
   mii_slice_set_kind(page->slice, SLICE_HARDENED);
   mii_secure_guard(guard_of(page), mii_range.os_page_size);
 }
@@ -90,9 +96,10 @@ MI_COLD void mii_hardened_unmake(hardened_t* page) {
   const slice_t slice = page->slice;
   mii_secure_unguard(guard_of(page), mii_range.os_page_size);
   mii_slice_set_kind(slice, SLICE_FREE);
-  atomic_store_explicit(&mii_slice_cold(slice)->hardened, NULL, memory_order_relaxed);
+  atomic_store_explicit(&mii_page_record(slice)->owner, 0, memory_order_relaxed);
   atomic_store_explicit(&page->vault, NULL, memory_order_relaxed);
   page->slice = 0;
+  page->start = 0;
   mii_segment_give(slice, 1);
   give_record(page);
 }
@@ -101,35 +108,82 @@ MI_COLD void mii_hardened_unmake(hardened_t* page) {
 
 uint32_t mii_hardened_free_count(const hardened_t* page) {
   uint32_t count = 0;
-  for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++)
-    count += mii_count_bits(~atomic_load_explicit(&page->live[i], memory_order_seq_cst));
+  for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++) {
+    const hardened_word_t* const word = &page->words[i];
+    count += mii_count_bits(~(atomic_load_explicit(&word->live, memory_order_seq_cst)
+                              ^ atomic_load_explicit(&word->freed, memory_order_seq_cst)));
+  }
   return count;
 }
 
-// Up to the end of the next 4 KiB, at least one. A fork in the middle of it loses blocks, and invents none.
+bool mii_hardened_is_empty(const hardened_t* page) {
+  for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++) {
+    if (mii_hardened_live(page, i) != 0) return false;
+  }
+  return true;
+}
+
+// Up to the end of the next step, at least one. A fork in the middle of it loses blocks, and invents none.
 static void open_more(hardened_t* page) {
   uint32_t i = mii_hardened_opened(page);
-  const size_t reached = mii_align_up((i + (size_t)1) * page->block_bytes, UNIT_BYTES);
+  const size_t reached = mii_align_up((i + (size_t)1) * page->block_bytes, page->step);
   const uint32_t end = (uint32_t)mii_min(reached / page->block_bytes, page->block_count);
   atomic_store_explicit(&page->opened, end, memory_order_relaxed);
   for (uint32_t here; i < end; i += here) {
     here = (uint32_t)mii_min(end - i, 64 - i % 64);
-    atomic_fetch_and_explicit(&page->live[i / 64], ~mii_bit_span(i % 64, here),
-                              memory_order_release);
+    atomic_fetch_and_explicit(&page->words[i / 64].freed, ~mii_bit_span(i % 64, here),
+                              memory_order_relaxed);
   }
 }
 
-static void look_around(hold_t* hold, uint32_t random) {
-  const hardened_t* const page = hold->page;
-  const uint32_t words = words_of(mii_hardened_opened(page));
-  uint32_t count = 0;
-  for (uint32_t n = 0, i = random * words >> 8; n < words && count < CHOICES_MAX; n++) {
-    uint64_t free = ~atomic_load_explicit(&page->live[i], memory_order_relaxed);
+// What others have freed is free. First it does not live any more, so that nobody can free it again. Acquire
+// pairs with the release of who freed it.
+static void accept_freed(hardened_word_t* word, uint64_t freed) {
+  const uint64_t live = atomic_load_explicit(&word->live, memory_order_relaxed);
+  atomic_store_explicit(&word->live, live & ~freed, memory_order_relaxed);
+  atomic_fetch_and_explicit(&word->freed, ~(live & freed), memory_order_acq_rel);
+}
+
+static uint64_t free_in(hardened_word_t* word) {
+  const uint64_t live = atomic_load_explicit(&word->live, memory_order_relaxed);
+  const uint64_t freed = atomic_load_explicit(&word->freed, memory_order_relaxed);
+  if (MI_UNLIKELY((live & freed) != 0)) accept_freed(word, freed);
+  return ~(live ^ freed);
+}
+
+// Free blocks of words from .. to - 1 join the choices, up to as many as there may be.
+static void gather(hold_t* hold, uint32_t from, uint32_t to) {
+  hardened_t* const page = hold->page;
+  uint32_t count = hold->count;
+  for (uint32_t i = from; i < to && count < CHOICES_MAX; i++) {
+    uint64_t free = free_in(&page->words[i]);
     for (; free != 0 && count < CHOICES_MAX; free &= free - 1)
       hold->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
-    i = i + 1 < words ? i + 1 : 0;
   }
   hold->count = (uint16_t)count;
+}
+
+static void look_around(hold_t* hold, uint32_t random) {
+  const uint32_t words = words_of(mii_hardened_opened(hold->page));
+  const uint32_t first = random * words >> 8;
+  hold->count = 0;
+  gather(hold, first, words);
+  gather(hold, 0, first);
+}
+
+// Draw from all choices those that are given out, the last one first. The fraction of a product is as random as what was
+// multiplied, but for the bits that its whole part has taken: 32 are enough for 5 choices.
+static void shuffle(hold_t* hold, rng_t* rng) {
+  for (uint32_t n = hold->count; n > hold->spared;) {
+    uint64_t random = mii_rng_32(rng);
+    for (uint32_t i = 0; i < 5 && n > hold->spared; i++) {
+      random = (random & UINT32_MAX) * n;
+      uint16_t* const place = &hold->choices[random >> 32];
+      const uint16_t chosen = *place;
+      *place = hold->choices[--n];
+      hold->choices[n] = chosen;
+    }
+  }
 }
 
 bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
@@ -143,27 +197,36 @@ bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
     look_around(hold, random);
     more = false;
   }
-  if (hold->count == left) spared = 0;
-  hold->spared = (uint16_t)spared;
-  return hold->count > spared;
+  hold->spared = (uint16_t)(hold->count == left ? 0 : spared);
+  shuffle(hold, rng);
+  return hold->count > hold->spared;
 }
 
-bool mii_hardened_is_to_be_looked_at(hardened_t* page, uint32_t i) {
+// Nobody holds the page, and a block of word i was freed.
+static bool is_to_be_looked_at(hardened_t* page, uint32_t i) {
   if (atomic_load_explicit(&page->needed, memory_order_seq_cst) > 0
       && atomic_fetch_sub_explicit(&page->needed, 1, memory_order_seq_cst) == 1)
     return true;
-  const uint32_t opened = mii_hardened_opened(page);
-  const uint64_t unopened = opened < (i + 1) * 64 ? ~UINT64_C(0) << opened % 64 : 0;
-  const uint64_t live = atomic_load_explicit(&page->live[i], memory_order_seq_cst);
-  return live == unopened && mii_hardened_free_count(page) == opened;
+  return mii_hardened_live(page, i) == 0 && mii_hardened_is_empty(page);
 }
 
-// No thread uses the page meanwhile.
+hardened_end_t mii_hardened_end_unheld(hardened_t* page, uint32_t index) {
+  const uint64_t bit = UINT64_C(1) << index % 64;
+  _Atomic(uint64_t)* const freed = &page->words[index / 64].freed;
+  if ((atomic_fetch_or_explicit(freed, bit, memory_order_seq_cst) & bit) != 0) return END_NOT_LIVE;
+  if (atomic_load_explicit(&page->holder, memory_order_seq_cst) != 0) return END_DONE;
+  return is_to_be_looked_at(page, index / 64) ? END_LOOK : END_DONE;
+}
+
+// No thread uses the page meanwhile. What is not opened is neither free nor live.
 MI_COLD bool mii_hardened_is_valid(const hardened_t* page) {
-  const uint32_t opened = mii_hardened_opened(page);
-  uint32_t clear = 0;
-  for (uint32_t i = 0; i < words_of(page->block_count); i++)
-    clear += mii_count_bits(~atomic_load_explicit(&page->live[i], memory_order_relaxed));
-  return MI_HOLDS(clear == mii_hardened_free_count(page))  // B1: what is not opened is not free
-         && MI_HOLDS(clear <= opened && opened <= page->block_count);
+  const size_t opened = mii_hardened_opened(page);
+  for (uint32_t i = 0; i < words_of(page->block_count); i++) {
+    const uint64_t live = atomic_load_explicit(&page->words[i].live, memory_order_relaxed);
+    const uint64_t freed = atomic_load_explicit(&page->words[i].freed, memory_order_relaxed);
+    const size_t before = mii_min(opened, i * (size_t)64);
+    const uint64_t closed = ~mii_bit_span(0, (uint32_t)mii_min(opened - before, 64));
+    if (!MI_HOLDS((live & closed) == 0 && (~freed & closed) == 0)) return false;
+  }
+  return MI_HOLDS(mii_hardened_free_count(page) <= opened && opened <= page->block_count);
 }

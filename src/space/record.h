@@ -26,8 +26,9 @@ typedef enum slice_kind_e {
 // grows downwards, so that its address is the range's base minus a multiple of the slice number.
 struct page_s {
   _Alignas(32) _Atomic(uintptr_t)
-      owner;            // atomic: the address of the owning theap, or 0. Only the owner sets and
-                        // clears its own, so a relaxed load is never wrong about `me`.
+      owner;  // atomic: the address of the owning theap, or 0. Only the owner sets and
+              // clears its own, so a relaxed load is never wrong about `me`. Of a hardened
+              // page that of its record (page/hardened.h), which is no theap's
   block_t* local_free;  // owner: blocks freed by the owner, not yet handed out again
   uint32_t needed;      // owner: local frees until the owner looks; never 0 between calls
   uint16_t armed;       // owner: what `needed` was when the frees were last counted
@@ -51,9 +52,8 @@ struct page_cold_s {
   slice_t awake_prev;             // owner: the same
   _Atomic(uint32_t) slice_count;  // atomic: relaxed; extent of a huge block, written by its user
   _Atomic(heap_t*) heap;  // atomic: relaxed; of a page or huge block. Changes when it is deleted
-  _Atomic(hardened_t*) hardened;  // atomic: hardened.c; of a hardened page, else NULL
-  _Atomic(guarded_t*) guarded;    // atomic: guarded.c; of a guarded block, else NULL
-  uint8_t arrival;                // owner: the theap's count of arrivals when the page came
+  _Atomic(guarded_t*) guarded;  // atomic: guarded.c; of a guarded block, else NULL
+  uint8_t arrival;              // owner: the theap's count of arrivals when the page came
   uint8_t touched;  // owner: OS pages from its begin on that an earlier page has threaded
   bool is_moved;    // owner: the user of a huge block; it is in a mapping of its own (huge.c)
   bool is_emptied;  // owner: the user of a huge block; it reads as zero, and is about to end

@@ -17,6 +17,22 @@ TEST(the_stream_is_that_of_chacha20) {
   CHECK_EQ(mii_rng_16(&rng), 0x079f);  // the second block: 9f 07 e7 be ..
 }
 
+// What is left of a word that was begun is not used.
+TEST(words_are_those_of_the_stream) {
+  static const uint32_t key[RNG_KEY_WORDS] = {4, 5, 6};
+  rng_t rng;
+  rng_t same;
+  mii_rng_seed(&rng, key);
+  mii_rng_seed(&same, key);
+  for (int i = 0; i < 100; i++) {
+    const uint32_t low = mii_rng_16(&same);
+    CHECK_EQ(mii_rng_32(&rng), low | mii_rng_16(&same) << 16);
+    if (i % 7 != 0) continue;
+    CHECK_EQ(mii_rng_8(&rng), mii_rng_8(&same));
+    for (int left = 0; left < 3; left++) mii_rng_8(&same);
+  }
+}
+
 TEST(numbers_below_a_bound_reach_all_and_no_more) {
   static const uint32_t key[RNG_KEY_WORDS] = {1, 2, 3};
   static const uint32_t bounds[] = {1, 2, 3, 7, 64, 1000};

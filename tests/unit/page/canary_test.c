@@ -33,6 +33,26 @@ TEST(every_byte_behind_the_block_is_watched) {
   CHECK_EQ(mii_canary_check(block, 4096, key), 0);
 }
 
+// As blocks that were asked for with an odd offset.
+TEST(a_block_may_begin_anywhere) {
+  for (size_t shift = 1; shift < 8; shift++) {
+    uint8_t* const p = block + shift;
+    const size_t bytes = 64 - shift;
+    for (size_t size = 1; size + CANARY_BYTES <= bytes; size++) {
+      memset(block, 0x77, 64);
+      mii_canary_set(p, bytes, size, key);
+      for (size_t i = 0; i < shift + size; i++) CHECK_EQ(block[i], 0x77);
+      CHECK_EQ(mii_canary_size(p, bytes, key), size);
+      for (size_t at = size; at < bytes; at++) {
+        CHECK_EQ(mii_canary_check(p, bytes, key), size);
+        p[at] ^= 0x10;
+        CHECK_EQ(mii_canary_check(p, bytes, key), 0);
+        p[at] ^= 0x10;
+      }
+    }
+  }
+}
+
 TEST(the_bytes_of_the_block_are_not_watched) {
   mii_canary_set(block, 64, 40, key);
   memset(block, 0x77, 40);
@@ -54,6 +74,20 @@ TEST(zero_is_zero) {
     CHECK(!mii_bytes_are_zero(block, 4096));
     CHECK(mii_bytes_are_zero(block, i & ~(size_t)7));
     block[i] = 0;
+  }
+}
+
+TEST(every_byte_is_looked_at) {
+  memset(block, 0, sizeof block);
+  for (size_t bytes = 8; bytes <= 200; bytes += 8) {
+    for (size_t i = 0; i < bytes; i++) {
+      block[i] = 0x80;
+      CHECK(!mii_bytes_are_zero(block, bytes));
+      block[i] = 0;
+    }
+    block[bytes] = 1;
+    CHECK(mii_bytes_are_zero(block, bytes));
+    block[bytes] = 0;
   }
 }
 

@@ -6,7 +6,7 @@
 #include "runtime/option.h"
 #include "runtime/secure.h"
 
-enum { CLASS = 32, BYTES = 1024, BLOCKS = 64 };
+enum { CLASS = 32, BYTES = 1024, BLOCKS = 64, HOLDER = 4096, OTHER = 8192 };  // addresses of theaps
 
 static rng_t rng;
 static hold_t hold;
@@ -21,7 +21,7 @@ static hardened_t* start(int level, uint32_t size_class) {
   hardened_t* const page = mii_hardened_make(size_class, (segment_bounds_t){0, 0}, NULL, 42);
   CHECK(page != NULL);
   hold = (hold_t){.page = page};
-  mii_hardened_publish(page, (vault_t*)&rng);
+  mii_hardened_publish(page, (vault_t*)&rng, HOLDER);
   return page;
 }
 
@@ -34,7 +34,7 @@ static uint32_t index_of_block(const hardened_t* page, const void* p) {
 // Opens more only if nothing is free.
 static void* take_live(hardened_t* page) {
   if (hold.count == 0) CHECK(mii_hardened_look(&hold, 0, &rng));
-  void* const p = mii_hardened_take(&hold, &rng);
+  void* const p = mii_hardened_take(&hold);
   CHECK(mii_hardened_is_live(page, index_of_block(page, p)));
   return p;
 }
@@ -43,14 +43,16 @@ static uint32_t live_count(const hardened_t* page) {
   return mii_hardened_opened(page) - mii_hardened_free_count(page);
 }
 
-static void give(hardened_t* page, void* p) {
+static void give_as(uintptr_t theap, hardened_t* page, void* p) {
   const uint32_t index = index_of_block(page, p);
   CHECK(mii_hardened_is_live(page, index));
-  CHECK_EQ(mii_hardened_end(page, index), END_DONE);
+  CHECK_EQ(mii_hardened_end(page, index, theap), END_DONE);
   CHECK(!mii_hardened_is_live(page, index));
-  CHECK_EQ(mii_hardened_end(page, index), END_NOT_LIVE);
   CHECK(mii_hardened_is_valid(page));
+  if (theap == OTHER) CHECK_EQ(mii_hardened_end(page, index, theap), END_NOT_LIVE);
 }
+
+static void give(hardened_t* page, void* p) { give_as(HOLDER, page, p); }
 
 static void take_all_blocks(int level, uint32_t size_class) {
   hardened_t* const page = start(level, size_class);
@@ -65,7 +67,7 @@ static void take_all_blocks(int level, uint32_t size_class) {
     CHECK(!mii_hardened_look(&hold, 0, &rng));
     CHECK_EQ(live_count(page), count);
     CHECK(mii_hardened_is_valid(page));
-    for (uint32_t i = 0; i < count; i++) give(page, blocks[i]);
+    for (uint32_t i = 0; i < count; i++) give_as(i % 3 == round ? OTHER : HOLDER, page, blocks[i]);
     CHECK_EQ(live_count(page), 0);
   }
   mii_hardened_unmake(page);
@@ -92,9 +94,9 @@ TEST(each_block_is_given_out_once) {
 TEST(blocks_begin_at_multiples_of_their_size_only) {
   hardened_t* const page = start(4, CLASS);
   uint32_t index;
-  uint8_t* const first = mii_hardened_start(page);
+  uint8_t* const first = mii_hardened_block(page, 0);
   CHECK(mii_hardened_index(page, first, &index) && index == 0);
-  CHECK(mii_hardened_index(page, first + 5 * BYTES, &index) && index == 5);
+  CHECK(mii_hardened_index(page, first + (size_t)5 * BYTES, &index) && index == 5);
   CHECK(!mii_hardened_index(page, first + 1, &index));
   CHECK(!mii_hardened_index(page, first + BYTES - 8, &index));
 }
@@ -128,7 +130,7 @@ TEST(the_last_free_blocks_are_spared_if_they_were_freed_lately) {
   void* blocks[BLOCKS];
   for (uint32_t i = 0; i < BLOCKS; i++) {
     CHECK(hold.count > hold.spared || mii_hardened_look(&hold, 5, &rng));
-    blocks[i] = mii_hardened_take(&hold, &rng);
+    blocks[i] = mii_hardened_take(&hold);
   }
   CHECK(!mii_hardened_look(&hold, 5, &rng));
   for (uint32_t i = 0; i < 5; i++) give(page, blocks[i]);
@@ -139,16 +141,40 @@ TEST(the_last_free_blocks_are_spared_if_they_were_freed_lately) {
   CHECK_EQ(hold.spared, 5);
 }
 
+TEST(what_another_thread_frees_is_free_when_the_holder_looks) {
+  hardened_t* const page = start(3, CLASS);
+  void* const p = take_live(page);
+  for (uint32_t i = 1; i < BLOCKS; i++) take_live(page);
+  give_as(OTHER, page, p);
+  CHECK_EQ(live_count(page), BLOCKS - 1);
+  CHECK(take_live(page) == p);
+  give(page, p);
+  CHECK(take_live(page) == p);
+  CHECK(!mii_hardened_look(&hold, 0, &rng));
+}
+
+// Neither has seen the other's.
+TEST(what_two_threads_free_at_the_same_moment_is_not_given_out_again) {
+  hardened_t* const page = start(3, CLASS);
+  const uint32_t index = index_of_block(page, take_live(page));
+  for (uint32_t i = 1; i < BLOCKS; i++) take_live(page);
+  CHECK_EQ(mii_hardened_end(page, index, OTHER), END_DONE);
+  CHECK_EQ(mii_hardened_end(page, index, HOLDER), END_DONE);
+  CHECK(!mii_hardened_is_live(page, index));
+  CHECK_EQ(mii_hardened_end(page, index, OTHER), END_NOT_LIVE);
+  CHECK(!mii_hardened_look(&hold, 0, &rng));
+}
+
 // Three more frees, and then the last.
 TEST(who_frees_a_block_of_a_page_that_nobody_holds_is_told_to_look) {
   hardened_t* const page = start(3, CLASS);
   void* blocks[9];
   for (uint32_t i = 0; i < 9; i++) blocks[i] = take_live(page);
   page->needed = 3;
-  page->is_held = false;
+  page->holder = 0;
   for (uint32_t i = 0; i < 9; i++) {
     const hardened_end_t expected = i == 2 || i == 8 ? END_LOOK : END_DONE;
-    CHECK_EQ(mii_hardened_end(page, index_of_block(page, blocks[i])), expected);
+    CHECK_EQ(mii_hardened_end(page, index_of_block(page, blocks[i]), OTHER), expected);
   }
 }
 
@@ -162,6 +188,27 @@ TEST(the_order_is_random) {
     give(page, p);
   }
   for (int i = 0; i < 4; i++) CHECK(firsts[i] > 40);
+}
+
+// Which of all the choices comes next, and which last.
+TEST(each_choice_is_as_likely_as_the_others) {
+  enum { ROUNDS = 6400 };
+  hardened_t* const page = start(3, 8);  // 128 bytes: 32 blocks in 4 KiB
+  uint32_t firsts[CHOICES_MAX] = {0};
+  uint32_t lasts[CHOICES_MAX] = {0};
+  for (int round = 0; round < ROUNDS; round++) {
+    void* blocks[CHOICES_MAX];
+    hold.count = 0;
+    while (hold.count < CHOICES_MAX) CHECK(mii_hardened_look(&hold, 0, &rng));
+    for (uint32_t i = 0; i < CHOICES_MAX; i++) blocks[i] = mii_hardened_take(&hold);
+    firsts[index_of_block(page, blocks[0]) % CHOICES_MAX]++;
+    lasts[index_of_block(page, blocks[CHOICES_MAX - 1]) % CHOICES_MAX]++;
+    for (uint32_t i = 0; i < CHOICES_MAX; i++) give(page, blocks[i]);
+  }
+  for (int i = 0; i < CHOICES_MAX; i++) {
+    CHECK(firsts[i] > ROUNDS / 64 && firsts[i] < ROUNDS / 16);
+    CHECK(lasts[i] > ROUNDS / 64 && lasts[i] < ROUNDS / 16);
+  }
 }
 
 TEST(a_page_that_has_ended_is_none) {
