@@ -89,7 +89,7 @@ void mi_on_thread_idle(void) {
   if (mii_option_get(mi_option_purge_delay) < 0) return;
   const uint64_t now = mii_platform_clock_ms();
   punch_now_and_then(now);
-  for (uint32_t from = 0; mii_purge_step(&from, now);) {}
+  for (uint32_t from = 0; mii_purge_step(&from, now, PURGE_NO_LIMIT);) {}
   if (mii_purge_may_be_much()) mii_quiet_look();
 }
 

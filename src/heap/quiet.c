@@ -36,7 +36,7 @@ enum {
   TRIMS_PER_ROUND = 1024,      // times some pages of nobody
   PAGES_PER_TRIM = 8,
   BYTES_PER_STEP = 512 * 1024,     // of what a call has freed
-  STEPS_PER_CALL = 8,              // at most
+  STEPS_PER_CALL = 4,              // at most
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
   PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
@@ -203,6 +203,7 @@ static struct round_s {
   uint64_t purge_due;      // UINT64_MAX: all
   uint64_t purged_before;  // bytes, by all
   size_t freed;            // bytes since the round began
+  purge_limit_t limit;     // of a step of this call
   uint64_t stepped_ms;     // the latest step
   uint64_t until_ms;
   uint64_t pause_ms;
@@ -295,7 +296,7 @@ static void count(struct round_s* round, uint64_t now, uint64_t delay) {
 }
 
 static void purge(struct round_s* round, uint64_t now) {
-  if (mii_purge_step(&round->purge_from, round->purge_due)) return;
+  if (mii_purge_step(&round->purge_from, round->purge_due, round->limit)) return;
   if (round->purge_due == UINT64_MAX) {
     round->last.when_ms = now;
     round->last.used = round->used;
@@ -326,6 +327,10 @@ static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
   const size_t freed = mii_purge_take_freed();
   const size_t steps = mii_min(1 + freed / BYTES_PER_STEP, STEPS_PER_CALL);
   round->freed += freed;
+  // Who frees large blocks gives back as large pieces: a call takes time in proportion to what it frees.
+  round->limit = PURGE_PER_CALL;
+  round->limit.slice_max =
+      (uint32_t)mii_min(mii_max(freed / SLICE_BYTES, round->limit.slice_max), SEGMENT_SLICES);
   for (size_t i = 0; i < steps && mii_purge_may_be_much(); i++) take_step(round, now, delay);
   if (mii_purge_may_be_much())
     mii_purge_take_freed();  // what the steps have freed calls for no more of them
@@ -340,7 +345,7 @@ static void help(void) {
   if (now == WORKING || now == WAITING || (now == NO_THREAD && is_thread_wanted())) return;
   mii_heap_trim_some(&mii_heap_main, 0);
   uint32_t from = atomic_load_explicit(&purge_from, memory_order_relaxed);
-  if (!mii_purge_step(&from, UINT64_MAX)) from = 0;
+  if (!mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL)) from = 0;
   atomic_store_explicit(&purge_from, from, memory_order_relaxed);
 }
 

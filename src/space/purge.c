@@ -23,7 +23,7 @@
 
 enum {
   LOOKS_PER_TICK = 16,  // segments
-  RUNS_PER_STEP = 4,    // of slices, in one of them
+  RUNS_PER_LIMIT = 4,   // of units, for each of slices
   WORK_PER_SURVEY = 4,  // segments ...
   RUNS_WORK = 3,        // ... of which those with runs count as so many more
 };
@@ -111,9 +111,10 @@ void mii_purge_note_reused(uint32_t slices, uint64_t now) {
 
 // The hint goes off before we look, so memory that becomes free meanwhile sets it again. `now` is 0 if it is not due.
 static void purge_segment(uint32_t index, purge_limit_t limit, uint64_t now) {
-  const uint32_t unit_max = limit.run_max * limit.slice_max * (SLICE_BYTES / UNIT_BYTES);
+  const uint32_t unit_max = limit.slice_max * (SLICE_BYTES / UNIT_BYTES);
   mii_hint_set(HINT_PURGE, index, false);
-  const bool done = mii_run_purge_some(index, unit_max);  // first: it may become free slices
+  const bool done = mii_run_purge_some(
+      index, unit_max, RUNS_PER_LIMIT * limit.run_max);  // first: it may become free slices
   mii_segment_purge_some(index, limit, now);
   if (done || mii_option_get(mi_option_purge_delay) < 0) return;
   mii_hint_set(HINT_PURGE, index, true);  // somebody is busy with it, or there is more
@@ -152,13 +153,12 @@ MI_COLD uint64_t mii_purge_due(uint64_t now) {
   return next;
 }
 
-bool mii_purge_step(uint32_t* from, uint64_t due) {
+bool mii_purge_step(uint32_t* from, uint64_t due, purge_limit_t limit) {
   uint32_t i = mii_hint_next(HINT_PURGE, *from);
   for (int looks = 1; looks < LOOKS_PER_TICK && i != NO_SEGMENT && due_of(i) > due; looks++)
     i = mii_hint_next(HINT_PURGE, i + 1);
   if (i == NO_SEGMENT) return false;
   const uint64_t before = mii_purge_count().calls;
-  const purge_limit_t limit = {RUNS_PER_STEP, SEGMENT_SLICES};
   if (due_of(i) <= due) purge_segment(i, limit, 0);
   const bool has_more = mii_hint_is_on(HINT_PURGE, i) && mii_purge_count().calls != before;
   *from = has_more ? i : i + 1;

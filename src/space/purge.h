@@ -17,7 +17,7 @@ bool mii_purge_is_due(uint64_t now);
 
 // Purge some of what is due at `now`: a comparison when nothing is. Any thread, from slow paths.
 void mii_purge_tick_within(uint64_t now, purge_limit_t limit);
-static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_TICK); }
+static inline void mii_purge_tick(uint64_t now) { mii_purge_tick_within(now, PURGE_PER_CALL); }
 
 // How long what is free waits, in ms: mi_option_purge_delay, or up to 4 times shorter where what goes back is not soon
 // wanted again.
@@ -32,7 +32,7 @@ uint64_t mii_purge_due(uint64_t now);
 
 // Purge some of what is due at `due` in the next segment from `from` on that has any; UINT64_MAX: due or not. False
 // if there is none. Its length is bounded. The delay does not adapt itself to it.
-bool mii_purge_step(uint32_t* from, uint64_t due);
+bool mii_purge_step(uint32_t* from, uint64_t due, purge_limit_t limit);
 
 // Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to
 // be purged, until somebody watches.

@@ -634,23 +634,28 @@ static uint32_t purge_free_run(run_area_t* area, uint32_t segment, uint32_t unit
   return to - from;
 }
 
-// At most `unit_max` units. False if there may be more.
-static bool purge_free_runs(run_area_t* area, uint32_t segment, uint32_t unit_max) {
+// At most `unit_max` units, by at most `call_max` system calls. False if there may be more.
+static bool purge_free_runs(run_area_t* area, uint32_t segment, uint32_t unit_max,
+                            uint32_t call_max) {
   const size_t os_units = mii_range.os_page_size / UNIT_BYTES;
   uint32_t unit = 0;
   while ((unit = next_unit(area, unit, true)) < AREA_UNITS) {
-    if (unit_max == 0) return false;
+    if (unit_max == 0 || call_max == 0) return false;
     const size_t reach = mii_align_up(unit, os_units) + unit_max;
     const uint32_t end = (uint32_t)mii_min(next_unit(area, unit, false), reach);
-    unit_max -= purge_free_run(area, segment, unit, end);
+    const uint32_t purged = purge_free_run(area, segment, unit, end);
+    unit_max -= purged;
+    call_max -= purged > 0;
     unit = end;
   }
   return true;
 }
 
-MI_COLD bool mii_run_purge(uint32_t segment) { return mii_run_purge_some(segment, AREA_UNITS); }
+MI_COLD bool mii_run_purge(uint32_t segment) {
+  return mii_run_purge_some(segment, AREA_UNITS, AREA_UNITS);
+}
 
-MI_COLD bool mii_run_purge_some(uint32_t segment, uint32_t unit_max) {
+MI_COLD bool mii_run_purge_some(uint32_t segment, uint32_t unit_max, uint32_t call_max) {
   if (atomic_load_explicit(&mii_segment(segment)->runs, memory_order_relaxed) == NULL) return true;
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return false;
@@ -660,7 +665,7 @@ MI_COLD bool mii_run_purge_some(uint32_t segment, uint32_t unit_max) {
   if (retire) {
     retire_area(area, segment);
   } else {
-    done = purge_free_runs(area, segment, unit_max);
+    done = purge_free_runs(area, segment, unit_max, call_max);
   }
   unlock(area);
   mii_purge_end();

@@ -29,10 +29,10 @@ size_t mii_run_bytes(const void* p);
 // use. Any thread that may free the block.
 bool mii_run_resize(void* p, uint32_t count);
 
-// Give free units of the segment back to the system, if it is a run area: all, or at most `unit_max`. False if
-// somebody else is busy with it, or there may be more.
+// Give free units of the segment back to the system, if it is a run area: all, or at most `unit_max` by at most
+// `call_max` system calls. False if somebody else is busy with it, or there may be more.
 bool mii_run_purge(uint32_t segment);
-bool mii_run_purge_some(uint32_t segment, uint32_t unit_max);
+bool mii_run_purge_some(uint32_t segment, uint32_t unit_max, uint32_t call_max);
 
 // Live runs of the segment, if it is a run area, and how much of it may be resident.
 typedef struct run_count_s {

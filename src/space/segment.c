@@ -471,8 +471,9 @@ MI_COLD void mii_segment_purge_some(uint32_t index, purge_limit_t limit, uint64_
   if (wanted == 0) return;
   mii_purge_begin();
   bool left = false;
-  for (uint32_t runs = 0; wanted != 0 && runs < limit.run_max; runs++) {
-    const uint32_t count = (uint32_t)mii_min(lowest_run(wanted), limit.slice_max);
+  for (uint32_t runs = 0, slices = limit.slice_max;
+       wanted != 0 && slices > 0 && runs < limit.run_max; runs++) {
+    const uint32_t count = (uint32_t)mii_min(lowest_run(wanted), slices);
     const uint64_t mask = mii_bit_span(mii_lowest_bit(wanted), count);
     const part_of_run_t run = {segment, index, mask, count};
     if (claim_bits(run)) {
@@ -482,6 +483,7 @@ MI_COLD void mii_segment_purge_some(uint32_t index, purge_limit_t limit, uint64_
       left = true;  // somebody took a part of it
     }
     wanted &= ~mask;
+    slices -= count;
   }
   mii_purge_end();
   if (!left && wanted == 0) return;

@@ -476,12 +476,12 @@ TEST(where_the_thread_is_to_come_a_tick_purges_64_kib_at_most) {
   }
 }
 
-TEST(without_a_thread_a_tick_purges_a_segment) {
+TEST(without_a_thread_a_tick_purges_more_than_a_slice) {
   start(0);
   take_megabytes(0, 12);
   free_megabytes(0, 12);
   fake_advance_clock(DELAY);
-  CHECK(purged_by_one_tick() > 3 * MiB);
+  CHECK_EQ(purged_by_one_tick(), PURGE_PER_CALL.slice_max * SLICE_BYTES);
 }
 
 static theap_t* owner;

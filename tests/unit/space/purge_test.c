@@ -40,12 +40,19 @@ static uint8_t* take_run(uint32_t units) {
   return p;
 }
 
-static size_t purged_by_tick(uint64_t now) {
+static size_t purged_by_one_tick(uint64_t now) {
   const size_t before = fake_bytes(FAKE_PURGE);
   fake_set_clock(now);
   mii_purge_tick(now);
   CHECK(fake_space_is_valid());
   return fake_bytes(FAKE_PURGE) - before;
+}
+
+// By as many ticks as it takes.
+static size_t purged_by_ticks(uint64_t now) {
+  size_t total = 0;
+  for (size_t more = 1; more > 0; total += more) more = purged_by_one_tick(now);
+  return total;
 }
 
 static size_t purged_by_all(void) {
@@ -61,12 +68,12 @@ TEST(memory_is_purged_when_its_delay_is_over) {
   start(DELAY);
   const slice_t a = take(8);
   mii_segment_give(a, 4);
-  CHECK_EQ(purged_by_tick(BEGIN), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY - 1), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 4 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY - 1), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 4 * SLICE_BYTES);
   CHECK(is_zero(mii_slice_start(a), 4 * SLICE_BYTES));
   CHECK(is_all(mii_slice_start(a + 4), 4 * SLICE_BYTES, 0xAB));
-  CHECK_EQ(purged_by_tick(BEGIN + 10 * DELAY), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + 10 * DELAY), 0);
 }
 
 TEST(memory_that_is_taken_again_meanwhile_stays_warm) {
@@ -74,7 +81,7 @@ TEST(memory_that_is_taken_again_meanwhile_stays_warm) {
   const slice_t a = take(8);
   mii_segment_give(a, 8);
   CHECK_EQ(take(8), a);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 0);
   CHECK(is_all(mii_slice_start(a), 8 * SLICE_BYTES, 0xAB));
 }
 
@@ -88,21 +95,21 @@ TEST(each_segment_has_its_own_time) {
   mii_segment_give(b, 2);
   fake_advance_clock(30);
   mii_segment_give(c, 3);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 1 * SLICE_BYTES);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY + 29), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY + 30), 2 * SLICE_BYTES);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY + 1000), 3 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 1 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY + 29), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY + 30), 2 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY + 1000), 3 * SLICE_BYTES);
 }
 
 TEST(what_is_freed_after_a_purge_waits_again) {
   start(DELAY);
   const slice_t a = take(8);
   mii_segment_give(a, 1);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), SLICE_BYTES);
   fake_set_clock(BEGIN + 2 * DELAY);
   mii_segment_give(a + 1, 1);
-  CHECK_EQ(purged_by_tick(BEGIN + 3 * DELAY - 1), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + 3 * DELAY), SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + 3 * DELAY - 1), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + 3 * DELAY), SLICE_BYTES);
 }
 
 TEST(with_delay_0_memory_goes_back_at_once) {
@@ -111,14 +118,14 @@ TEST(with_delay_0_memory_goes_back_at_once) {
   mii_segment_give(a, 8);
   CHECK_EQ(fake_bytes(FAKE_PURGE), 8 * SLICE_BYTES);
   CHECK(fake_space_is_valid());
-  CHECK_EQ(purged_by_tick(BEGIN), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN), 0);
 }
 
 TEST(with_delay_0_the_end_of_a_shrunk_run_goes_back_with_the_next_tick) {
   start(0);
   uint8_t* const p = take_run(20);
   CHECK(mii_run_resize(p, 5));
-  purged_by_tick(BEGIN);
+  purged_by_ticks(BEGIN);
   CHECK_EQ(fake_touched_bytes(p, 20 * UNIT_BYTES), 5 * UNIT_BYTES);
 }
 
@@ -129,8 +136,8 @@ TEST(with_delay_minus_1_memory_is_kept_until_it_is_asked_for) {
   take_run(1);
   mii_segment_give(a, 8);
   mii_run_give(p);
-  CHECK_EQ(purged_by_tick(BEGIN + 1000000), 0);
-  CHECK_EQ(purged_by_tick(UINT64_MAX - 1), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + 1000000), 0);
+  CHECK_EQ(purged_by_ticks(UINT64_MAX - 1), 0);
   CHECK_EQ(purged_by_all(), 8 * SLICE_BYTES + 20 * UNIT_BYTES);
 }
 
@@ -140,7 +147,36 @@ TEST(a_delay_that_is_set_later_counts_from_then) {
   mii_segment_give(a, 4);
   mii_option_set(mi_option_purge_delay, DELAY);
   mii_segment_give(a + 4, 1);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 5 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 5 * SLICE_BYTES);
+}
+
+TEST(a_tick_purges_a_bounded_part_of_what_is_due) {
+  start(DELAY);
+  const slice_t a = take(60), b = take(60);
+  mii_segment_give(a, 60);
+  for (uint32_t i = 0; i < 60; i += 2) mii_segment_give(b + i, 1);
+  const size_t most = PURGE_PER_CALL.slice_max * SLICE_BYTES;
+  size_t total = 0;
+  for (size_t one = 1; one > 0; total += one) {
+    one = purged_by_one_tick(BEGIN + DELAY);
+    CHECK(one <= most);
+  }
+  CHECK_EQ(total, 90 * SLICE_BYTES);
+}
+
+TEST(a_tick_purges_few_of_many_small_runs) {
+  enum { RUNS = 128 };
+  start(DELAY);
+  uint8_t* runs[RUNS];
+  for (int i = 0; i < RUNS; i++) runs[i] = take_run(2);
+  for (int i = 0; i < RUNS; i += 2) mii_run_give(runs[i]);
+  size_t total = 0;
+  for (size_t one = 1; one > 0; total += one) {
+    const size_t calls = fake_calls(FAKE_PURGE);
+    one = purged_by_one_tick(BEGIN + DELAY);
+    CHECK(fake_calls(FAKE_PURGE) - calls <= 16);
+  }
+  CHECK_EQ(total, RUNS / 2 * 2 * UNIT_BYTES);
 }
 
 TEST(an_expected_time_makes_the_next_tick_look) {
@@ -148,9 +184,9 @@ TEST(an_expected_time_makes_the_next_tick_look) {
   const slice_t a = take(8);
   mii_segment_give(a, 1);
   mii_purge_expect(BEGIN + 10);
-  mii_purge_expect(BEGIN + 50);             // does not make it later
-  CHECK_EQ(purged_by_tick(BEGIN + 10), 0);  // nothing is due, and what will be is not forgotten
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), SLICE_BYTES);
+  mii_purge_expect(BEGIN + 50);              // does not make it later
+  CHECK_EQ(purged_by_ticks(BEGIN + 10), 0);  // nothing is due, and what will be is not forgotten
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), SLICE_BYTES);
 }
 
 // The delay adapts itself --------------------------------------------------------------------------
@@ -160,9 +196,9 @@ static uint64_t clock_now = BEGIN;
 // Free slices, which go back when they are due. Returns so much later.
 static void free_and_purge(uint32_t slices, uint64_t later) {
   mii_segment_give(take(slices), slices);
-  CHECK_EQ(purged_by_tick(clock_now + mii_purge_delay() - 1), 0);
+  CHECK_EQ(purged_by_ticks(clock_now + mii_purge_delay() - 1), 0);
   clock_now += mii_purge_delay();
-  CHECK_EQ(purged_by_tick(clock_now), slices * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(clock_now), slices * SLICE_BYTES);
   clock_now += later;
   fake_set_clock(clock_now);
 }
@@ -207,9 +243,7 @@ TEST(one_burst_changes_the_delay_once) {
   slice_t all[SEGMENTS];
   for (uint32_t i = 0; i < SEGMENTS; i++) all[i] = take(SLICES);
   for (uint32_t i = 0; i < SEGMENTS; i++) mii_segment_give(all[i], SLICES);
-  fake_set_clock(BEGIN + DELAY);
-  for (uint32_t i = 0; i < SEGMENTS; i++) mii_purge_tick(BEGIN + DELAY);
-  CHECK_EQ(fake_bytes(FAKE_PURGE), SEGMENTS * SLICES * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), SEGMENTS * SLICES * SLICE_BYTES);
   CHECK_EQ(mii_purge_delay(), DELAY / 2);
   for (uint32_t i = 0; i < SEGMENTS; i++) take(SLICES);
   CHECK_EQ(mii_purge_delay(), DELAY / 2);
@@ -340,15 +374,15 @@ TEST(a_step_purges_a_few_runs_of_one_segment_and_the_next_goes_on) {
   take(64);
   mii_segment_give(SEGMENT_SLICES, 1);
   uint32_t from = 0;
-  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK(mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK_EQ(fake_bytes(FAKE_PURGE), 4 * SLICE_BYTES);
   CHECK_EQ(from, 0);
-  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK(mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK_EQ(fake_bytes(FAKE_PURGE), 6 * SLICE_BYTES);
   CHECK_EQ(from, 1);
-  CHECK(mii_purge_step(&from, UINT64_MAX));
+  CHECK(mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK_EQ(fake_bytes(FAKE_PURGE), 7 * SLICE_BYTES);
-  CHECK(!mii_purge_step(&from, UINT64_MAX));
+  CHECK(!mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL));
   CHECK(fake_space_is_valid());
 }
 
@@ -356,10 +390,10 @@ TEST(a_step_leaves_what_is_not_due) {
   start(DELAY);
   free_in_segments(3);
   uint32_t from = 0;
-  while (mii_purge_step(&from, BEGIN + DELAY - 1)) {}
+  while (mii_purge_step(&from, BEGIN + DELAY - 1, PURGE_PER_CALL)) {}
   CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
   from = 0;
-  while (mii_purge_step(&from, BEGIN + DELAY)) {}
+  while (mii_purge_step(&from, BEGIN + DELAY, PURGE_PER_CALL)) {}
   CHECK_EQ(fake_bytes(FAKE_PURGE), 6 * SLICE_BYTES);
 }
 
@@ -369,7 +403,7 @@ TEST(steps_come_to_an_end_when_the_system_refuses) {
   fake_fail_from(FAKE_PURGE, 1);
   uint32_t from = 0;
   uint32_t steps = 0;
-  while (mii_purge_step(&from, UINT64_MAX)) CHECK(++steps <= 4);
+  while (mii_purge_step(&from, UINT64_MAX, PURGE_PER_CALL)) CHECK(++steps <= 4);
 }
 
 // What -------------------------------------------------------------------------------------------
@@ -385,7 +419,7 @@ TEST(all_that_is_free_is_purged_due_or_not) {
   mii_run_give(p);
   CHECK_EQ(purged_by_all(), 11 * SLICE_BYTES + 20 * UNIT_BYTES);
   CHECK_EQ(purged_by_all(), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 0);
 }
 
 TEST(free_units_of_runs_are_purged_and_others_are_not) {
@@ -393,11 +427,11 @@ TEST(free_units_of_runs_are_purged_and_others_are_not) {
   uint8_t* const p = take_run(20);
   uint8_t* const q = take_run(10);
   mii_run_give(p);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY - 1), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 20 * UNIT_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY - 1), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 20 * UNIT_BYTES);
   CHECK(is_zero(p, 20 * UNIT_BYTES));
   CHECK(is_all(q, 10 * UNIT_BYTES, 0xAB));
-  CHECK_EQ(purged_by_tick(BEGIN + 10 * DELAY), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + 10 * DELAY), 0);
 }
 
 TEST(an_area_without_runs_is_a_free_segment_in_the_end) {
@@ -405,10 +439,10 @@ TEST(an_area_without_runs_is_a_free_segment_in_the_end) {
   uint8_t* const p = take_run(20);
   const slice_t slice = (slice_t)mii_slice_of(p);
   mii_run_give(p);
-  purged_by_tick(BEGIN + DELAY);
+  purged_by_ticks(BEGIN + DELAY);
   CHECK_EQ(mii_slice_kind(slice), SLICE_FREE);
-  purged_by_tick(BEGIN + 2 * DELAY);
-  purged_by_tick(BEGIN + 3 * DELAY);
+  purged_by_ticks(BEGIN + 2 * DELAY);
+  purged_by_ticks(BEGIN + 3 * DELAY);
   CHECK_EQ(mii_segment(slice / 64)->free, ~UINT64_C(0));
   CHECK_EQ(mii_segment(slice / 64)->dirty, 0);
   CHECK_EQ(fake_touched_bytes(p, SEGMENT_BYTES), 0);
@@ -439,7 +473,7 @@ TEST(a_refused_purge_is_not_counted_and_the_memory_stays_dirty) {
   mii_segment_give(a, 3);
   fake_fail_from(FAKE_PURGE, 1);
   CHECK(!mii_purge_memory(mii_slice_start(a), SLICE_BYTES));
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 0);
   CHECK_EQ(mii_purge_count().calls, 0);
   CHECK_EQ(mii_purge_count().bytes, 0);
   fake_fail_never();
@@ -472,9 +506,9 @@ TEST(slices_and_runs_go_back_on_64_kib_pages) {
   take_run(1);
   uint8_t* const p = take_run(40);
   take_run(1);
-  mii_run_give(p);                                     // units 1 .. 40
-  const size_t first = purged_by_tick(BEGIN + DELAY);  // a segment at a time
-  CHECK_EQ(first + purged_by_tick(BEGIN + DELAY), 3 * SLICE_BYTES + 64 * KiB);
+  mii_run_give(p);                                      // units 1 .. 40
+  const size_t first = purged_by_ticks(BEGIN + DELAY);  // a segment at a time
+  CHECK_EQ(first + purged_by_ticks(BEGIN + DELAY), 3 * SLICE_BYTES + 64 * KiB);
 }
 
 // Meanwhile --------------------------------------------------------------------------------------
@@ -494,9 +528,9 @@ TEST(what_is_freed_during_a_purge_is_purged_later) {
   given_meanwhile = a + 10;
   mii_segment_give(a, 3);
   fake_on_call(FAKE_PURGE, give_meanwhile, NULL);
-  CHECK_EQ(purged_by_tick(BEGIN + DELAY), 3 * SLICE_BYTES);
-  CHECK_EQ(purged_by_tick(BEGIN + 2 * DELAY - 1), 0);
-  CHECK_EQ(purged_by_tick(BEGIN + 2 * DELAY), 2 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + DELAY), 3 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + 2 * DELAY - 1), 0);
+  CHECK_EQ(purged_by_ticks(BEGIN + 2 * DELAY), 2 * SLICE_BYTES);
 }
 
 TEST(an_area_that_is_busy_is_purged_later) {
@@ -509,7 +543,7 @@ TEST(an_area_that_is_busy_is_purged_later) {
   mii_purge_tick(BEGIN + DELAY);
   CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
   mii_run_unlock_all();
-  CHECK_EQ(purged_by_tick(BEGIN + 2 * DELAY), 20 * UNIT_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + 2 * DELAY), 20 * UNIT_BYTES);
 }
 
 static bool tried;
@@ -527,7 +561,7 @@ TEST(a_tick_between_freeing_and_noting_loses_nothing) {
   fake_on_call(FAKE_CLOCK, give_and_tick_meanwhile, NULL);
   mii_segment_give(a, 3);
   CHECK(tried);
-  CHECK_EQ(purged_by_tick(BEGIN + 20 * DELAY), 3 * SLICE_BYTES);
+  CHECK_EQ(purged_by_ticks(BEGIN + 20 * DELAY), 3 * SLICE_BYTES);
 }
 
 // Memory that a purge holds is free for who waits a moment.
