@@ -12,6 +12,7 @@ status=0
 python3 bench/race.py "$@" || status=1
 python3 bench/tail.py || status=1
 python3 bench/giveback.py --json $results/giveback.json --document docs/memory.md || status=1
+python3 bench/giveback.py --programs --json $results/giveback-programs.json --document docs/memory.md || status=1
 python3 bench/scaling.py --json $results/scaling.json || status=1
 libraries=()
 while read -r library; do

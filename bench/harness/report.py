@@ -16,7 +16,7 @@ from .peers import BUMP, OURS
 from .rows import GROUPS
 
 MIB = 1024.0  # in KiB, the unit of rusage
-COLUMNS = ["wall", "cpu", "peak_kib", "minor_faults"]
+COLUMNS = ["wall", "cpu", "system", "peak_kib", "minor_faults"]
 
 
 class Progress:
@@ -47,7 +47,7 @@ def line_of(name, its, watched=None, live_kib=0):
     mappings = watched.mappings if watched and watched.mappings else "-"
     per_live = f"{peak / live_kib:.2f}" if live_kib else "-"
     return (f"  {name:<12}{median(its, 'wall'):9.3f}{spread(its, 'wall'):8.1%}"
-            f"{median(its, 'cpu'):9.3f}{spread(its, 'cpu'):8.1%}"
+            f"{median(its, 'cpu'):9.3f}{spread(its, 'cpu'):8.1%}{median(its, 'system'):10.3f}"
             f"{peak / MIB:10.1f}{spread(its, 'peak_kib'):8.1%}{quiet:>10}{per_live:>10}"
             f"{median(its, 'minor_faults'):14.0f}{mappings:>10}")
 
@@ -55,7 +55,7 @@ def line_of(name, its, watched=None, live_kib=0):
 def print_table(result):
     output = "; ".join(result.output.strip().splitlines())
     print(f"\n{result.row.name}: {result.row.asks}\n  prints {output[:150]}")
-    print(f"  {'allocator':<12}{'wall s':>9}{'spread':>8}{'cpu s':>9}{'spread':>8}{'peak MiB':>10}{'spread':>8}"
+    print(f"  {'allocator':<12}{'wall s':>9}{'spread':>8}{'cpu s':>9}{'spread':>8}{'kernel s':>10}{'peak MiB':>10}{'spread':>8}"
           f"{'quiet MiB':>10}{'per live':>10}{'minor faults':>14}{'mappings':>10}")
     for allocator, its in result.runs.items():
         print(line_of(allocator, its, result.watched.get(allocator), result.live_kib))
@@ -169,7 +169,7 @@ def write_csv(path, results):
     """One line for each row and allocator: medians."""
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["row", "group", "allocator", "wall_s", "wall_spread", "cpu_s", "peak_kib", "peak_spread",
+        table.writerow(["row", "group", "allocator", "wall_s", "wall_spread", "cpu_s", "kernel_s", "peak_kib", "peak_spread",
                         "quiet_kib", "minor_faults", "mappings", "live_kib", "rounds"])
         for result in results:
             lines = {**result.runs, **({BUMP: result.bump} if result.bump else {})}
@@ -177,7 +177,7 @@ def write_csv(path, results):
                 watched = result.watched.get(allocator)
                 table.writerow([
                     result.row.name, result.row.group, allocator, median(its, "wall"),
-                    f"{spread(its, 'wall'):.4f}", f"{median(its, 'cpu'):.6f}", median(its, "peak_kib"),
+                    f"{spread(its, 'wall'):.4f}", f"{median(its, 'cpu'):.6f}", f"{median(its, 'system'):.6f}", median(its, "peak_kib"),
                     f"{spread(its, 'peak_kib'):.4f}", (watched.quiet_kib or "") if watched else "",
                     statistics.median(run.minor_faults for run in its), watched.mappings if watched else "",
                     result.live_kib or "", len(its),

@@ -11,6 +11,7 @@ from .running import run_once
 QUIET_SECONDS = 2
 SAMPLE_SECONDS = 0.02
 EXACT_EVERY = 5  # samples
+SLACK_SECONDS = 0.5  # from the end of the quiet to that of the program
 
 
 @dataclass
@@ -18,6 +19,7 @@ class Watched:
     """One watched run of one allocator; all of the largest process at that moment."""
 
     curve: list = field(default_factory=list)  # [seconds, KiB]
+    exact: list = field(default_factory=list)  # [seconds, KiB]: of all processes, what they share counted once
     mappings: int = 0  # at the most
     quiet_kib: int = 0  # RSS at the end of the quiet; 0: the row has none
     output: str = ""  # what it printed
@@ -57,37 +59,56 @@ def rss_kib(pid):
     return int(fields[1]) * 4 if fields else 0
 
 
-def exact_rss_kib(pid):
+def exact_kib(pid, what="Rss:"):
     """statm may be off by some 100 KiB per thread; this adds up the page tables."""
     for line in read(pathlib.Path(f"/proc/{pid}/smaps_rollup")).splitlines():
-        if line.startswith("Rss:"):
+        if line.startswith(what):
             return int(line.split()[1])
     return 0
 
 
-def watch(library, row, environment):
-    """One run, with samples."""
+def exact_of_all(pids):
+    """RSS of one process; of several the sum of their shares (PSS)."""
+    return exact_kib(pids[0]) if len(pids) == 1 else sum(exact_kib(pid, "Pss:") for pid in pids)
+
+
+def around_quiet(seen, seconds):
+    """(KiB at the end of the load, KiB after so many seconds of quiet): the program ends SLACK_SECONDS later at the most."""
+    end = seen.exact[-1][0] - SLACK_SECONDS
+
+    def at(moment):
+        return min(seen.exact, key=lambda sample: abs(sample[0] - moment))[1]
+
+    return at(end - seconds), at(end)
+
+
+def watch(library, row, environment, quiet=0):
+    """One run, with samples. `quiet`: so many seconds of it, also in rows that do not free what they have."""
     seen = Watched()
+    if row.frees:
+        quiet = quiet or QUIET_SECONDS
     start = time.monotonic()
 
     def sample(process):
         samples = 0
         while process.poll() is None:
-            sizes = {pid: rss_kib(pid) for pid in measured(process.pid)}
+            pids = measured(process.pid)
+            sizes = {pid: rss_kib(pid) for pid in pids}
             if sizes and max(sizes.values()) > 0:
                 largest = max(sizes, key=sizes.get)
                 seen.curve.append([round(time.monotonic() - start, 3), sizes[largest]])
                 if samples % EXACT_EVERY == 0:
                     maps = read(pathlib.Path(f"/proc/{largest}/maps"))
                     seen.mappings = max(seen.mappings, maps.count("\n"))
-                    seen.quiet_kib = exact_rss_kib(largest) or seen.quiet_kib
+                    seen.quiet_kib = exact_kib(largest) or seen.quiet_kib
+                    seen.exact.append([seen.curve[-1][0], exact_of_all(pids)])
                 samples += 1
             if time.monotonic() - start > row.seconds + 30:
                 raise Failure(f"not finished after {row.seconds} s")
             time.sleep(SAMPLE_SECONDS)
 
-    if row.frees:
-        environment = {**environment, "BENCH_QUIET": str(QUIET_SECONDS)}
+    if quiet:
+        environment = {**environment, "BENCH_QUIET": str(quiet)}
     _, seen.output = run_once(library, row, environment, sample)
     if not row.frees:
         seen.quiet_kib = 0

@@ -15,11 +15,20 @@
 #include "base/assert.h"
 #include "heap/outbox.h"
 #include "heap/theap_fast.h"
+#include "heap/thread.h"
 #include "heap/vault.h"
 #include "page/page_fast.h"
 #include "page/page_remote.h"
+#include "runtime/option.h"
+#include "space/purge.h"
 
-enum { BLOCKS_PER_PAGE = 16 };  // of lists that are given back, where pages are counted
+enum {
+  BLOCKS_PER_PAGE = 16,    // of lists that are given back, where pages are counted
+  SPARSE_MUCH = 256,       // pages, 16 MiB
+  SPARSE_PART = 4,         // or one of so many pages of the theap, if that is more
+  LOOKS_PER_SPARSE = 16,   // slices looked at, for each page that becomes sparse ...
+  PUNCHES_PER_SPARSE = 2,  // ... and punched
+};
 
 const parcel_t mii_no_outbox[OUTBOX_PARCELS];
 const theap_t mii_theap_empty = {
@@ -228,14 +237,65 @@ static uint32_t return_blocks(theap_t* theap, uint32_t size_class, uint32_t coun
   return count;
 }
 
+// Sparse pages: where nearly all blocks of many pages are freed, and few pages end. A thread that is not alone disowns its
+// pages, and our thread punches them. Who is alone may free them and make no other call. So its page of many blocks, once
+// awake, is looked at also when few are left. If more pages become so than are used again, the heap shrinks; then each of
+// them has some slices looked at, in turn, what is sparse there is punched, and some of what is free goes back, due or not.
+static bool punch_if_sparse(theap_t* theap, slice_t slice) {
+  page_t* const page = mii_page_record(slice);
+  if (mii_record_kind(page) != SLICE_PAGE || mii_page_owner(page) != mii_theap_tag(theap))
+    return false;
+  mii_page_count_local(page);
+  const bool is_punched = 2 * mii_page_free_count(page) < mii_class_blocks(page->size_class);
+  if (page->out == 0 || page->out > mii_sparse_max(page->size_class) || is_punched) return false;
+  mii_page_punch(page);
+  return true;
+}
+
+static void punch_some(theap_t* theap) {
+  uint32_t punched = 0;
+  for (uint32_t i = 0; i < LOOKS_PER_SPARSE && punched < PUNCHES_PER_SPARSE; i++) {
+    theap->sparse_from = theap->sparse_from + 1 < mii_slice_count() ? theap->sparse_from + 1 : 1;
+    punched += punch_if_sparse(theap, theap->sparse_from);
+  }
+  uint32_t segment = theap->sparse_from / SEGMENT_SLICES;
+  mii_purge_step(&segment, UINT64_MAX, PURGE_PER_CALL);
+}
+
+static MI_COLD void note_sparse(theap_t* theap, page_t* page) {
+  mii_page_count_local(page);
+  arm_for(page, page->out);
+  theap->sparse++;
+  if (theap->sparse < mii_max(SPARSE_MUCH, theap->slice_count / SPARSE_PART)) return;
+  if (mii_thread_is_alone() && mii_option_get(mi_option_purge_delay) >= 0) punch_some(theap);
+}
+
+static bool is_sparse_now(const page_t* page) {
+  return page->state == PAGE_AWAKE && mii_page_used(page) > 0;
+}
+
+static void hold_until_sparse(theap_t* theap, page_t* page) {
+  const uint32_t few = mii_sparse_max(page->size_class);
+  if (page->out > few) {
+    hold_ready(theap, page);
+    arm_for(page, page->out - few);
+  } else {
+    hold_ready_or_end(theap, page);
+  }
+}
+
 // A thread that frees each block before it takes the next one would never refill, and its heart not beat: once
 // in 256 times the list goes back.
 void mii_theap_wake(theap_t* theap, page_t* page) {
   if (mii_theap_wake_at_once(theap, page)) return;
   const uint32_t size_class = page->size_class;
+  if (is_sparse_now(page)) {
+    note_sparse(theap, page);
+    return;
+  }
   mii_theap_note_wake(theap, false);
   mii_page_count_local(page);
-  hold_ready_or_end(theap, page);
+  hold_until_sparse(theap, page);
   if (mii_class_wake_count(size_class) == 1 && theap->loosened == UINT8_MAX) {
     theap->loosened = 0;
     return_blocks(theap, size_class, UINT32_MAX);

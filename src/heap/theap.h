@@ -68,9 +68,11 @@ struct theap_s {
   uint32_t punched_at;            // owner, of a home: in ms, modulo 2^32 (memory_api.c)
   uint32_t sweep_class;           // owner: where the next look at sleepers begins
   uint32_t loose_class;           // owner: where the next look for loose blocks begins
-  bool in_deferred_free;          // owner
-  bool keeps_nothing;             // owner: mi_thread_set_in_threadpool
-  bool is_apart;                  // owner: the heap is not the main one
+  uint32_t sparse;               // owner: pages that became sparse, less those that were used since
+  slice_t sparse_from;           // owner: where the latest look for sparse pages ended
+  bool in_deferred_free;         // owner
+  bool keeps_nothing;            // owner: mi_thread_set_in_threadpool
+  bool is_apart;                 // owner: the heap is not the main one
   bool is_live;                  // const: not one of the empty ones that threads begin and end with
   uint64_t pooled_at_ms;         // owner, or who popped it from the pool
   _Atomic(uint32_t) stack_link;  // atomic: handle_stack.h, the pool

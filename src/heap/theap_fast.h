@@ -67,9 +67,8 @@ MI_INLINE uint32_t mii_theap_empty_page(page_t* page, size_t needed) {
   return count;
 }
 
-// Of two pages that are awake, which are armed with all that is out: that is what `needed` still counts.
 MI_INLINE bool mii_awake_is_fuller(const page_t* page, const page_t* than) {
-  return page->needed > than->needed;
+  return mii_page_used(page) > mii_page_used(than);
 }
 
 // Is something free in the page, and have others freed nothing?
@@ -124,6 +123,13 @@ MI_INLINE void* mii_theap_take_awake(theap_t* theap, uint32_t size_class) {
   return mii_theap_take_from(theap, page, size_class);
 }
 
+enum { SPARSE_SHARE = 8 };
+
+// A page of many blocks that uses at most so many of them is sparse (theap.c).
+MI_INLINE uint32_t mii_sparse_max(uint32_t size_class) {
+  return mii_class_wake_count(size_class) > 1 ? mii_class_blocks(size_class) / SPARSE_SHARE : 0;
+}
+
 MI_INLINE bool mii_list_is_shorter(const block_t* list, uint32_t length) {
   for (; list != NULL && length > 0; length--) list = list->next;
   return length > 0;
@@ -157,7 +163,8 @@ MI_INLINE bool mii_theap_wake_at_once(theap_t* theap, page_t* page) {
   mii_awake_push(&theap->pages[size_class], mii_page_slice(page));
   page->state = PAGE_AWAKE;
   page->out = (uint16_t)used;
-  mii_page_arm(page, used);
+  const uint32_t few = mii_sparse_max(size_class);
+  mii_page_arm(page, used > few ? used - few : used);
   return true;
 }
 

@@ -80,7 +80,7 @@ PYTHONPATH=$root/bench python3 -B - <<'EOF' || fail "the race judges wrongly"
 from harness import judging, rows
 from harness.judging import Result, interval
 from harness.running import Run
-from harness.watching import Watched
+from harness.watching import Watched, around_quiet
 
 ROWS = {group: next(row for row in rows.ROWS if row.group == group) for group in rows.GROUPS}
 one = [1.0] * 7
@@ -127,6 +127,10 @@ assert answers(slow)[6] is False  # the peer is better in time
 assert result("core", one, one, 100, 100, 100, 1.015).insensitive
 assert not result("core", one, one, 100, 100, 100, 1.03).insensitive
 assert answers(result("core", [1.5] * 7, one, 1, 1, 1, 1.01))[:3] == [False, False, True]  # insensitive rows are apart
+
+# A load of 4 seconds, 5 of quiet, and an end of 0.4.
+samples = [[t / 10, 100 if t <= 40 else 50 if t <= 90 else 1] for t in range(95)]
+assert around_quiet(Watched(exact=samples), 5) == (100, 50)
 
 quiet = {"ours": Watched(quiet_kib=10), "peer": Watched(quiet_kib=10), "scudo": Watched(quiet_kib=5)}
 fast.watched = quiet

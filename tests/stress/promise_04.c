@@ -7,6 +7,7 @@
 //   threads   in a process that has threads, when nobody calls us any more: our thread does it
 //   others    the same, freed by another thread than the one that allocated them
 //   ended     the thread that has allocated and freed them has ended
+//   alone     in a process without threads, by the frees themselves
 //   idle      in a process without threads, when the thread says that it is idle
 //   trimmed   the same, by mi_purge_all
 //
@@ -174,6 +175,16 @@ static void run_ended(const promise_plan_t* plan) {
   report("ended", wait_for_return());
 }
 
+static void run_alone(const promise_plan_t* plan) {
+  (void)plan;
+  prepare();
+  take_missing();
+  free_most();
+  mi_memory_t m = {.size = sizeof m, .version = MI_MEMORY_VERSION};
+  mi_memory_get(&m);
+  report("alone", returned());
+}
+
 static void run_idle(const promise_plan_t* plan) {
   (void)plan;
   prepare();
@@ -234,7 +245,8 @@ static void run_moved(const promise_plan_t* plan) {
 int main(int argc, char** argv) {
   const promise_plan_t plan = read_promise_arguments(argc, argv);
   const promise_part_t parts[] = {{"threads", run_threads}, {"others", run_others},
-                                  {"ended", run_ended},     {"idle", run_idle},
-                                  {"trimmed", run_trimmed}, {"moved", run_moved}};
+                                  {"ended", run_ended},     {"alone", run_alone},
+                                  {"idle", run_idle},       {"trimmed", run_trimmed},
+                                  {"moved", run_moved}};
   return run_promise(&plan, parts, COUNT_OF(parts));
 }

@@ -4,6 +4,8 @@
 //   dense     400 MiB of blocks from 8 to 1000 bytes: most of what lies beyond the first 64 MiB is in large OS pages,
 //             and what is resident is what we call committed. 19 of 20 are freed: so it still is, and no hole is filled
 //   service   20 MiB of the same, and half of it freed: none
+//   command   30 MiB of the same and a few large blocks, as a short command has them: no fault asks for a large OS page,
+//             whatever the system's mode is, so none waits for the kernel to compact memory
 //   off       400 MiB with allow_thp=0: none
 //
 // Where the system's mode is "never" there are none, and the rows say so. Never prctl.
@@ -84,6 +86,45 @@ static void run_service(const promise_plan_t* plan) {
   memory_row(large_bytes() == 0, "half of it freed: %.1f MiB (0)", in_mib(large_bytes()));
 }
 
+// Is the mapping of `p` one of MADV_NOHUGEPAGE?
+static bool refuses_large(const void* p) {
+  static char text[1 << 20];
+  unsigned long from, to;
+  read_text("/proc/self/smaps", text, sizeof text);
+  bool is_its = false;
+  for (char *line = text, *next; (next = strchr(line, '\n')) != NULL; line = next + 1) {
+    *next = 0;
+    if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+      is_its = from <= (uintptr_t)p && (uintptr_t)p < to;
+    else if (is_its && strncmp(line, "VmFlags:", 8) == 0)
+      return strstr(line, " nh") != NULL;
+  }
+  return false;
+}
+
+static unsigned long compactions(void) {
+  char text[16384];
+  read_text("/proc/vmstat", text, sizeof text);
+  const char* const line = strstr(text, "\ncompact_stall ");
+  return line != NULL ? strtoul(line + 15, NULL, 10) : 0;
+}
+
+static void run_command(const promise_plan_t* plan) {
+  (void)plan;
+  const unsigned long before = compactions();
+  fill_to(30 * MIB);
+  bool all = refuses_large(blocks[0]) && refuses_large(blocks[block_count - 1]);
+  for (size_t size = 64 * KIB; size <= 4 * MIB; size *= 2) {
+    void* const p = mi_malloc(size);
+    if (p == NULL) fail("%zu bytes could not be allocated", size);
+    memset(p, 1, size);
+    all = all && refuses_large(p);
+  }
+  memory_row(all, "a command of 38 MiB: %s; the kernel compacted %lu times meanwhile",
+             all ? "no fault asks for a large OS page" : "some mapping may have large OS pages",
+             compactions() - before);
+}
+
 static void run_off(const promise_plan_t* plan) {
   (void)plan;
   if (mi_option_get(mi_option_allow_thp) == 0) {
@@ -97,7 +138,7 @@ static void run_off(const promise_plan_t* plan) {
 
 int main(int argc, char** argv) {
   static const promise_part_t parts[] = {
-      {"dense", run_dense}, {"service", run_service}, {"off", run_off}};
+      {"dense", run_dense}, {"service", run_service}, {"command", run_command}, {"off", run_off}};
   const promise_plan_t plan = read_promise_arguments(argc, argv);
   return run_promise(&plan, parts, COUNT_OF(parts));
 }

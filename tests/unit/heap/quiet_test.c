@@ -271,6 +271,55 @@ TEST(it_does_not_look_at_pages_with_live_blocks_for_ever) {
   CHECK(mii_platform_clock_ms() < BEGIN + 200 * DELAY);
 }
 
+// Sparse pages ---------------------------------------------------------------------------------------
+
+enum { SPARSE_PAGES = 400 };
+
+static void* small_blocks[SPARSE_PAGES * PER_PAGE];
+
+static void take_small(void) {
+  take_many(mii_theap_mine, SIZE, small_blocks, COUNT_OF(small_blocks));
+}
+
+// All but two blocks of each of these pages.
+static void thin_out(uint32_t from, uint32_t to) {
+  for (uint32_t i = from * PER_PAGE; i < to * PER_PAGE; i++) {
+    if (i % (PER_PAGE / 2) != 0) give(small_blocks[i]);
+    if (mii_purge_may_be_much()) mii_quiet_look();
+  }
+}
+
+TEST(who_is_alone_punches_sparse_pages_when_there_are_many) {
+  start(1);
+  take_small();
+  thin_out(0, 250);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+  thin_out(250, SPARSE_PAGES);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK(resident() < 10 * MiB);
+  CHECK(all_is_valid());
+}
+
+TEST(sparse_pages_that_are_used_again_are_not_punched) {
+  start(1);
+  take_small();
+  for (uint32_t i = 0; i < SPARSE_PAGES; i++) {
+    thin_out(i, i + 1);
+    for (uint32_t k = 0; k < PER_PAGE; k++) {
+      if (k % (PER_PAGE / 2) != 0) small_blocks[i * PER_PAGE + k] = take(mii_theap_mine, SIZE);
+    }
+  }
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+}
+
+TEST(with_purge_delay_minus_1_sparse_pages_stay) {
+  start(1);
+  mii_option_set(mi_option_purge_delay, -1);
+  take_small();
+  thin_out(0, SPARSE_PAGES);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+}
+
 // Fork and unload --------------------------------------------------------------------------------------
 
 TEST(the_child_of_a_fork_starts_its_own) {
