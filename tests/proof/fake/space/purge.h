@@ -10,7 +10,7 @@
 void mii_purge_all(void);
 void mii_purge_forget_others(void);
 static inline uint64_t mii_purge_delay(void) { return 0; }
-static inline bool mii_purge_step(uint32_t* from, uint64_t due) {
+static inline bool mii_purge_step(uint32_t* from, uint64_t due, purge_limit_t limit) {
   return (void)from, (void)due, false;
 }
 static inline void mii_purge_note_freed(size_t bytes) { (void)bytes; }
