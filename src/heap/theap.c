@@ -22,12 +22,12 @@
 #include "space/purge.h"
 
 enum {
-  BLOCKS_PER_PAGE = 16,    // of lists that are given back, where pages are counted
-  SPARSE_SHARE = 8,        // a page is sparse if it uses at most one of so many blocks
-  SPARSE_MUCH = 256,       // pages, 16 MiB
-  SPARSE_PART = 4,         // or one of so many pages of the theap, if that is more
-  LOOKS_PER_SPARSE = 16,   // slices looked at, for each page that becomes sparse ...
-  PUNCHES_PER_SPARSE = 2,  // ... and punched
+  BLOCKS_PER_PAGE = 16,   // of lists that are given back, where pages are counted
+  SPARSE_SHARE = 8,       // a page is sparse if it uses at most one of so many blocks
+  SPARSE_BLOCKS = 256,    // of larger pages the walk is too long for one call
+  SPARSE_MUCH = 256,      // pages, 16 MiB
+  SPARSE_PART = 16,       // or one of so many pages of the theap, if that is more
+  LOOKS_PER_SPARSE = 16,  // slices looked at, for each page that becomes sparse
 };
 
 const parcel_t mii_no_outbox[OUTBOX_PARCELS];
@@ -293,10 +293,11 @@ static bool loosen(theap_t* theap, page_t* page) {
 // Sparse pages: where nearly all blocks of many pages are freed, and few pages end. A thread that is not alone disowns its
 // pages, and our thread punches them. Who is alone may free them and make no other call. So its page of many blocks, once
 // awake, is looked at also when few are left. If more pages become so than are used again, the heap shrinks; then each of
-// them has some slices looked at, in turn, what is sparse there is punched, and some of what is free goes back, due or not.
+// them has some slices looked at, in turn, the first that is sparse is punched, and a free one goes back, due or not.
 static uint32_t sparse_max(const page_t* page) {
-  const uint32_t size_class = page->size_class;
-  return mii_class_wake_count(size_class) > 1 ? mii_class_blocks(size_class) / SPARSE_SHARE : 0;
+  const uint32_t blocks = mii_class_blocks(page->size_class);
+  const bool are_many = mii_class_wake_count(page->size_class) > 1;
+  return are_many && blocks <= SPARSE_BLOCKS ? blocks / SPARSE_SHARE : 0;
 }
 
 static bool punch_if_sparse(theap_t* theap, slice_t slice) {
@@ -310,14 +311,15 @@ static bool punch_if_sparse(theap_t* theap, slice_t slice) {
   return true;
 }
 
+// A bounded work: at most one page, and one slice.
 static void punch_some(theap_t* theap) {
-  uint32_t punched = 0;
-  for (uint32_t i = 0; i < LOOKS_PER_SPARSE && punched < PUNCHES_PER_SPARSE; i++) {
+  bool punched = false;
+  for (uint32_t i = 0; i < LOOKS_PER_SPARSE && !punched; i++) {
     theap->sparse_from = theap->sparse_from + 1 < mii_slice_count() ? theap->sparse_from + 1 : 1;
-    punched += punch_if_sparse(theap, theap->sparse_from);
+    punched = punch_if_sparse(theap, theap->sparse_from);
   }
   uint32_t segment = theap->sparse_from / SEGMENT_SLICES;
-  mii_purge_step(&segment, UINT64_MAX);
+  mii_purge_step(&segment, UINT64_MAX, PURGE_ONE_SLICE);
 }
 
 static MI_COLD void note_sparse(theap_t* theap, page_t* page) {
