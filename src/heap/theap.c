@@ -190,7 +190,7 @@ static void fall_asleep(theap_t* theap, page_t* page) {
 
 // All that is free in a page goes to the list, and it may sleep until enough has been freed again.
 MI_INLINE bool use(theap_t* theap, page_t* page, uint32_t size_class) {
-  theap->sparse -= theap->sparse > 0;
+  if (theap->sparse > 0) theap->sparse = theap->sparse - 1;
   mii_page_collect_remote(page);
   block_t* first = page->local_free;
   const uint32_t capacity = mii_page_capacity(page);
@@ -325,7 +325,7 @@ static void punch_some(theap_t* theap) {
 static MI_COLD void note_sparse(theap_t* theap, page_t* page) {
   mii_page_count_local(page);
   arm_for(page, page->out);
-  theap->sparse++;
+  theap->sparse = theap->sparse + 1;
   if (theap->sparse < mii_max(SPARSE_MUCH, theap->slice_count / SPARSE_PART)) return;
   if (mii_thread_is_alone() && mii_option_get(mi_option_purge_delay) >= 0) punch_some(theap);
 }
