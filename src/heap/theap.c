@@ -23,11 +23,10 @@
 #include "space/purge.h"
 
 enum {
-  BLOCKS_PER_PAGE = 16,    // of lists that are given back, where pages are counted
-  SPARSE_MUCH = 256,       // pages, 16 MiB
-  SPARSE_PART = 4,         // or one of so many pages of the theap, if that is more
-  LOOKS_PER_SPARSE = 16,   // slices looked at, for each page that becomes sparse ...
-  PUNCHES_PER_SPARSE = 2,  // ... and punched
+  BLOCKS_PER_PAGE = 16,   // of lists that are given back, where pages are counted
+  SPARSE_MUCH = 256,      // pages, 16 MiB
+  SPARSE_PART = 16,       // or one of so many pages of the theap, if that is more
+  LOOKS_PER_SPARSE = 16,  // slices looked at, for each page that becomes sparse
 };
 
 const parcel_t mii_no_outbox[OUTBOX_PARCELS];
@@ -240,7 +239,7 @@ static uint32_t return_blocks(theap_t* theap, uint32_t size_class, uint32_t coun
 // Sparse pages: where nearly all blocks of many pages are freed, and few pages end. A thread that is not alone disowns its
 // pages, and our thread punches them. Who is alone may free them and make no other call. So its page of many blocks, once
 // awake, is looked at also when few are left. If more pages become so than are used again, the heap shrinks; then each of
-// them has some slices looked at, in turn, what is sparse there is punched, and some of what is free goes back, due or not.
+// them has some slices looked at, in turn, the first that is sparse is punched, and a free one goes back, due or not.
 static bool punch_if_sparse(theap_t* theap, slice_t slice) {
   page_t* const page = mii_page_record(slice);
   if (mii_record_kind(page) != SLICE_PAGE || mii_page_owner(page) != mii_theap_tag(theap))
@@ -252,20 +251,21 @@ static bool punch_if_sparse(theap_t* theap, slice_t slice) {
   return true;
 }
 
+// A bounded work: at most one page, and one slice.
 static void punch_some(theap_t* theap) {
-  uint32_t punched = 0;
-  for (uint32_t i = 0; i < LOOKS_PER_SPARSE && punched < PUNCHES_PER_SPARSE; i++) {
+  bool punched = false;
+  for (uint32_t i = 0; i < LOOKS_PER_SPARSE && !punched; i++) {
     theap->sparse_from = theap->sparse_from + 1 < mii_slice_count() ? theap->sparse_from + 1 : 1;
-    punched += punch_if_sparse(theap, theap->sparse_from);
+    punched = punch_if_sparse(theap, theap->sparse_from);
   }
   uint32_t segment = theap->sparse_from / SEGMENT_SLICES;
-  mii_purge_step(&segment, UINT64_MAX, PURGE_PER_CALL);
+  mii_purge_step(&segment, UINT64_MAX, PURGE_ONE_SLICE);
 }
 
 static MI_COLD void note_sparse(theap_t* theap, page_t* page) {
   mii_page_count_local(page);
   arm_for(page, page->out);
-  theap->sparse++;
+  theap->sparse = theap->sparse + 1;
   if (theap->sparse < mii_max(SPARSE_MUCH, theap->slice_count / SPARSE_PART)) return;
   if (mii_thread_is_alone() && mii_option_get(mi_option_purge_delay) >= 0) punch_some(theap);
 }

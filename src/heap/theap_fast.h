@@ -123,11 +123,16 @@ MI_INLINE void* mii_theap_take_awake(theap_t* theap, uint32_t size_class) {
   return mii_theap_take_from(theap, page, size_class);
 }
 
-enum { SPARSE_SHARE = 8 };
+enum {
+  SPARSE_SHARE = 8,     // a page is sparse if it uses at most one of so many blocks
+  SPARSE_BLOCKS = 256,  // of larger pages the walk is too long for one call
+};
 
-// A page of many blocks that uses at most so many of them is sparse (theap.c).
+// A page that uses at most so many blocks is sparse (theap.c); 0: never, few blocks or very many.
 MI_INLINE uint32_t mii_sparse_max(uint32_t size_class) {
-  return mii_class_wake_count(size_class) > 1 ? mii_class_blocks(size_class) / SPARSE_SHARE : 0;
+  const uint32_t blocks = mii_class_blocks(size_class);
+  return mii_class_wake_count(size_class) > 1 && blocks <= SPARSE_BLOCKS ? blocks / SPARSE_SHARE
+                                                                         : 0;
 }
 
 MI_INLINE bool mii_list_is_shorter(const block_t* list, uint32_t length) {

@@ -273,7 +273,7 @@ TEST(it_does_not_look_at_pages_with_live_blocks_for_ever) {
 
 // Sparse pages ---------------------------------------------------------------------------------------
 
-enum { SPARSE_PAGES = 400 };
+enum { SPARSE_PAGES = 1000 };
 
 static void* small_blocks[SPARSE_PAGES * PER_PAGE];
 
@@ -296,7 +296,7 @@ TEST(who_is_alone_punches_sparse_pages_when_there_are_many) {
   CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
   thin_out(250, SPARSE_PAGES);
   CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
-  CHECK(resident() < 10 * MiB);
+  CHECK(resident() < 28 * MiB);  // of 63
   CHECK(all_is_valid());
 }
 
