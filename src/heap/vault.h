@@ -21,6 +21,7 @@ MI_INLINE void* mii_vault_take_choice(theap_t* theap, uint32_t size_class) {
   hold_t* const hold = &stock->holds[size_class];
   if (MI_UNLIKELY(hold->count <= hold->spared)) return NULL;
   void* const p = mii_hardened_take(hold);
+  if (MI_UNLIKELY(p == NULL)) return NULL;
   theap->blocks_handed++;
   theap->bytes_handed += hold->page->block_bytes;
   return p;

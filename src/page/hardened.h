@@ -131,10 +131,13 @@ static inline void mii_hardened_turn(hardened_t* page, uint32_t index) {
   atomic_store_explicit(live, before ^ UINT64_C(1) << index % 64, memory_order_relaxed);
 }
 
-// The next of the choices, which are in random order.
+// The next of the choices, which are in random order. NULL if another thread has freed it since the look, at the moment
+// when the holder did: a double free, and the block is not given out again.
 static inline void* mii_hardened_take(hold_t* hold) {
   hardened_t* const page = hold->page;
   const uint32_t index = hold->choices[--hold->count];
+  const uint64_t freed = atomic_load_explicit(&page->words[index / 64].freed, memory_order_relaxed);
+  if (MI_UNLIKELY((freed >> index % 64 & 1) != 0)) return NULL;
   mii_hardened_turn(page, index);
   return mii_hardened_block(page, index);
 }

@@ -165,6 +165,19 @@ TEST(what_two_threads_free_at_the_same_moment_is_not_given_out_again) {
   CHECK(!mii_hardened_look(&hold, 0, &rng));
 }
 
+// The holder has looked meanwhile: what he has chosen is looked at again.
+TEST(what_another_thread_frees_too_late_is_not_given_out_again) {
+  hardened_t* const page = start(3, CLASS);
+  const uint32_t index = index_of_block(page, take_live(page));
+  for (uint32_t i = 1; i < BLOCKS; i++) take_live(page);
+  CHECK_EQ(mii_hardened_end(page, index, HOLDER), END_DONE);
+  CHECK(mii_hardened_look(&hold, 0, &rng));
+  CHECK_EQ(hold.count, 1);
+  CHECK_EQ(mii_hardened_end(page, index, OTHER), END_DONE);
+  CHECK(mii_hardened_take(&hold) == NULL);
+  CHECK(!mii_hardened_look(&hold, 0, &rng));
+}
+
 // Three more frees, and then the last.
 TEST(who_frees_a_block_of_a_page_that_nobody_holds_is_told_to_look) {
   hardened_t* const page = start(3, CLASS);
