@@ -188,7 +188,8 @@ static bool start_thread_of_ours(void) {
 //     BEGIN --no thread--> TRIM --> COUNT --enough--> PURGE --> BEGIN
 //       +-----thread----------------->+--enough--> our thread is woken
 //
-// If what the latest purge gave back was soon wanted again, the next one has to wait, longer and longer.
+// If what the latest purge gave back was soon wanted again, the next one has to wait, longer and longer: then more is in
+// use, or waits to be purged, than was in use at that time. In a heap that shrinks what waits was in use then.
 typedef enum round_step_e { BEGIN, TRIM, COUNT, PURGE } round_step_t;
 
 static struct round_s {
@@ -254,8 +255,9 @@ static void trim(struct round_s* round) {
 }
 
 static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
-  const bool in_vain = round->last.purged > 0 && now < round->last.when_ms + 2 * delay
-                       && round->used > round->last.used + round->last.purged / 2;
+  const bool in_vain =
+      round->last.purged > 0 && now < round->last.when_ms + 2 * delay
+      && round->used + round->survey.bytes > round->last.used + round->last.purged / 2;
   if (in_vain) {
     round->pause_ms = mii_earlier(mii_later(2 * round->pause_ms, delay), PAUSE_MAX * delay);
     round->until_ms = now + round->pause_ms;

@@ -78,8 +78,8 @@ static void review_some_pages(theap_t* theap, uint32_t looks) {
 static MI_NOINLINE void housekeeping(theap_t* theap) {
   const uint64_t now = mii_platform_clock_ms();
   review_some_pages(theap, PAGES_PER_TICK);
-  theap->sparse -=
-      (uint32_t)mii_min(theap->sparse, BEATS_PER_TICK);  // so many were used again since
+  // At most so many were used again since the last time.
+  theap->sparse = theap->sparse - (uint32_t)mii_min(theap->sparse, BEATS_PER_TICK);
   const long delay = mii_option_get(mi_option_purge_delay);
   if (delay >= 0 && now >= theap->next_sweep_ms) {
     theap->next_sweep_ms = now + (uint64_t)delay;

@@ -86,13 +86,12 @@ MI_INLINE void* mii_theap_take_from(theap_t* theap, page_t* page, uint32_t size_
 }
 
 // The same of the only page of its class, which stays awake: nobody has to be told that enough is free again, because the
-// next refill looks. NULL if it is not.
+// next refill looks. NULL if it is not. That is no wake: blocks that were just threaded say nothing about who frees.
 MI_INLINE void* mii_theap_take_from_only(theap_t* theap, page_t* page, uint32_t size_class) {
   block_t* const block = page->local_free;
   const uint32_t capacity = mii_page_capacity(page);
   const uint32_t count = capacity - mii_page_used(page);
   if (count < mii_class_wake_count(size_class)) return NULL;
-  mii_theap_note_wake(theap, false);
   page->local_free = NULL;
   page->out = (uint16_t)capacity;
   mii_page_arm(page, capacity);

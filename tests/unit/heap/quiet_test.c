@@ -439,6 +439,21 @@ TEST(memory_that_is_wanted_again_each_time_is_purged_rarely) {
   CHECK(fake_bytes(FAKE_PURGE) < 80 * MEGABYTES * MiB);
 }
 
+// As much is in use at each purge, but what went back is not free any more.
+TEST(memory_that_changes_places_is_purged_rarely) {
+  start(1);
+  enum { ROUNDS = 400, ROUND_MS = 50, HALF = MEGABYTES / 2 };
+  take_megabytes(0, HALF);
+  for (uint32_t i = 0; i < ROUNDS; i++) {
+    const uint32_t from = i % 2 == 0 ? 0 : HALF;
+    take_megabytes(HALF - from, HALF - from + HALF);
+    free_megabytes(from, from + HALF);
+    fake_advance_clock(ROUND_MS);
+  }
+  CHECK(fake_bytes(FAKE_PURGE) > HALF * MiB);
+  CHECK(fake_bytes(FAKE_PURGE) < 80 * HALF * MiB);
+}
+
 TEST(after_a_quiet_time_a_purge_is_not_put_off) {
   start(1);
   for (int i = 0; i < 40; i++) {
