@@ -35,8 +35,9 @@ enum {
   DISSOLVED_PER_ROUND = 1024,  // times some pages of a pooled theap
   TRIMS_PER_ROUND = 1024,      // times some pages of nobody
   PAGES_PER_TRIM = 8,
-  BYTES_PER_STEP = 512 * 1024,     // of what a call has freed
-  STEPS_PER_CALL = 4,              // at most
+  BYTES_PER_STEP = 512 * 1024,  // of what a call has freed
+  STEPS_PER_CALL = 4,           // at most
+  PURGED_PER_FREED = 4,
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
   PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
@@ -255,9 +256,9 @@ static void trim(struct round_s* round) {
 }
 
 static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
-  const bool in_vain =
-      round->last.purged > 0 && now < round->last.when_ms + 2 * delay
-      && round->used + round->survey.bytes > round->last.used + round->last.purged / 2;
+  const size_t slack = mii_max(round->last.purged / 2, round->last.used / 4);  // `used` is a sample
+  const bool in_vain = round->last.purged > 0 && now < round->last.when_ms + 2 * delay
+                       && round->used + round->survey.bytes > round->last.used + slack;
   if (in_vain) {
     round->pause_ms = mii_earlier(mii_later(2 * round->pause_ms, delay), PAUSE_MAX * delay);
     round->until_ms = now + round->pause_ms;
@@ -329,10 +330,11 @@ static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
   const size_t freed = mii_purge_take_freed();
   const size_t steps = mii_min(1 + freed / BYTES_PER_STEP, STEPS_PER_CALL);
   round->freed += freed;
-  // Who frees large blocks gives back as large pieces: a call takes time in proportion to what it frees.
+  // Who frees large blocks gives back as large pieces: a call takes time in proportion to what it frees. Several times as
+  // much, because some of the steps only count.
   round->limit = PURGE_PER_CALL;
-  round->limit.slice_max =
-      (uint32_t)mii_min(mii_max(freed / SLICE_BYTES, round->limit.slice_max), SEGMENT_SLICES);
+  round->limit.slice_max = (uint32_t)mii_min(
+      mii_max(PURGED_PER_FREED * freed / SLICE_BYTES, round->limit.slice_max), SEGMENT_SLICES);
   for (size_t i = 0; i < steps && mii_purge_may_be_much(); i++) take_step(round, now, delay);
   if (mii_purge_may_be_much())
     mii_purge_take_freed();  // what the steps have freed calls for no more of them

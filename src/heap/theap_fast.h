@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "heap/ask.h"
 #include "page/page_remote.h"
+#include "space/purge.h"
 
 // The page woken last is the fullest, and its record is in the cache: hence a stack. awake_prev of the
 // first is not used, so that pushing and popping touch as few records as they can.
@@ -162,7 +163,8 @@ MI_INLINE bool mii_theap_wake_at_once(theap_t* theap, page_t* page) {
     if (mii_theap_loosen(theap, page, size_class)) return true;
   }
   const uint32_t used = mii_page_used(page);
-  if (MI_UNLIKELY(used == 0 || mii_ask_is_open(theap->home))) return false;
+  if (MI_UNLIKELY(used == 0 || mii_ask_is_open(theap->home) || mii_purge_may_be_much()))
+    return false;
   mii_theap_note_wake(theap, false);
   mii_awake_push(&theap->pages[size_class], mii_page_slice(page));
   page->state = PAGE_AWAKE;

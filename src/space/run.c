@@ -604,6 +604,11 @@ MI_NO_TSAN run_count_t mii_run_count(uint32_t segment) {
   return total;
 }
 
+MI_NO_TSAN size_t mii_run_used_bytes(uint32_t segment) {
+  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  return area != NULL ? (size_t)(AREA_UNITS - area->free_units) * UNIT_BYTES : 0;
+}
+
 MI_NO_TSAN uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* count) {
   run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
   for (; area != NULL && unit < AREA_UNITS; unit = (unit / 64 + 1) * 64) {

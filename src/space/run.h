@@ -41,6 +41,7 @@ typedef struct run_count_s {
   size_t dirty_bytes;
 } run_count_t;
 run_count_t mii_run_count(uint32_t segment);
+size_t mii_run_used_bytes(uint32_t segment);  // of live runs, at once
 
 // The first live run of a run area that begins at `unit` or later; its units are in *count. Units are numbered
 // in the segment. NO_RUN if there is none.

@@ -506,13 +506,15 @@ void mii_segment_purge(uint32_t index) { mii_segment_purge_some(index, PURGE_NO_
 
 size_t mii_segments_used_bytes(void) {
   const uint32_t stride = mii_segment_count() / USED_SAMPLES + 1;
-  size_t slices = 0;
+  size_t bytes = 0;
   for (uint32_t i = 0; i < mii_segment_count(); i += stride) {
     const segment_t* const segment = mii_segment(i);
     const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
-    slices += mii_count_bits(dirty & ~atomic_load_explicit(&segment->free, memory_order_relaxed));
+    const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
+    const bool is_area = atomic_load_explicit(&segment->runs, memory_order_relaxed) != NULL;
+    bytes += is_area ? mii_run_used_bytes(i) : (size_t)mii_count_bits(dirty & ~free) * SLICE_BYTES;
   }
-  return slices * stride * SLICE_BYTES;
+  return bytes * stride;
 }
 
 MI_COLD size_t mii_segments_dirty_bytes(void) {

@@ -57,7 +57,7 @@ void mii_segment_purge_some(uint32_t index, purge_limit_t limit, uint64_t now);
 // Is no slice of any segment in use?
 bool mii_segments_are_unused(void);
 
-// Bytes of slices that are in use and may be resident, about: large heaps are sampled. Run areas count as a whole.
+// Bytes of slices and runs that are in use and may be resident, about: large heaps are sampled.
 size_t mii_segments_used_bytes(void);
 
 // Note that the segment has memory to purge, from now on if it had none.

@@ -35,7 +35,9 @@ row_16_reallocarray_to_0() {
 
 row_45_variables_of_glibc_are_not_read() {
   check "${FUNCNAME[0]}, glibc" 165 "$(MALLOC_PERTURB_=90 ./gcc first_byte)"
-  check "${FUNCNAME[0]}, ours" 0 "$(MALLOC_PERTURB_=90 with ./gcc first_byte)"
+  local ours=0
+  [ "$variant" != debug ] || ours=208 # a pattern of its own (src/api/fill.h)
+  check "${FUNCNAME[0]}, ours" $ours "$(MALLOC_PERTURB_=90 with ./gcc first_byte)"
 }
 
 row_47_names_of_other_systems() {
