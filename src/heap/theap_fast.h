@@ -87,12 +87,15 @@ MI_INLINE void* mii_theap_take_from(theap_t* theap, page_t* page, uint32_t size_
 }
 
 // The same of the only page of its class, which stays awake: nobody has to be told that enough is free again, because the
-// next refill looks. NULL if it is not. That is no wake: blocks that were just threaded say nothing about who frees.
+// next refill looks. NULL if it is not. It counts as a wake if enough of it are frees of our own: what others have freed a
+// look may have taken in meanwhile.
 MI_INLINE void* mii_theap_take_from_only(theap_t* theap, page_t* page, uint32_t size_class) {
   block_t* const block = page->local_free;
   const uint32_t capacity = mii_page_capacity(page);
   const uint32_t count = capacity - mii_page_used(page);
-  if (count < mii_class_wake_count(size_class)) return NULL;
+  const uint32_t enough = (uint32_t)mii_class_wake_count(size_class);
+  if (count < enough) return NULL;
+  if ((uint32_t)page->armed - page->needed >= enough) mii_theap_note_wake(theap, false);
   page->local_free = NULL;
   page->out = (uint16_t)capacity;
   mii_page_arm(page, capacity);
