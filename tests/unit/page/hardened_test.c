@@ -153,11 +153,17 @@ TEST(what_another_thread_frees_is_free_when_the_holder_looks) {
   CHECK(!mii_hardened_look(&hold, 0, &rng));
 }
 
+// Returns the number of the first block.
+static uint32_t take_all(hardened_t* page) {
+  const uint32_t index = index_of_block(page, take_live(page));
+  for (uint32_t i = 1; i < BLOCKS; i++) take_live(page);
+  return index;
+}
+
 // Neither has seen the other's.
 TEST(what_two_threads_free_at_the_same_moment_is_not_given_out_again) {
   hardened_t* const page = start(3, CLASS);
-  const uint32_t index = index_of_block(page, take_live(page));
-  for (uint32_t i = 1; i < BLOCKS; i++) take_live(page);
+  const uint32_t index = take_all(page);
   CHECK_EQ(mii_hardened_end(page, index, OTHER), END_DONE);
   CHECK_EQ(mii_hardened_end(page, index, HOLDER), END_DONE);
   CHECK(!mii_hardened_is_live(page, index));
@@ -168,8 +174,7 @@ TEST(what_two_threads_free_at_the_same_moment_is_not_given_out_again) {
 // The holder has looked meanwhile: what he has chosen is looked at again.
 TEST(what_another_thread_frees_too_late_is_not_given_out_again) {
   hardened_t* const page = start(3, CLASS);
-  const uint32_t index = index_of_block(page, take_live(page));
-  for (uint32_t i = 1; i < BLOCKS; i++) take_live(page);
+  const uint32_t index = take_all(page);
   CHECK_EQ(mii_hardened_end(page, index, HOLDER), END_DONE);
   CHECK(mii_hardened_look(&hold, 0, &rng));
   CHECK_EQ(hold.count, 1);
