@@ -66,8 +66,25 @@ void* mii_reallocate(void* p, reallocate_t want) {
   return move(p, bytes, want);
 }
 
+// A block on a page of the running thread: it is in the heap that malloc uses, and has no seal.
+static void* reallocate_own(void* p, size_t bytes, size_t size) {
+  if (size > 0 && mii_block_fits(size, bytes)) return p;
+  void* const moved = mii_malloc(size);
+  if (moved == NULL) return NULL;
+  memcpy(moved, p, mii_min(bytes, size));
+  if (size == 0) *(uint8_t*)moved = 0;
+  mii_free(p);
+  return moved;
+}
+
 // Not inlined elsewhere, as mi_malloc: reallocarray has to do what valgrind's realloc does.
 MI_NOINLINE void* mi_realloc(void* p, size_t newsize) {
+  if (p == NULL) return mii_malloc(newsize);
+  if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK && !MI_CFG_CHECK_POINTERS) {
+    page_t* const page = mii_page_record(mii_slice_of(p));
+    if (mii_page_owner(page) == mii_theap_tag(mii_theap_mine))
+      return reallocate_own(p, mii_page_block_bytes(page), newsize);
+  }
   return mii_reallocate(p, (reallocate_t){.size = newsize});
 }
 

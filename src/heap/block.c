@@ -517,18 +517,16 @@ size_t mii_block_good_size(size_t size) {
   return size <= BLOCK_BYTES_MAX ? mii_align_up(size, SLICE_BYTES) : size;
 }
 
-static bool wastes_half(size_t size, size_t bytes) { return size < bytes / 2; }
-
 static bool resize_run(void* p, size_t size) {
   const size_t units = mii_divide_up(size + ((uintptr_t)p & (UNIT_BYTES - 1)), UNIT_BYTES);
-  if (size <= MID_BLOCK_MAX && wastes_half(size, mii_block_bytes(p))) return false;
+  if (size <= MID_BLOCK_MAX && mii_block_wastes_half(size, mii_block_bytes(p))) return false;
   if (units > RUN_UNITS_MAX) return false;
   return units * UNIT_BYTES == mii_run_bytes(p) || mii_run_resize(p, (uint32_t)units);
 }
 
 static bool resize_huge(void* p, size_t size) {
   const size_t slices = mii_divide_up(size + ((uintptr_t)p & (SLICE_BYTES - 1)), SLICE_BYTES);
-  if (size <= RUN_BYTES_MAX && wastes_half(size, mii_block_bytes(p))) return false;
+  if (size <= RUN_BYTES_MAX && mii_block_wastes_half(size, mii_block_bytes(p))) return false;
   if (slices > mii_range.segment_max * (size_t)SEGMENT_SLICES) return false;
   // A heap within bounds takes what is behind the block as a new one.
   // The same if it has a limit.
@@ -559,7 +557,7 @@ static MI_COLD bool resize_sealed(void* p, size_t size) {
   if (large && mii_canary_check(p, bytes, mii_secure_key) == 0)
     return false;  // who frees it is told
   if (size + CANARY_BYTES > bytes) return large && grow_sealed(p, size);
-  if (wastes_half(size, bytes)) return false;
+  if (mii_block_wastes_half(size, bytes)) return false;
   if (large) {
     mii_canary_set(p, bytes, size, mii_secure_key);
   } else {
@@ -573,7 +571,7 @@ bool mii_block_resize(void* p, size_t size) {
   if (bytes == 0 || size == 0 || size > BLOCK_BYTES_MAX) return false;
   if (has_canary() && mii_range_owns(p)) return resize_sealed(p, size);
   if (MI_CFG_TRACK) return false;  // it moves, so that old pointers are noticed
-  if (!mii_range_owns(p)) return size <= bytes && !wastes_half(size, bytes);
+  if (!mii_range_owns(p)) return mii_block_fits(size, bytes);
   switch (mii_slice_kind(mii_slice_of(p))) {
     case SLICE_RUN: return resize_run(p, size);
     case SLICE_HUGE: return resize_huge(p, size);
@@ -583,7 +581,7 @@ bool mii_block_resize(void* p, size_t size) {
     case SLICE_HARDENED:
     case SLICE_FREE: break;
   }
-  return size <= bytes && !wastes_half(size, bytes);
+  return mii_block_fits(size, bytes);
 }
 
 // The seal is not the program's to see: it goes before the move, and both blocks are sealed anew. What was behind

@@ -69,6 +69,12 @@ size_t mii_block_good_size(size_t size);
 // Move the contents of a block, all of it, to a new and larger one without copying. False if that cannot be.
 bool mii_block_move(void* to, void* from);
 
+// Does a block of `bytes` keep its place when it shall have `size`? Not if it would waste more than half.
+static inline bool mii_block_wastes_half(size_t size, size_t bytes) { return size < bytes / 2; }
+static inline bool mii_block_fits(size_t size, size_t bytes) {
+  return size <= bytes && !mii_block_wastes_half(size, bytes);
+}
+
 // Make the block at p hold `size` bytes without moving it; false if it has to move, also because it
 // would waste more than half.
 bool mii_block_resize(void* p, size_t size);

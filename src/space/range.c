@@ -334,9 +334,7 @@ static claim_t claim(uint32_t open, uint32_t count) {
   return scarce_end != 0 ? try_all_places(open, count) : CLAIM_OCCUPIED;
 }
 
-bool mii_range_owns(const void* p) {
-  const size_t slice = mii_slice_of(p);
-  if (slice < mii_range.slice_reserved) return true;
+bool mii_range_has_claimed(size_t slice) {
   const size_t segment = slice / SEGMENT_SLICES;
   return segment < mii_segment_count() && !mii_segment_is_foreign((uint32_t)segment);
 }

@@ -117,7 +117,11 @@ MI_INLINE size_t mii_slice_of(const void* p) {
 MI_INLINE bool mii_range_has(const void* p) { return mii_slice_of(p) < mii_range.slice_max; }
 
 // The pointers into what is reserved for us: the same where addresses are plentiful.
-bool mii_range_owns(const void* p);
+bool mii_range_has_claimed(size_t slice);
+MI_INLINE bool mii_range_owns(const void* p) {
+  const size_t slice = mii_slice_of(p);
+  return MI_LIKELY(slice < mii_range.slice_reserved) || mii_range_has_claimed(slice);
+}
 
 static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)(mii_range.base + ((uintptr_t)slice << SLICE_SHIFT));
