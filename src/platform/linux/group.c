@@ -105,10 +105,9 @@ static MI_COLD void lower_limit(group_t* group, void* arg) {
 }
 
 MI_COLD size_t mii_platform_group_limit(void) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   size_t limit = SIZE_MAX;
   visit_groups(lower_limit, &limit);
-  errno = before;
   return limit < SIZE_MAX / 4 ? limit : SIZE_MAX;  // version 1 says nearly 2^63 for no limit
 }
 
@@ -129,11 +128,10 @@ static MI_COLD void add_pressure(group_t* group, void* arg) {
 }
 
 MI_COLD uint64_t mii_platform_pressure(void) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   char text[256];
   mii_linux_read("/proc/pressure/memory", text, sizeof text);
   uint64_t sum = stalled_us(text);
   visit_groups(add_pressure, &sum);
-  errno = before;
   return sum;
 }

@@ -60,28 +60,25 @@ static uintptr_t end_below_stack(void) {
 }
 
 void mii_platform_facts(platform_facts_t* facts) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   const unsigned long os_page = getauxval(AT_PAGESZ);
   facts->os_page_size = os_page != 0 ? os_page : 4096;
   facts->memory_bytes = memory_bytes();
   facts->address_limit = address_limit();
   facts->is_privileged = getauxval(AT_SECURE) != 0;
   facts->scarce_end = end_below_stack();
-  errno = before;
 }
 
 void mii_platform_limits(platform_limits_t* limits) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   limits->address_bytes = address_limit();
   limits->data_bytes = data_limit();
-  errno = before;
 }
 
 uint64_t mii_platform_clock_ms(void) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   struct timespec now = {0};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  errno = before;
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
@@ -100,46 +97,39 @@ static void guess_random(uint8_t* bytes, size_t size) {
 
 void mii_platform_random(void* bytes, size_t size) {
   enum { NONBLOCK = 1 };
-  const int before = errno;
+  MI_KEEP_ERRNO;
   if (syscall(SYS_getrandom, bytes, size, NONBLOCK) != (long)size) guess_random(bytes, size);
-  errno = before;
 }
 
 // libc knows a thread by its kernel number, which is a part of the clock it gives us (the inverse, above
 // three bits).
 bool mii_platform_thread_is_known(uint32_t* number) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   clockid_t clock;
   const int code = pthread_getcpuclockid(pthread_self(), &clock);
   const long id = syscall(SYS_gettid);
-  errno = before;
   *number = id > 0 ? (uint32_t)id : 0;
   return id <= 0 || (code == 0 && ~(clock >> 3) == id);
 }
 
 bool mii_platform_thread_is_gone(uint32_t number) {
-  const int before = errno;
-  const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
-  errno = before;
-  return gone;
+  MI_KEEP_ERRNO;
+  return syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
 }
 
 // A kernel or a filter that has no futex must not make us spin.
 bool mii_platform_wait(_Atomic(uint32_t)* word, uint32_t value, uint64_t timeout_ms) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   const struct timespec timeout = {(time_t)(timeout_ms / 1000),
                                    (long)(timeout_ms % 1000) * 1000 * 1000};
   const long status = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
                               timeout_ms != UINT64_MAX ? &timeout : NULL, NULL, 0);
-  const bool waited = status == 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
-  errno = before;
-  return waited;
+  return status == 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
 }
 
 void mii_platform_wake(_Atomic(uint32_t)* word) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-  errno = before;
 }
 
 #if MI_HAS_SINGLE_THREADED
@@ -153,7 +143,7 @@ bool mii_platform_has_threads(void) { return false; }
 
 // The raw call: write() is a cancellation point, and a program may have one of its own, which allocates.
 void mii_platform_write(int descriptor, const char* text, size_t length) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   while (length > 0) {
     const long written = syscall(SYS_write, descriptor, text, length);
     if (written < 0 && errno == EINTR) continue;
@@ -161,7 +151,6 @@ void mii_platform_write(int descriptor, const char* text, size_t length) {
     text += written;
     length -= (size_t)written;
   }
-  errno = before;
 }
 
 static size_t time_ms(struct timeval t) {
@@ -181,11 +170,10 @@ static size_t resident_bytes(void) {
 }
 
 MI_COLD void mii_platform_usage(platform_usage_t* usage) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   struct rusage r = {0};
   getrusage(RUSAGE_SELF, &r);
   usage->rss_bytes = resident_bytes();
-  errno = before;
   usage->peak_rss_bytes = (size_t)r.ru_maxrss * 1024;
   usage->page_faults_minor = (size_t)r.ru_minflt;
   usage->page_faults_major = (size_t)r.ru_majflt;

@@ -13,19 +13,15 @@ static pthread_key_t exit_key;
 uintptr_t mii_platform_thread_id(void) { return (uintptr_t)pthread_self(); }
 
 int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
-  const int before = errno;
-  const int code = pthread_key_create(&exit_key, at_exit);
-  errno = before;
-  return code;
+  MI_KEEP_ERRNO;
+  return pthread_key_create(&exit_key, at_exit);
 }
 
 void mii_platform_forget_thread_exit(void) { pthread_key_delete(exit_key); }
 
 int mii_platform_thread_arm(void* value) {
-  const int before = errno;
-  const int code = pthread_setspecific(exit_key, value);
-  errno = before;
-  return code;
+  MI_KEEP_ERRNO;
+  return pthread_setspecific(exit_key, value);
 }
 
 // A static program without threads comes without it. Everything of libc that the program may call in its
@@ -76,7 +72,7 @@ static int set_attributes(pthread_attr_t* attributes, bool is_to_be_joined) {
 
 MI_COLD int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
   if (pthread_create == NULL) return ENOSYS;
-  const int before = errno;
+  MI_KEEP_ERRNO;
   pthread_attr_t attributes;
   int code = pthread_attr_init(&attributes);
   if (code == 0) {
@@ -86,28 +82,23 @@ MI_COLD int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
     if (code == 0) code = create_thread(&attributes, is_to_be_joined ? &thread_to_join : &detached);
     pthread_attr_destroy(&attributes);
   }
-  errno = before;
   return code;
 }
 
 void mii_platform_thread_join(void) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   if (pthread_join(thread_to_join, NULL) == 0) {
     munmap(own_stack - STACK_GUARD_BYTES, STACK_GUARD_BYTES + STACK_BYTES);
     own_stack = NULL;
   }
-  errno = before;
 }
 
 int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
-  const int before = errno;
-  const int code = pthread_atfork(prepare, parent, child);
-  errno = before;
-  return code;
+  MI_KEEP_ERRNO;
+  return pthread_atfork(prepare, parent, child);
 }
 
 void mii_platform_yield(void) {
-  const int before = errno;
+  MI_KEEP_ERRNO;
   sched_yield();
-  errno = before;
 }
