@@ -142,8 +142,7 @@ void* mi_new_n(size_t count, size_t size) {
 }
 
 void* mi_heap_alloc_new(mi_heap_t* heap, size_t size) {
-  heap_t* const in = heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
-  void* const p = new_slow_in(in, size, 0);
+  void* const p = new_slow_in(mii_heap_or_main(heap), size, 0);
   return p != NULL ? p : throw_bad_alloc(size);
 }
 

@@ -8,6 +8,7 @@
 #define MI_APART_H
 
 #include "heap/theap.h"
+#include "mimalloc.h"
 
 // Heaps that belong together; blocks of those that are deleted go to `main`.
 struct subproc_s {
@@ -39,6 +40,11 @@ bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg
 
 static inline const subproc_t* mii_subproc_of(const heap_t* heap) {
   return heap == NULL || !heap->is_apart ? &mii_subproc_main : heap->subproc;
+}
+
+// The one that a public function is asked about: NULL stands for the running thread's main heap.
+static inline heap_t* mii_heap_or_main(const mi_heap_t* heap) {
+  return heap != NULL ? (heap_t*)(uintptr_t)heap : mii_subproc_mine()->main;
 }
 
 // How many heaps there are, in all sub-processes.
