@@ -405,7 +405,7 @@ static MI_COLD void destroy_any(heap_t* heap) {
   mii_vault_discard(heap);
   discard_huge(heap);
   // A main heap has what its sub-process's other heaps left.
-  if (heap->lent != NULL || heap->subproc->main == heap) mii_lent_discard(heap);
+  if (heap->lent != NULL || heap->subproc->main == heap) mii_lent_move(heap, NULL);
   forget_heap(heap);
 }
 
@@ -552,15 +552,14 @@ bool mii_subproc_enter(subproc_t* subproc) {
   return true;
 }
 
-MI_COLD bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg),
-                               void* arg) {
+MI_COLD bool mii_subproc_visit(subproc_t* subproc, mi_heap_visit_fun* visit, void* arg) {
   bool go_on = true;
   mii_apart_lock();
   heap_t* heap = subproc->heaps;
   mii_apart_unlock();
   while (heap != NULL && go_on) {
     heap_t* const next = heap->next;
-    go_on = visit(heap, arg);
+    go_on = visit((mi_heap_t*)heap, arg);
     heap = next;
   }
   return go_on;

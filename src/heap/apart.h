@@ -36,7 +36,7 @@ bool mii_subproc_destroy(subproc_t* subproc);
 bool mii_subproc_enter(subproc_t* subproc);
 
 // Call for each heap, until it returns false. Nobody makes or ends heaps meanwhile.
-bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg), void* arg);
+bool mii_subproc_visit(subproc_t* subproc, mi_heap_visit_fun* visit, void* arg);
 
 static inline const subproc_t* mii_subproc_of(const heap_t* heap) {
   return heap == NULL || !heap->is_apart ? &mii_subproc_main : heap->subproc;
