@@ -3,7 +3,6 @@
 //
 // Tests: tests/api/bad_input_test.c, tests/scripts/preload_foreign.sh
 #include "api/foreign.h"
-#include "base/compiler.h"
 #include "base/config.h"
 #include "platform/platform.h"
 #include "runtime/report.h"
@@ -41,8 +40,9 @@ static bool may_be_theirs(const void* p) { return !mii_range_reserves(p); }
 // A hardened process takes no block of others: whoever frees one has made a mistake, or an attacker has.
 void mii_foreign_free(void* p) {
   if (next_free != NULL && may_be_theirs(p) && !mii_secure_is_strict()) {
-    MI_KEEP_ERRNO;
+    const int before = errno;
     next_free(p);
+    errno = before;
   } else {
     report("free", p);
   }

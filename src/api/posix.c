@@ -20,12 +20,14 @@ void* mi__expand(void* p, size_t newsize) {
 // Aligned --------------------------------------------------------------------------------------------
 
 int mi_posix_memalign(void** p, size_t alignment, size_t size) {
-  MI_KEEP_ERRNO;  // the result tells
+  const int before = errno;  // the result tells
   if (p == NULL || alignment % sizeof(void*) != 0 || !mii_is_power_of_two(alignment)) {
     mii_fail_alignment(alignment);
+    errno = before;
     return EINVAL;
   }
   void* const block = mii_allocate_aligned(size, alignment, 0, false);
+  errno = before;
   if (block == NULL) return ENOMEM;
   *p = block;
   return 0;

@@ -3,8 +3,6 @@
 #ifndef MI_COMPILER_H
 #define MI_COMPILER_H
 
-#include <errno.h>
-
 #define MI_LIKELY(c)   __builtin_expect(!!(c), 1)
 #define MI_UNLIKELY(c) __builtin_expect(!!(c), 0)
 
@@ -17,10 +15,6 @@
 
 // The compiler checks the arguments against the format string, as for printf.
 #define MI_PRINTF(format_index, first_arg) __attribute__((format(printf, format_index, first_arg)))
-
-// In a function: errno is the same as now when it returns, whatever it does.
-#define MI_KEEP_ERRNO __attribute__((cleanup(mii_errno_restore))) const int mii_errno_before = errno
-static inline void mii_errno_restore(const int* before) { errno = *before; }
 
 // For a loop that waits: tells the core that we spin.
 #if defined(__x86_64__) || defined(__i386__)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -60,25 +61,28 @@ static uintptr_t end_below_stack(void) {
 }
 
 void mii_platform_facts(platform_facts_t* facts) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   const unsigned long os_page = getauxval(AT_PAGESZ);
   facts->os_page_size = os_page != 0 ? os_page : 4096;
   facts->memory_bytes = memory_bytes();
   facts->address_limit = address_limit();
   facts->is_privileged = getauxval(AT_SECURE) != 0;
   facts->scarce_end = end_below_stack();
+  errno = before;
 }
 
 void mii_platform_limits(platform_limits_t* limits) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   limits->address_bytes = address_limit();
   limits->data_bytes = data_limit();
+  errno = before;
 }
 
 uint64_t mii_platform_clock_ms(void) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   struct timespec now = {0};
   clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  errno = before;
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
@@ -97,39 +101,46 @@ static void guess_random(uint8_t* bytes, size_t size) {
 
 void mii_platform_random(void* bytes, size_t size) {
   enum { NONBLOCK = 1 };
-  MI_KEEP_ERRNO;
+  const int before = errno;
   if (syscall(SYS_getrandom, bytes, size, NONBLOCK) != (long)size) guess_random(bytes, size);
+  errno = before;
 }
 
 // libc knows a thread by its kernel number, which is a part of the clock it gives us (the inverse, above
 // three bits).
 bool mii_platform_thread_is_known(uint32_t* number) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   clockid_t clock;
   const int code = pthread_getcpuclockid(pthread_self(), &clock);
   const long id = syscall(SYS_gettid);
+  errno = before;
   *number = id > 0 ? (uint32_t)id : 0;
   return id <= 0 || (code == 0 && ~(clock >> 3) == id);
 }
 
 bool mii_platform_thread_is_gone(uint32_t number) {
-  MI_KEEP_ERRNO;
-  return syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
+  const int before = errno;
+  const bool gone = syscall(SYS_tgkill, getpid(), number, 0) != 0 && errno == ESRCH;
+  errno = before;
+  return gone;
 }
 
 // A kernel or a filter that has no futex must not make us spin.
 bool mii_platform_wait(_Atomic(uint32_t)* word, uint32_t value, uint64_t timeout_ms) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   const struct timespec timeout = {(time_t)(timeout_ms / 1000),
                                    (long)(timeout_ms % 1000) * 1000 * 1000};
   const long status = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
                               timeout_ms != UINT64_MAX ? &timeout : NULL, NULL, 0);
-  return status == 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
+  const bool waited = status == 0 || errno == EAGAIN || errno == ETIMEDOUT || errno == EINTR;
+  errno = before;
+  return waited;
 }
 
 void mii_platform_wake(_Atomic(uint32_t)* word) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+  errno = before;
 }
 
 #if MI_HAS_SINGLE_THREADED
@@ -143,7 +154,7 @@ bool mii_platform_has_threads(void) { return false; }
 
 // The raw call: write() is a cancellation point, and a program may have one of its own, which allocates.
 void mii_platform_write(int descriptor, const char* text, size_t length) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   while (length > 0) {
     const long written = syscall(SYS_write, descriptor, text, length);
     if (written < 0 && errno == EINTR) continue;
@@ -151,6 +162,7 @@ void mii_platform_write(int descriptor, const char* text, size_t length) {
     text += written;
     length -= (size_t)written;
   }
+  errno = before;
 }
 
 static size_t time_ms(struct timeval t) {
@@ -160,20 +172,17 @@ static size_t time_ms(struct timeval t) {
 // The second number in the file, in OS pages.
 static size_t resident_bytes(void) {
   char text[64];
-  if (mii_linux_read("/proc/self/statm", text, sizeof text) == 0) return 0;
-  const char* digit = text;
-  while (*digit >= '0' && *digit <= '9') digit++;
-  size_t os_pages = 0;
-  for (digit++; *digit >= '0' && *digit <= '9'; digit++)
-    os_pages = os_pages * 10 + (size_t)(*digit - '0');
-  return os_pages * getauxval(AT_PAGESZ);
+  mii_linux_read("/proc/self/statm", text, sizeof text);
+  const char* const second = strchr(text, ' ');
+  return second != NULL ? (size_t)mii_linux_number(second + 1) * getauxval(AT_PAGESZ) : 0;
 }
 
 MI_COLD void mii_platform_usage(platform_usage_t* usage) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   struct rusage r = {0};
   getrusage(RUSAGE_SELF, &r);
   usage->rss_bytes = resident_bytes();
+  errno = before;
   usage->peak_rss_bytes = (size_t)r.ru_maxrss * 1024;
   usage->page_faults_minor = (size_t)r.ru_minflt;
   usage->page_faults_major = (size_t)r.ru_majflt;

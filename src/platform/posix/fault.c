@@ -2,7 +2,6 @@
 // fault.c (posix) - who called, and being told when the program touches what it must not
 //
 // Whoever wanted to know of faults before us is told after us, and so is the system.
-#include "base/compiler.h"
 #include "platform/platform.h"
 #include <errno.h>
 #include <signal.h>
@@ -12,8 +11,9 @@
 extern int backtrace(void** frames, int count_max) __attribute__((weak));
 
 uint32_t mii_platform_stack(void** frames, uint32_t count_max) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   const int count = backtrace != NULL ? backtrace(frames, (int)count_max) : 0;
+  errno = before;
   return count > 0 ? (uint32_t)count : 0;
 }
 
@@ -32,17 +32,19 @@ static void tell_next(int number, siginfo_t* info, void* context) {
 }
 
 static void handle_fault(int number, siginfo_t* info, void* context) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   fault_function(info->si_addr);
   tell_next(number, info, context);
+  errno = before;
 }
 
 void mii_platform_on_fault(void (*on_fault)(const void* address)) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
   action.sa_sigaction = handle_fault;
   sigemptyset(&action.sa_mask);
   fault_function = on_fault;
   sigaction(SIGSEGV, NULL, &behind_us);
   sigaction(SIGSEGV, &action, NULL);
+  errno = before;
 }

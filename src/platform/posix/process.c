@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // process.c (posix) - environment, a place for messages, and the definitions behind ours
-#include "base/compiler.h"
 #include "base/format.h"
 #include "platform/platform.h"
 #include <dlfcn.h>
@@ -25,8 +24,9 @@ const char* mii_platform_environment(const char* name) {
 const char* mii_platform_environment_entry(size_t i) { return environ != NULL ? environ[i] : NULL; }
 
 int mii_platform_keep_stderr(void) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   const int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 100);  // away from the program's own
+  errno = before;
   return copy >= 0 ? copy : STDERR_FILENO;
 }
 
@@ -37,8 +37,10 @@ void __cxa_finalize(void* owner);
 static char exit_owner;
 
 int mii_platform_on_exit(void (*at_exit)(void* arg)) {
-  MI_KEEP_ERRNO;
-  return __cxa_atexit(at_exit, NULL, &exit_owner) == 0 ? 0 : ENOMEM;
+  const int before = errno;
+  const int code = __cxa_atexit(at_exit, NULL, &exit_owner);
+  errno = before;
+  return code == 0 ? 0 : ENOMEM;
 }
 
 void mii_platform_forget_exit(void) { __cxa_finalize(&exit_owner); }
@@ -54,8 +56,10 @@ static platform_function_t* find_function(void* library, const char* name) {
 }
 
 platform_function_t* mii_platform_next_function(const char* name) {
-  MI_KEEP_ERRNO;
-  return find_function(RTLD_NEXT, name);
+  const int before = errno;
+  platform_function_t* const function = find_function(RTLD_NEXT, name);
+  errno = before;
+  return function;
 }
 
 // In the library, if it is loaded, in whatever scope: who loaded it keeps it, so we need not. NULL: in what
@@ -75,13 +79,16 @@ static platform_function_t* find_in_loaded(const char* library_name, const char*
 
 // RTLD_DEFAULT would find ours in the scope of our own library, too.
 bool mii_platform_is_first_function(const char* name, platform_function_t* function) {
-  MI_KEEP_ERRNO;
-  return find_in_loaded(NULL, name) == function;
+  const int before = errno;
+  const bool first = find_in_loaded(NULL, name) == function;
+  errno = before;
+  return first;
 }
 
 platform_function_t* mii_platform_cxx_function(const char* name) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   platform_function_t* function = find_in_loaded("libstdc++.so.6", name);
   if (function == NULL) function = find_in_loaded("libc++.so.1", name);
+  errno = before;
   return function;
 }

@@ -13,15 +13,19 @@ static pthread_key_t exit_key;
 uintptr_t mii_platform_thread_id(void) { return (uintptr_t)pthread_self(); }
 
 int mii_platform_on_thread_exit(void (*at_exit)(void* value)) {
-  MI_KEEP_ERRNO;
-  return pthread_key_create(&exit_key, at_exit);
+  const int before = errno;
+  const int code = pthread_key_create(&exit_key, at_exit);
+  errno = before;
+  return code;
 }
 
 void mii_platform_forget_thread_exit(void) { pthread_key_delete(exit_key); }
 
 int mii_platform_thread_arm(void* value) {
-  MI_KEEP_ERRNO;
-  return pthread_setspecific(exit_key, value);
+  const int before = errno;
+  const int code = pthread_setspecific(exit_key, value);
+  errno = before;
+  return code;
 }
 
 // A static program without threads comes without it. Everything of libc that the program may call in its
@@ -72,7 +76,7 @@ static int set_attributes(pthread_attr_t* attributes, bool is_to_be_joined) {
 
 MI_COLD int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
   if (pthread_create == NULL) return ENOSYS;
-  MI_KEEP_ERRNO;
+  const int before = errno;
   pthread_attr_t attributes;
   int code = pthread_attr_init(&attributes);
   if (code == 0) {
@@ -82,23 +86,28 @@ MI_COLD int mii_platform_thread_start(void (*run)(void), bool is_to_be_joined) {
     if (code == 0) code = create_thread(&attributes, is_to_be_joined ? &thread_to_join : &detached);
     pthread_attr_destroy(&attributes);
   }
+  errno = before;
   return code;
 }
 
 void mii_platform_thread_join(void) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   if (pthread_join(thread_to_join, NULL) == 0) {
     munmap(own_stack - STACK_GUARD_BYTES, STACK_GUARD_BYTES + STACK_BYTES);
     own_stack = NULL;
   }
+  errno = before;
 }
 
 int mii_platform_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
-  MI_KEEP_ERRNO;
-  return pthread_atfork(prepare, parent, child);
+  const int before = errno;
+  const int code = pthread_atfork(prepare, parent, child);
+  errno = before;
+  return code;
 }
 
 void mii_platform_yield(void) {
-  MI_KEEP_ERRNO;
+  const int before = errno;
   sched_yield();
+  errno = before;
 }
