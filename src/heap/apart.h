@@ -10,14 +10,6 @@
 #include "heap/theap.h"
 #include "mimalloc.h"
 
-// Heaps that belong together; blocks of those that are deleted go to `main`.
-struct subproc_s {
-  heap_t* main;             // const while it lives
-  heap_t* heaps;            // lock(apart): linked by next and prev
-  subproc_t* next_unused;   // lock(apart)
-  _Atomic(uint32_t) users;  // atomic: relaxed; threads that were added
-};
-
 extern subproc_t mii_subproc_main;
 
 // The running thread's; the main one for threads that were not added to another.
@@ -50,7 +42,8 @@ static inline heap_t* mii_heap_or_main(const mi_heap_t* heap) {
 // How many heaps there are, in all sub-processes.
 size_t mii_heap_count(void);
 
-// A new heap, with its memory in the arena, or anywhere if that is NULL. NULL when out of memory.
+// A new heap, with its memory in the arena, or anywhere if that is NULL; the main one of a new sub-process if that is
+// NULL. NULL when out of memory.
 heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena);
 
 // New memory comes from an arena on the NUMA node, as long as one has room; -1, or there is none: from anywhere.
