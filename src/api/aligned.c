@@ -21,8 +21,7 @@ void* mi_zalloc_aligned_at(size_t size, size_t alignment, size_t offset) {
 }
 
 void* mi_calloc_aligned(size_t count, size_t size, size_t alignment) {
-  size_t total;
-  return mii_total_size(count, size, &total) ? mi_zalloc_aligned(total, alignment) : NULL;
+  return mi_calloc_aligned_at(count, size, alignment, 0);
 }
 
 void* mi_calloc_aligned_at(size_t count, size_t size, size_t alignment, size_t offset) {

@@ -53,6 +53,13 @@ typedef struct reallocate_s {
 } reallocate_t;
 void* mii_reallocate(void* p, reallocate_t want);
 
+// The same for `count` times that size; the second form needs an alignment: 0 is an error.
+void* mii_reallocate_array(void* p, size_t count, reallocate_t want);
+void* mii_reallocate_aligned(void* p, size_t count, reallocate_t want);
+
+// The end of a realloc that never leaves the old block: returns `moved`.
+void* mii_free_if_failed(void* p, void* moved);
+
 // Report, and set errno. Return NULL for the convenience of the callers.
 void* mii_fail_too_large(size_t size);
 void* mii_fail_no_memory(size_t size);

@@ -79,7 +79,7 @@ static void* try_new(heap_t* heap, block_request_t want) {
 }
 
 // One report, then the handler for as long as it makes room. NULL when nothing helps.
-static void* new_slow_in(heap_t* heap, size_t size, size_t alignment) {
+static void* new_slow(heap_t* heap, size_t size, size_t alignment) {
   if (size > BLOCK_BYTES_MAX) {
     mii_fail_too_large(size);
     call_new_handler();  // it cannot help, but may throw something better
@@ -94,12 +94,10 @@ static void* new_slow_in(heap_t* heap, size_t size, size_t alignment) {
   return p;
 }
 
-static void* new_slow(size_t size, size_t alignment) { return new_slow_in(NULL, size, alignment); }
-
 static void* new_aligned(size_t size, size_t alignment) {
   if (!mii_is_power_of_two(alignment))
     return mii_fail_alignment(alignment);  // no handler can mend that
-  return new_slow(size, alignment);
+  return new_slow(NULL, size, alignment);
 }
 
 // The lists first: operator new is as fast as malloc.
@@ -110,11 +108,11 @@ static inline void* new_fast(size_t size) {
 
 void* mi_new_nothrow(size_t size) {
   void* const p = new_fast(size);
-  return MI_LIKELY(p != NULL) ? p : new_slow(size, 0);
+  return MI_LIKELY(p != NULL) ? p : new_slow(NULL, size, 0);
 }
 
 static MI_NOINLINE void* new_or_throw(size_t size) {
-  void* const p = new_slow(size, 0);
+  void* const p = new_slow(NULL, size, 0);
   return p != NULL ? p : throw_bad_alloc(size);
 }
 
@@ -142,8 +140,7 @@ void* mi_new_n(size_t count, size_t size) {
 }
 
 void* mi_heap_alloc_new(mi_heap_t* heap, size_t size) {
-  heap_t* const in = heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
-  void* const p = new_slow_in(in, size, 0);
+  void* const p = new_slow(mii_heap_or_main(heap), size, 0);
   return p != NULL ? p : throw_bad_alloc(size);
 }
 

@@ -6,14 +6,7 @@
 #include "api/start.h"
 #include "heap/apart.h"
 #include "mimalloc.h"
-#include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-
-static heap_t* heap_or_main(mi_heap_t* heap) {
-  return heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
-}
 
 void* mii_heap_try_allocate(heap_t* heap, block_request_t want, bool clear) {
   if (mii_theap_mine == &mii_theap_empty && !mii_start_to_allocate()) return NULL;
@@ -56,10 +49,12 @@ static void* allocate_zero_in(heap_t* heap, size_t size) {
   return allocate_slowly_in(heap, size, true);
 }
 
-void* mi_heap_malloc(mi_heap_t* heap, size_t size) { return allocate_in(heap_or_main(heap), size); }
+void* mi_heap_malloc(mi_heap_t* heap, size_t size) {
+  return allocate_in(mii_heap_or_main(heap), size);
+}
 void* mi_heap_malloc_small(mi_heap_t* heap, size_t size) { return mi_heap_malloc(heap, size); }
 void* mi_heap_zalloc(mi_heap_t* heap, size_t size) {
-  return allocate_zero_in(heap_or_main(heap), size);
+  return allocate_zero_in(mii_heap_or_main(heap), size);
 }
 void* mi_heap_zalloc_small(mi_heap_t* heap, size_t size) { return mi_heap_zalloc(heap, size); }
 
@@ -74,21 +69,19 @@ void* mi_heap_mallocn(mi_heap_t* heap, size_t count, size_t size) {
 
 // Aligned --------------------------------------------------------------------------------------------
 
-static void* allocate_aligned_in(mi_heap_t* heap, block_request_t want, bool clear) {
-  return mii_heap_allocate(heap_or_main(heap), want, clear);
-}
-
 void* mi_heap_malloc_aligned(mi_heap_t* heap, size_t size, size_t alignment) {
-  return allocate_aligned_in(heap, (block_request_t){size, alignment, 0}, false);
+  return mi_heap_malloc_aligned_at(heap, size, alignment, 0);
 }
 void* mi_heap_malloc_aligned_at(mi_heap_t* heap, size_t size, size_t alignment, size_t offset) {
-  return allocate_aligned_in(heap, (block_request_t){size, alignment, offset}, false);
+  const block_request_t want = {size, alignment, offset};
+  return mii_heap_allocate(mii_heap_or_main(heap), want, false);
 }
 void* mi_heap_zalloc_aligned(mi_heap_t* heap, size_t size, size_t alignment) {
-  return allocate_aligned_in(heap, (block_request_t){size, alignment, 0}, true);
+  return mi_heap_zalloc_aligned_at(heap, size, alignment, 0);
 }
 void* mi_heap_zalloc_aligned_at(mi_heap_t* heap, size_t size, size_t alignment, size_t offset) {
-  return allocate_aligned_in(heap, (block_request_t){size, alignment, offset}, true);
+  const block_request_t want = {size, alignment, offset};
+  return mii_heap_allocate(mii_heap_or_main(heap), want, true);
 }
 void* mi_heap_calloc_aligned(mi_heap_t* heap, size_t count, size_t size, size_t alignment) {
   return mi_heap_calloc_aligned_at(heap, count, size, alignment, 0);
@@ -102,38 +95,22 @@ void* mi_heap_calloc_aligned_at(mi_heap_t* heap, size_t count, size_t size, size
 
 // Resizing -------------------------------------------------------------------------------------------
 
-static void* reallocate_in(mi_heap_t* heap, void* p, reallocate_t want) {
-  want.heap = heap_or_main(heap);
-  return mii_reallocate(p, want);
-}
-static void* reallocate_aligned_in(mi_heap_t* heap, void* p, reallocate_t want) {
-  return want.alignment == 0 ? mii_fail_alignment(0) : reallocate_in(heap, p, want);
-}
-
 void* mi_heap_realloc(mi_heap_t* heap, void* p, size_t newsize) {
-  return reallocate_in(heap, p, (reallocate_t){.size = newsize});
+  return mi_heap_reallocn(heap, p, 1, newsize);
 }
 void* mi_heap_reallocn(mi_heap_t* heap, void* p, size_t count, size_t size) {
-  size_t total;
-  return mii_total_size(count, size, &total) ? mi_heap_realloc(heap, p, total) : NULL;
+  const reallocate_t want = {.size = size, .heap = mii_heap_or_main(heap)};
+  return mii_reallocate_array(p, count, want);
 }
 void* mi_heap_rezalloc(mi_heap_t* heap, void* p, size_t newsize) {
-  return reallocate_in(heap, p, (reallocate_t){.size = newsize, .clear = true});
+  return mi_heap_recalloc(heap, p, 1, newsize);
 }
 void* mi_heap_recalloc(mi_heap_t* heap, void* p, size_t newcount, size_t size) {
-  size_t total;
-  return mii_total_size(newcount, size, &total) ? mi_heap_rezalloc(heap, p, total) : NULL;
+  const reallocate_t want = {.size = size, .clear = true, .heap = mii_heap_or_main(heap)};
+  return mii_reallocate_array(p, newcount, want);
 }
-
-// As mi_reallocf.
 void* mi_heap_reallocf(mi_heap_t* heap, void* p, size_t newsize) {
-  void* const moved = mi_heap_realloc(heap, p, newsize);
-  if (moved == NULL && p != NULL && errno != EINVAL) {
-    const int failure = errno;
-    mii_free(p);
-    errno = failure;
-  }
-  return moved;
+  return mii_free_if_failed(p, mi_heap_realloc(heap, p, newsize));
 }
 
 void* mi_heap_realloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t alignment) {
@@ -141,17 +118,15 @@ void* mi_heap_realloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t a
 }
 void* mi_heap_realloc_aligned_at(mi_heap_t* heap, void* p, size_t newsize, size_t alignment,
                                  size_t offset) {
-  return reallocate_aligned_in(
-      heap, p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset});
+  const reallocate_t want = {newsize, alignment, offset, .heap = mii_heap_or_main(heap)};
+  return mii_reallocate_aligned(p, 1, want);
 }
 void* mi_heap_rezalloc_aligned(mi_heap_t* heap, void* p, size_t newsize, size_t alignment) {
-  return mi_heap_rezalloc_aligned_at(heap, p, newsize, alignment, 0);
+  return mi_heap_recalloc_aligned_at(heap, p, 1, newsize, alignment, 0);
 }
 void* mi_heap_rezalloc_aligned_at(mi_heap_t* heap, void* p, size_t newsize, size_t alignment,
                                   size_t offset) {
-  const reallocate_t want = {
-      .size = newsize, .alignment = alignment, .offset = offset, .clear = true};
-  return reallocate_aligned_in(heap, p, want);
+  return mi_heap_recalloc_aligned_at(heap, p, 1, newsize, alignment, offset);
 }
 void* mi_heap_recalloc_aligned(mi_heap_t* heap, void* p, size_t newcount, size_t size,
                                size_t alignment) {
@@ -159,33 +134,9 @@ void* mi_heap_recalloc_aligned(mi_heap_t* heap, void* p, size_t newcount, size_t
 }
 void* mi_heap_recalloc_aligned_at(mi_heap_t* heap, void* p, size_t newcount, size_t size,
                                   size_t alignment, size_t offset) {
-  size_t total;
-  if (!mii_total_size(newcount, size, &total)) return NULL;
-  return mi_heap_rezalloc_aligned_at(heap, p, total, alignment, offset);
-}
-
-// Strings --------------------------------------------------------------------------------------------
-
-static char* copy_in_heap(mi_heap_t* heap, const char* s, size_t length) {
-  char* const copy = mi_heap_malloc(heap, length + 1);
-  if (copy == NULL) return NULL;
-  memcpy(copy, s, length);
-  copy[length] = '\0';
-  return copy;
-}
-
-char* mi_heap_strdup(mi_heap_t* heap, const char* s) {
-  return s != NULL ? copy_in_heap(heap, s, strlen(s)) : NULL;
-}
-char* mi_heap_strndup(mi_heap_t* heap, const char* s, size_t n) {
-  if (s == NULL) return NULL;
-  const char* const end = memchr(s, '\0', n);
-  return copy_in_heap(heap, s, end != NULL ? (size_t)(end - s) : n);
-}
-MI_COLD char* mi_heap_realpath(mi_heap_t* heap, const char* fname, char* resolved_name) {
-  if (resolved_name != NULL) return realpath(fname, resolved_name);
-  char path[PATH_MAX];
-  return realpath(fname, path) != NULL ? mi_heap_strdup(heap, path) : NULL;
+  const reallocate_t want = {size, alignment, offset, .clear = true,
+                             .heap = mii_heap_or_main(heap)};
+  return mii_reallocate_aligned(p, newcount, want);
 }
 
 // A thread's part of a heap ----------------------------------------------------------------------------

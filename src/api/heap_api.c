@@ -34,8 +34,7 @@ void mi_heap_destroy(mi_heap_t* heap) {
 }
 
 void mi_heap_set_numa_affinity(mi_heap_t* heap, int numa_node) {
-  heap_t* const of = heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main;
-  mii_heap_set_node(of, numa_node < 0 ? -1 : numa_node);
+  mii_heap_set_node(mii_heap_or_main(heap), numa_node < 0 ? -1 : numa_node);
 }
 
 static void collect_heap(heap_t* heap, bool force) {
@@ -46,9 +45,7 @@ static void collect_heap(heap_t* heap, bool force) {
   mii_lent_purge();
 }
 
-void mi_heap_collect(mi_heap_t* heap, bool force) {
-  collect_heap(heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main, force);
-}
+void mi_heap_collect(mi_heap_t* heap, bool force) { collect_heap(mii_heap_or_main(heap), force); }
 void mi_theap_collect(mi_theap_t* theap, bool force) {
   collect_heap(theap != NULL ? ((theap_t*)theap)->heap : mii_theap_mine->heap, force);
 }
@@ -58,8 +55,7 @@ void mi_theap_collect(mi_theap_t* theap, bool force) {
 mi_heap_t* mi_heap_of(const void* p) { return (mi_heap_t*)mii_heap_of(p); }
 
 bool mi_heap_contains(const mi_heap_t* heap, const void* p) {
-  const heap_t* const in = heap != NULL ? (const heap_t*)heap : mii_subproc_mine()->main;
-  return mii_heap_of(p) == in;
+  return mii_heap_of(p) == mii_heap_or_main(heap);
 }
 bool mi_any_heap_contains(const void* p) { return mii_heap_of(p) != NULL; }
 bool mi_is_in_heap_region(const void* p) { return mi_any_heap_contains(p); }
@@ -81,9 +77,7 @@ static theap_t* theap_of(heap_t* heap) {
   return NULL;
 }
 
-mi_theap_t* mi_heap_theap(mi_heap_t* heap) {
-  return (mi_theap_t*)theap_of(heap != NULL ? (heap_t*)heap : mii_subproc_mine()->main);
-}
+mi_theap_t* mi_heap_theap(mi_heap_t* heap) { return (mi_theap_t*)theap_of(mii_heap_or_main(heap)); }
 
 mi_theap_t* mi_theap_get_default(void) { return (mi_theap_t*)theap_of(mii_theap_mine->heap); }
 

@@ -53,9 +53,9 @@ bool mii_limit_ask(heap_t* heap, size_t size) {
   return again;
 }
 
-static MI_COLD size_t told(size_t* to, const _Atomic(size_t)* value) {
-  const size_t bytes = atomic_load_explicit(value, memory_order_relaxed);
-  return to != NULL ? *to = bytes : bytes;
+static MI_COLD void tell_limit(const limit_t* limit, size_t* soft, size_t* hard) {
+  if (soft != NULL) *soft = atomic_load_explicit(&limit->soft, memory_order_relaxed);
+  if (hard != NULL) *hard = atomic_load_explicit(&limit->hard, memory_order_relaxed);
 }
 
 MI_COLD void mi_limit_set(size_t soft, size_t hard) {
@@ -63,8 +63,7 @@ MI_COLD void mi_limit_set(size_t soft, size_t hard) {
 }
 
 MI_COLD size_t mi_limit_get(size_t* soft, size_t* hard) {
-  told(soft, &mii_limit.soft);
-  told(hard, &mii_limit.hard);
+  tell_limit(&mii_limit, soft, hard);
   return mii_limit_charged();
 }
 
@@ -78,8 +77,7 @@ MI_COLD bool mi_heap_limit_set(mi_heap_t* heap, size_t soft, size_t hard) {
 MI_COLD size_t mi_heap_limit_get(mi_heap_t* heap, size_t* soft, size_t* hard) {
   heap_t* const of = (heap_t*)heap;
   if (of == NULL || !of->is_apart) return mi_limit_get(soft, hard);
-  told(soft, &of->limit.soft);
-  told(hard, &of->limit.hard);
+  tell_limit(&of->limit, soft, hard);
   return mii_heap_used_bytes(of);
 }
 

@@ -49,7 +49,7 @@ MI_COLD void mii_memory_collect(mi_memory_t* memory) {
   memory->free_in_pages = stats.free_owned - spare;
   memory->cached = held + spare + stats.free_empty;
   memory->orphaned = stats.free_orphaned;
-  memory->to_purge = stats.warm_slices.bytes + less(stats.run_bytes, stats.runs.bytes);
+  memory->to_purge = stats.warm_bytes + less(stats.run_bytes, stats.runs.bytes);
   memory->metadata = mii_meta_resident_bytes();
   memory->ours = memory->live + memory->class_waste + memory->free_in_pages + memory->cached
                  + memory->orphaned + memory->to_purge + memory->metadata;

@@ -88,29 +88,27 @@ MI_NOINLINE void* mi_realloc(void* p, size_t newsize) {
   return mii_reallocate(p, (reallocate_t){.size = newsize});
 }
 
+void* mii_reallocate_array(void* p, size_t count, reallocate_t want) {
+  return mii_total_size(count, want.size, &want.size) ? mii_reallocate(p, want) : NULL;
+}
+
 void* mi_reallocn(void* p, size_t count, size_t size) {
   size_t total;
   return mii_total_size(count, size, &total) ? mi_realloc(p, total) : NULL;
 }
 
 // The block is freed also when it cannot be resized, unless it is none, which has been reported.
-void* mi_reallocf(void* p, size_t newsize) {
-  void* const moved = mi_realloc(p, newsize);
-  if (moved == NULL && p != NULL && errno != EINVAL) {
-    const int failure = errno;
-    mii_free(p);
-    errno = failure;
-  }
+void* mii_free_if_failed(void* p, void* moved) {
+  if (moved == NULL && p != NULL && errno != EINVAL) mii_free(p);
   return moved;
 }
 
-void* mi_rezalloc(void* p, size_t newsize) {
-  return mii_reallocate(p, (reallocate_t){.size = newsize, .clear = true});
-}
+void* mi_reallocf(void* p, size_t newsize) { return mii_free_if_failed(p, mi_realloc(p, newsize)); }
+
+void* mi_rezalloc(void* p, size_t newsize) { return mi_recalloc(p, 1, newsize); }
 
 void* mi_recalloc(void* p, size_t newcount, size_t size) {
-  size_t total;
-  return mii_total_size(newcount, size, &total) ? mi_rezalloc(p, total) : NULL;
+  return mii_reallocate_array(p, newcount, (reallocate_t){.size = size, .clear = true});
 }
 
 void* mi_urealloc(void* p, size_t newsize, size_t* block_size_pre, size_t* block_size_post) {
@@ -131,38 +129,30 @@ void* mi_expand(void* p, size_t newsize) {
 
 // Aligned --------------------------------------------------------------------------------------------
 
-// The alignment must be given: 0 is an error here.
-static void* reallocate_aligned(void* p, reallocate_t want) {
+void* mii_reallocate_aligned(void* p, size_t count, reallocate_t want) {
+  if (!mii_total_size(count, want.size, &want.size)) return NULL;
   return want.alignment == 0 ? mii_fail_alignment(0) : mii_reallocate(p, want);
 }
 
 void* mi_realloc_aligned(void* p, size_t newsize, size_t alignment) {
-  return reallocate_aligned(p, (reallocate_t){.size = newsize, .alignment = alignment});
+  return mi_realloc_aligned_at(p, newsize, alignment, 0);
 }
-
 void* mi_realloc_aligned_at(void* p, size_t newsize, size_t alignment, size_t offset) {
-  return reallocate_aligned(
-      p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset});
+  return mii_reallocate_aligned(p, 1, (reallocate_t){newsize, alignment, offset, .clear = false});
 }
 
 void* mi_rezalloc_aligned(void* p, size_t newsize, size_t alignment) {
-  return reallocate_aligned(p,
-                            (reallocate_t){.size = newsize, .alignment = alignment, .clear = true});
+  return mi_recalloc_aligned_at(p, 1, newsize, alignment, 0);
 }
-
 void* mi_rezalloc_aligned_at(void* p, size_t newsize, size_t alignment, size_t offset) {
-  return reallocate_aligned(
-      p, (reallocate_t){.size = newsize, .alignment = alignment, .offset = offset, .clear = true});
+  return mi_recalloc_aligned_at(p, 1, newsize, alignment, offset);
 }
 
 void* mi_recalloc_aligned(void* p, size_t newcount, size_t size, size_t alignment) {
-  size_t total;
-  return mii_total_size(newcount, size, &total) ? mi_rezalloc_aligned(p, total, alignment) : NULL;
+  return mi_recalloc_aligned_at(p, newcount, size, alignment, 0);
 }
-
 void* mi_recalloc_aligned_at(void* p, size_t newcount, size_t size, size_t alignment,
                              size_t offset) {
-  size_t total;
-  if (!mii_total_size(newcount, size, &total)) return NULL;
-  return mi_rezalloc_aligned_at(p, total, alignment, offset);
+  const reallocate_t want = {size, alignment, offset, .clear = true};
+  return mii_reallocate_aligned(p, newcount, want);
 }

@@ -39,52 +39,48 @@ static bool has_memory(stats_scope_t scope) {
   return scope.owner == 0 && is_in_scope(scope, &mii_heap_main);
 }
 
-// A page knows how many of its blocks were threaded, and how much an earlier page had touched.
-MI_NO_TSAN static size_t touched_bytes(const class_info_t* info, const page_cold_t* cold,
-                                       size_t capacity) {
-  const size_t threaded = mii_align_up(capacity * info->block_bytes, UNIT_BYTES);
-  return mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
+// A page.
+static void count_blocks(stats_t* stats, uint32_t size_class, size_t live, size_t threaded) {
+  stats->live_in_class[size_class] += live;
+  stats->pages_of_class[size_class]++;
+  stats->threaded += threaded;
 }
 
-static bool is_unanswered(uintptr_t owner, uint32_t number) {
-  return owner != 0 && mii_ask_is_missing((const theap_t*)owner, number);
+// What is free of the `touched` bytes of a page.
+static void count_free(stats_t* stats, bool has_thread, size_t live_bytes, size_t touched) {
+  size_t* const free_of_thread = live_bytes == 0 ? &stats->free_empty : &stats->free_owned;
+  *(has_thread ? free_of_thread : &stats->free_orphaned) += touched - mii_min(touched, live_bytes);
 }
 
-// Has the page a running thread? Of a theap that waits in the pool nobody is the user.
+// Of a theap that waits in the pool nobody is the user.
 static bool has_thread(uintptr_t owner) {
   const theap_t* const theap = (const theap_t*)owner;
   return owner != 0
          && (theap->is_apart || atomic_load_explicit(&theap->user, memory_order_relaxed) != 0);
 }
 
-static void count_free(stats_t* stats, uintptr_t owner, size_t live, size_t touched) {
-  const size_t free = touched > live ? touched - live : 0;
-  if (!has_thread(owner)) {
-    stats->free_orphaned += free;
-  } else if (live == 0) {
-    stats->free_empty += free;
-  } else {
-    stats->free_owned += free;
-  }
+static bool is_owner_in_scope(stats_scope_t scope, uintptr_t owner) {
+  if (scope.owner != 0 && scope.owner != owner) return false;
+  return scope.asked == 0 || (owner != 0 && mii_ask_is_missing((const theap_t*)owner, scope.asked));
 }
 
-// Reads other owners' fields without asking them, on purpose.
-MI_NO_TSAN static void count_page(stats_t* stats, page_t* page, stats_scope_t scope) {
+// Reads other owners' fields without asking them, on purpose. A page knows how many of its blocks were threaded, and
+// how much an earlier page had touched.
+MI_NO_TSAN static void count_page(stats_t* stats, slice_t slice, stats_scope_t scope) {
+  page_t* const page = mii_page_record(slice);
   const uint32_t c = page->size_class;
   const uintptr_t owner = mii_page_owner(page);
-  const page_cold_t* const cold = mii_slice_cold(mii_page_slice(page));
-  if (c >= CLASS_COUNT || (scope.owner != 0 && scope.owner != owner)) return;
-  if (!is_in_scope(scope, cold->heap)) return;
-  if (scope.with_parts && scope.asked != 0 && !is_unanswered(owner, scope.asked)) return;
+  const page_cold_t* const cold = mii_slice_cold(slice);
+  if (c >= CLASS_COUNT || !is_in_scope(scope, cold->heap)) return;
+  if (MI_UNLIKELY((scope.owner | scope.asked) != 0) && !is_owner_in_scope(scope, owner)) return;
   const size_t capacity = mii_page_capacity(page);
   const size_t live = mii_page_live_count(page);
-  stats->live_in_class[c].count += live;
-  stats->threaded_in_class[c].count += capacity;
-  stats->pages_of_class[c].count++;
-  if (owner == 0) add(&stats->abandoned, 1, (size_t)mii_class_slices(c) * SLICE_BYTES);
-  const size_t touched = touched_bytes(&mii_class_table[c], cold, capacity);
+  const size_t threaded = mii_align_up(capacity * mii_class_bytes(c), UNIT_BYTES);
+  const size_t touched = mii_max(threaded, (size_t)cold->touched * UNIT_BYTES);
+  if (owner == 0) stats->abandoned++;
   stats->touched_bytes += touched;
-  if (scope.with_parts) count_free(stats, owner, live * mii_class_bytes(c), touched);
+  count_blocks(stats, c, live, capacity);
+  if (scope.with_parts) count_free(stats, has_thread(owner), live * mii_class_bytes(c), touched);
 }
 
 // No theap owns it: what its vault keeps, running threads can have.
@@ -92,16 +88,14 @@ static MI_COLD void count_hardened(stats_t* stats, size_t slice, stats_scope_t s
   const hardened_count_t page = mii_vault_count(slice);
   const heap_t* const heap =
       atomic_load_explicit(&mii_slice_cold((slice_t)slice)->heap, memory_order_relaxed);
-  if (page.size_class >= CLASS_COUNT || scope.owner != 0 || !is_in_scope(scope, heap)) return;
-  if (scope.with_parts && scope.asked != 0) return;
+  if (page.size_class >= CLASS_COUNT || scope.owner != 0 || scope.asked != 0
+      || !is_in_scope(scope, heap))
+    return;
   const size_t bytes = mii_class_bytes(page.size_class);
   const size_t touched = mii_align_up(page.opened * bytes, UNIT_BYTES);
-  stats->live_in_class[page.size_class].count += page.used;
-  stats->threaded_in_class[page.size_class].count += page.opened;
-  stats->pages_of_class[page.size_class].count++;
   stats->touched_bytes += touched;
-  const size_t free = touched - mii_min(touched, page.used * bytes);
-  if (scope.with_parts) *(page.used > 0 ? &stats->free_owned : &stats->free_empty) += free;
+  count_blocks(stats, page.size_class, page.used, page.opened);
+  if (scope.with_parts) count_free(stats, true, page.used * bytes, touched);
 }
 
 static void count_huge(stats_t* stats, slice_t slice, size_t bytes, stats_scope_t scope) {
@@ -111,9 +105,8 @@ static void count_huge(stats_t* stats, slice_t slice, size_t bytes, stats_scope_
 
 // What begins at the slice. Returns how many slices it has.
 static size_t count_slice(stats_t* stats, size_t slice, stats_scope_t scope) {
-  page_t* const page = mii_page_record(slice);
-  switch (mii_record_kind(page)) {
-    case SLICE_PAGE: count_page(stats, page, scope); return 1;
+  switch (mii_slice_kind(slice)) {
+    case SLICE_PAGE: count_page(stats, (slice_t)slice, scope); return 1;
     case SLICE_HUGE: {
       const size_t bytes = mii_huge_bytes(mii_slice_start((slice_t)slice));
       count_huge(stats, (slice_t)slice, bytes, scope);
@@ -150,27 +143,30 @@ static size_t count_from(stats_t* stats, size_t slice, stats_scope_t scope) {
     count_runs(stats, index, scope);
     return next;
   }
+  // Later slices of a huge block are looked at, too, up to the end of the segment: nothing begins there.
   const uint64_t free = atomic_load_explicit(&segment->free, memory_order_relaxed);
-  const uint64_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
-  const uint32_t warm = mii_count_bits(free & dirty & ~UINT64_C(0) << slice % SEGMENT_SLICES);
-  add(&stats->warm_slices, warm, (size_t)warm * SLICE_BYTES);
-  while (slice < next) {
-    const uint64_t used = ~free >> slice % SEGMENT_SLICES;
-    if (used == 0) return next;
-    slice += mii_lowest_bit(used);
-    slice += slice < next ? count_slice(stats, slice, scope) : 0;
+  uint64_t used = ~free & ~UINT64_C(0) << slice % SEGMENT_SLICES;
+  size_t end = next;
+  for (; used != 0; used &= used - 1) {
+    const size_t begin = next - SEGMENT_SLICES + mii_lowest_bit(used);
+    const size_t slices = count_slice(stats, begin, scope);
+    if (slices > 1) end = mii_max(end, begin + slices);
   }
-  return slice;
+  return end;
 }
 
-static void count_segments(stats_t* stats) {
+// Memory knows no heap: it is the main one's.
+static void count_memory(stats_t* stats) {
   const uint32_t segments = mii_segment_count();
   for (uint32_t i = 0; i < segments; i++) {
+    const uint64_t free = atomic_load_explicit(&mii_segment(i)->free, memory_order_relaxed);
     const uint64_t dirty = atomic_load_explicit(&mii_segment(i)->dirty, memory_order_relaxed);
-    add(&stats->dirty_slices, mii_count_bits(dirty), (size_t)mii_count_bits(dirty) * SLICE_BYTES);
+    stats->warm_bytes += mii_count_bits(free & dirty) * (size_t)SLICE_BYTES;
+    stats->dirty_slices += mii_count_bits(dirty);
     stats->segments += !mii_segment_is_foreign(i);
   }
-  stats->opened_bytes = stats->segments * SEGMENT_BYTES;
+  stats->reserved_bytes = mii_range_reserved_bytes();
+  stats->meta_bytes = mii_meta_used_bytes();
 }
 
 MI_NO_TSAN static void count_theaps(stats_t* stats, stats_scope_t scope) {
@@ -201,9 +197,14 @@ void mii_stats_note_request(uint32_t size_class, size_t size) {
   atomic_store_explicit(&waste_of_class[size_class], next, memory_order_relaxed);
 }
 
-static size_t class_waste(uint32_t size_class, size_t blocks) {
-  const uint32_t mean = atomic_load_explicit(&waste_of_class[size_class], memory_order_relaxed);
-  return (size_t)((uint64_t)blocks * mean / WASTE_UNIT);
+static void add_up(stats_t* stats) {
+  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
+    const size_t live = stats->live_in_class[c];
+    const uint32_t mean = atomic_load_explicit(&waste_of_class[c], memory_order_relaxed);
+    stats->pages += stats->pages_of_class[c];
+    stats->class_waste += (size_t)((uint64_t)live * mean / WASTE_UNIT);
+    add(&stats->live_in_pages, live, live * mii_class_bytes(c));
+  }
 }
 
 // Blocks in the program's own memory, which is not counted itself.
@@ -218,14 +219,12 @@ static bool count_lent(const lent_piece_t* piece, void* arg) {
   if (piece->size_class == CLASS_COUNT) {
     add(&into->stats->runs, 1, piece->slices * SLICE_BYTES);
   } else {
-    into->stats->live_in_class[piece->size_class].count += piece->live;
-    into->stats->threaded_in_class[piece->size_class].count += piece->live;
-    into->stats->pages_of_class[piece->size_class].count++;
+    count_blocks(into->stats, piece->size_class, piece->live, piece->live);
   }
   return true;
 }
 
-static bool count_heap(heap_t* heap, void* arg) {
+static bool count_heap(mi_heap_t* heap, void* arg) {
   (void)heap;
   ++*(size_t*)arg;
   return true;
@@ -239,61 +238,23 @@ static size_t heaps_in(stats_scope_t scope) {
   return count;
 }
 
-static void add_class(amount_t* of_class, size_t unit, amount_t* sum) {
-  of_class->bytes = of_class->count * unit;
-  add(sum, of_class->count, of_class->bytes);
-}
-
-static void add_up(stats_t* stats) {
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    if (stats->pages_of_class[c].count == 0) continue;
-    add_class(&stats->live_in_class[c], mii_class_bytes(c), &stats->live_in_pages);
-    add_class(&stats->threaded_in_class[c], mii_class_bytes(c), &stats->threaded);
-    add_class(&stats->pages_of_class[c], (size_t)mii_class_slices(c) * SLICE_BYTES, &stats->pages);
-  }
-}
-
-// Memory knows no heap: it is the main one's.
-static void remove_memory(stats_t* stats) {
-  stats->warm_slices = stats->dirty_slices = (amount_t){0};
-  stats->run_bytes = stats->reserved_bytes = stats->opened_bytes = stats->meta_bytes = 0;
-  stats->segments = 0;
-}
-
-static void add_waste(stats_t* stats) {
-  for (uint32_t c = 0; c < CLASS_COUNT; c++)
-    stats->class_waste += class_waste(c, stats->live_in_class[c].count);
-}
-
-static void remove_blocks(stats_t* stats) {
-  const stats_t all = *stats;
-  memset(stats, 0, sizeof *stats);
-  stats->warm_slices = all.warm_slices;
-  stats->dirty_slices = all.dirty_slices;
-  stats->segments = all.segments;
-  stats->reserved_bytes = all.reserved_bytes;
-  stats->opened_bytes = all.opened_bytes;
-  stats->meta_bytes = all.meta_bytes;
+static void count_all_blocks(stats_t* stats, stats_scope_t scope) {
+  const size_t slices = mii_slice_count();
+  for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
+  if (!scope.with_parts) mii_lent_visit(count_lent, &(count_lent_t){stats, scope});
+  count_theaps(stats, scope);
+  add_up(stats);
+  stats->heaps = heaps_in(scope);
 }
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope) {
   memset(stats, 0, sizeof *stats);
-  const size_t slices = mii_slice_count();
-  for (size_t slice = 1; slice < slices;) slice = count_from(stats, slice, scope);
-  if (!scope.with_parts) mii_lent_visit(count_lent, &(count_lent_t){stats, scope});
-  count_segments(stats);
-  count_theaps(stats, scope);
-  add_up(stats);
-  if (scope.with_parts) add_waste(stats);
-  stats->reserved_bytes = mii_range_reserved_bytes();
-  stats->meta_bytes = mii_meta_used_bytes();
-  stats->heaps = heaps_in(scope);
-  if (!has_memory(scope)) remove_memory(stats);
-  if (scope.no_blocks) remove_blocks(stats);
+  if (!scope.no_blocks) count_all_blocks(stats, scope);
+  if (has_memory(scope)) count_memory(stats);
 }
 
 size_t mii_stats_committed(const stats_t* stats) {
-  return stats->touched_bytes + stats->run_bytes + stats->huge.bytes + stats->warm_slices.bytes
+  return stats->touched_bytes + stats->run_bytes + stats->huge.bytes + stats->warm_bytes
          + stats->meta_bytes;
 }
 
@@ -302,29 +263,12 @@ size_t mii_stats_committed(const stats_t* stats) {
 enum { PEAK_COUNT = 15 + 2 * (MI_BIN_HUGE + 1) };
 static _Atomic(int64_t) peaks[PEAK_COUNT];  // atomic: relaxed, numbers of their own
 
-static int64_t raise_peak(_Atomic(int64_t)* peak, int64_t current) {
-  int64_t seen = atomic_load_explicit(peak, memory_order_relaxed);
-  while (seen < current
-         && !atomic_compare_exchange_weak_explicit(peak, &seen, current, memory_order_relaxed,
-                                                   memory_order_relaxed)) {}
-  return seen < current ? current : seen;
-}
-
-static size_t raise_peaks(mi_stat_count_t* counts, size_t count, size_t first_peak) {
-  for (size_t i = 0; i < count; i++)
-    counts[i].peak = raise_peak(&peaks[first_peak + i], counts[i].current);
-  return first_peak + count;
-}
-
-static void note_peaks(mi_stats_t* to) {
-  size_t n = 0;
-#define MI_STAT_COUNT(name) n = raise_peaks(&to->name, 1, n);
-#define MI_STAT_COUNTER(name)
-  MI_STAT_FIELDS()
-#undef MI_STAT_COUNT
-#undef MI_STAT_COUNTER
-  n = raise_peaks(to->malloc_bins, MI_BIN_HUGE + 1, n);
-  raise_peaks(to->page_bins, MI_BIN_HUGE + 1, n);
+static void note_peak(mi_stat_count_t* count, size_t number) {
+  int64_t seen = atomic_load_explicit(&peaks[number], memory_order_relaxed);
+  while (seen < count->current
+         && !atomic_compare_exchange_weak_explicit(&peaks[number], &seen, count->current,
+                                                   memory_order_relaxed, memory_order_relaxed)) {}
+  count->peak = seen < count->current ? count->current : seen;
 }
 
 void mi_stats_reset(void) {
@@ -337,28 +281,28 @@ void mi_heap_stats_merge_to_subproc(mi_heap_t* heap) { (void)heap; }
 
 // The public struct ------------------------------------------------------------------------------------
 
-static void complete_counts(mi_stat_count_t* counts, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    mi_stat_count_t* const c = &counts[i];
-    if (c->peak < c->current) c->peak = c->current;
-    if (c->total < c->peak) c->total = c->peak;
-  }
+static void complete(mi_stat_count_t* count, size_t number) {
+  (void)number;
+  if (count->peak < count->current) count->peak = count->current;
+  if (count->total < count->peak) count->total = count->peak;
 }
 
-static void complete(mi_stats_t* to) {
-#define MI_STAT_COUNT(name) complete_counts(&to->name, 1);
+MI_INLINE void for_each_count(mi_stats_t* stats,
+                              void (*fun)(mi_stat_count_t* count, size_t number)) {
+  size_t n = 0;
+#define MI_STAT_COUNT(name) fun(&stats->name, n++);
 #define MI_STAT_COUNTER(name)
   MI_STAT_FIELDS()
 #undef MI_STAT_COUNT
 #undef MI_STAT_COUNTER
-  complete_counts(to->malloc_bins, MI_BIN_HUGE + 1);
-  complete_counts(to->page_bins, MI_BIN_HUGE + 1);
+  for (size_t bin = 0; bin <= MI_BIN_HUGE; bin++) fun(&stats->malloc_bins[bin], n++);
+  for (size_t bin = 0; bin <= MI_BIN_HUGE; bin++) fun(&stats->page_bins[bin], n++);
 }
 
 static void fill_blocks(mi_stats_t* to, const stats_t* from) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    to->malloc_bins[c].current = (int64_t)from->live_in_class[c].count;
-    to->page_bins[c].current = (int64_t)from->pages_of_class[c].count;
+    to->malloc_bins[c].current = (int64_t)from->live_in_class[c];
+    to->page_bins[c].current = (int64_t)from->pages_of_class[c];
   }
   to->malloc_bins[MI_BIN_HUGE].current = (int64_t)(from->runs.count + from->huge.count);
   to->malloc_bins[MI_BIN_HUGE].total = (int64_t)from->handed_large.count;
@@ -369,8 +313,8 @@ static void fill_blocks(mi_stats_t* to, const stats_t* from) {
   to->malloc_huge.current = (int64_t)(from->runs.bytes + from->huge.bytes);
   to->malloc_huge.total = (int64_t)from->handed_large.bytes;
   to->malloc_huge_count.total = (int64_t)from->handed_large.count;
-  to->pages.current = (int64_t)(from->pages.count + from->huge.count);
-  to->pages_abandoned.current = (int64_t)from->abandoned.count;
+  to->pages.current = (int64_t)(from->pages + from->huge.count);
+  to->pages_abandoned.current = (int64_t)from->abandoned;
   to->page_committed.current = (int64_t)from->touched_bytes;
   to->theaps.current = (int64_t)from->theaps_used;
   to->theaps.total = (int64_t)from->theaps_made;
@@ -405,8 +349,8 @@ MI_COLD void mii_stats_fill(mi_stats_t* public_stats, stats_scope_t scope) {
   fill_blocks(public_stats, &stats);
   fill_memory(public_stats, &stats);
   if (scope.heap == NULL && has_memory(scope)) fill_process(public_stats);
-  if (is_all(scope)) note_peaks(public_stats);
-  complete(public_stats);
+  if (is_all(scope)) for_each_count(public_stats, note_peak);
+  for_each_count(public_stats, complete);
 }
 
 bool mii_stats_header_fits(const mi_stats_t* public_stats) {
@@ -422,30 +366,25 @@ static stats_scope_t scope_of(const mi_heap_t* heap) {
   return (stats_scope_t){.heap = heap != NULL ? (const heap_t*)heap : &mii_heap_main};
 }
 
-bool mi_stats_get(mi_stats_t* stats) {
+static bool get_stats(mi_stats_t* stats, stats_scope_t scope) {
   if (!mii_stats_header_fits(stats)) return false;
-  mii_stats_fill(stats, (stats_scope_t){0});
-  return true;
-}
-
-bool mi_heap_stats_get(mi_heap_t* heap, mi_stats_t* stats) {
-  if (!mii_stats_header_fits(stats)) return false;
-  mii_stats_fill(stats, scope_of(heap));
-  return true;
-}
-
-bool mi_subproc_stats_get(mi_subproc_id_t subproc_id, mi_stats_t* stats) {
-  if (subproc_id.subproc == NULL || !mii_stats_header_fits(stats)) return false;
-  mii_stats_fill(stats, scope_of_subproc(subproc_id));
-  return true;
-}
-
-bool mi_subproc_stats_get_exclusive(mi_subproc_id_t subproc_id, mi_stats_t* stats) {
-  if (subproc_id.subproc == NULL || !mii_stats_header_fits(stats)) return false;
-  stats_scope_t scope = scope_of_subproc(subproc_id);
-  scope.no_blocks = true;
   mii_stats_fill(stats, scope);
   return true;
+}
+
+bool mi_stats_get(mi_stats_t* stats) { return get_stats(stats, (stats_scope_t){0}); }
+
+bool mi_heap_stats_get(mi_heap_t* heap, mi_stats_t* stats) {
+  return get_stats(stats, scope_of(heap));
+}
+
+bool mi_subproc_stats_get(mi_subproc_id_t id, mi_stats_t* stats) {
+  return id.subproc != NULL && get_stats(stats, scope_of_subproc(id));
+}
+
+bool mi_subproc_stats_get_exclusive(mi_subproc_id_t id, mi_stats_t* stats) {
+  return id.subproc != NULL
+         && get_stats(stats, (stats_scope_t){.subproc = id.subproc, .no_blocks = true});
 }
 
 size_t mi_stats_get_bin_size(size_t bin) {
@@ -523,9 +462,9 @@ void mi_subproc_stats_print_out(mi_subproc_id_t subproc_id, mi_output_fun* out, 
   print(out, arg, about, scope_of_subproc(subproc_id));
 }
 
-static bool print_heap(heap_t* heap, void* arg) {
+static bool print_heap(mi_heap_t* heap, void* arg) {
   const output_t* const to = arg;
-  mi_heap_stats_print_out((mi_heap_t*)heap, to->out, to->arg);
+  mi_heap_stats_print_out(heap, to->out, to->arg);
   return true;
 }
 

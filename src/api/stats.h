@@ -24,13 +24,12 @@ typedef struct total_s {
 } total_t;
 
 typedef struct stats_s {
-  amount_t live_in_class[CLASS_COUNT];  // blocks in pages
-  amount_t pages_of_class[CLASS_COUNT];
-  amount_t threaded_in_class[CLASS_COUNT];  // blocks ever used of those pages
-  amount_t live_in_pages;                   // sums of the above
-  amount_t pages;
-  amount_t threaded;
-  amount_t abandoned;    // the pages among them that no thread owns
+  size_t live_in_class[CLASS_COUNT];  // blocks in pages
+  size_t pages_of_class[CLASS_COUNT];
+  amount_t live_in_pages;  // sums of the above
+  size_t pages;
+  size_t threaded;       // blocks ever used of these pages
+  size_t abandoned;      // the pages among them that no thread owns
   size_t touched_bytes;  // of the pages
   size_t free_owned;  // the part of it that is free: in pages of running threads with live blocks,
   size_t free_empty;  // without,
@@ -39,16 +38,15 @@ typedef struct stats_s {
   amount_t runs;
   size_t run_bytes;  // that may be resident, of run areas
   amount_t huge;
-  total_t handed;         // blocks of pages handed out since the start, by lists
-  total_t handed_large;   // runs and huge blocks
-  amount_t warm_slices;   // free, and may be resident
-  amount_t dirty_slices;  // the same of all, in use or not
+  total_t handed;        // blocks of pages handed out since the start, by lists
+  total_t handed_large;  // runs and huge blocks
   size_t theaps_made;
   size_t theaps_used;
   size_t heaps;
+  size_t warm_bytes;    // of slices: free, and may be resident
+  size_t dirty_slices;  // the same of all, in use or not
   size_t segments;
   size_t reserved_bytes;
-  size_t opened_bytes;
   size_t meta_bytes;
 } stats_t;
 
@@ -58,9 +56,8 @@ typedef struct stats_scope_s {
   const subproc_t* subproc;  // of all heaps of this sub-process
   uintptr_t owner;           // pages that this theap owns
   uint32_t asked;            // pages of threads that have not answered this question (heap/ask.h)
-  bool
-      with_parts;  // also free_owned, free_empty, free_orphaned and class_waste: slower; nothing in lent memory
-  bool no_blocks;  // only what belongs to no heap
+  bool with_parts;  // also free_owned, free_empty and free_orphaned; nothing in lent memory
+  bool no_blocks;   // only what belongs to no heap
 } stats_scope_t;
 
 void mii_stats_collect(stats_t* stats, stats_scope_t scope);

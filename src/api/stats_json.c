@@ -143,23 +143,18 @@ char* mi_subproc_stats_get_json(mi_subproc_id_t subproc_id, size_t buf_size, cha
 
 // Prometheus -------------------------------------------------------------------------------------------
 
-typedef struct metrics_s {
-  mi_output_fun* out;
-  void* arg;
-} metrics_t;
-
-static void begin_metric(metrics_t m, const char* name, const char* type, const char* help) {
+static void begin_metric(output_t m, const char* name, const char* type, const char* help) {
   mii_print(m.out, m.arg, "# HELP mimalloc_%s %s\n", name, help);
   mii_print(m.out, m.arg, "# TYPE mimalloc_%s %s\n", name, type);
 }
 
-static void put_metric(metrics_t m, const char* name, const char* type, int64_t value,
+static void put_metric(output_t m, const char* name, const char* type, int64_t value,
                        const char* help) {
   begin_metric(m, name, type, help);
   mii_print(m.out, m.arg, "mimalloc_%s %lld\n", name, (long long)value);
 }
 
-static void put_bin_metric(metrics_t m, const char* name, const mi_stat_count_t* bins,
+static void put_bin_metric(output_t m, const char* name, const mi_stat_count_t* bins,
                            const char* help) {
   begin_metric(m, name, "gauge", help);
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
@@ -171,7 +166,7 @@ static void put_bin_metric(metrics_t m, const char* name, const mi_stat_count_t*
             (long long)bins[MI_BIN_HUGE].current);
 }
 
-static void put_block_metrics(metrics_t m, const mi_stats_t* s) {
+static void put_block_metrics(output_t m, const mi_stats_t* s) {
   put_bin_metric(m, "live_blocks", s->malloc_bins, "Live blocks, by their size in bytes.");
   put_bin_metric(m, "pages", s->page_bins, "Pages in use, by the size of their blocks in bytes.");
   put_metric(m, "live_bytes", "gauge", s->malloc_normal.current + s->malloc_huge.current,
@@ -183,7 +178,7 @@ static void put_block_metrics(metrics_t m, const mi_stats_t* s) {
   put_metric(m, "abandoned_pages", "gauge", s->pages_abandoned.current, "Pages without a thread.");
 }
 
-static void put_memory_metrics(metrics_t m, const mi_stats_t* s) {
+static void put_memory_metrics(output_t m, const mi_stats_t* s) {
   put_metric(m, "committed_bytes", "gauge", s->committed.current,
              "Memory that the system has given and not got back.");
   put_metric(m, "committed_bytes_peak", "gauge", s->committed.peak,
@@ -195,7 +190,7 @@ static void put_memory_metrics(metrics_t m, const mi_stats_t* s) {
   put_metric(m, "threads_total", "counter", s->threads.total, "Threads started.");
 }
 
-MI_COLD static void put_parts(metrics_t m) {
+MI_COLD static void put_parts(output_t m) {
   mi_memory_t memory;
   mii_memory_collect(&memory);
   const struct {
@@ -212,7 +207,7 @@ MI_COLD static void put_parts(metrics_t m) {
 }
 
 MI_COLD void mi_stats_print_prometheus(mi_output_fun* out, void* arg) {
-  const metrics_t m = {out, arg};
+  const output_t m = {out, arg};
   mi_stats_t stats;
   mii_stats_fill(&stats, (stats_scope_t){0});
   put_block_metrics(m, &stats);

@@ -47,14 +47,11 @@ static void print_header(output_t o, const char* section) {
             "block", "total#");
 }
 
-static void print_counts(output_t o, const char* label, mi_stat_count_t count) {
-  mii_print(o.out, o.arg, "  %-8s%12s%12s%12s\n", label, count_text(count.peak).text,
-            count_text(count.total).text, count_text(count.current).text);
-}
+typedef cell_t cell_text_t(int64_t value);
 
-static void print_bytes(output_t o, const char* label, mi_stat_count_t count) {
-  mii_print(o.out, o.arg, "  %-8s%12s%12s%12s\n", label, bytes_text(count.peak).text,
-            bytes_text(count.total).text, bytes_text(count.current).text);
+static void print_row(output_t o, const char* label, cell_text_t* as_text, mi_stat_count_t count) {
+  mii_print(o.out, o.arg, "  %-8s%12s%12s%12s\n", label, as_text(count.peak).text,
+            as_text(count.total).text, as_text(count.current).text);
 }
 
 static void print_total(output_t o, const char* label, cell_t total) {
@@ -112,22 +109,22 @@ static void print_all_blocks(output_t o, const mi_stats_t* stats) {
 static void print_pages(output_t o, const mi_stats_t* stats) {
   if (stats->pages.total == 0) return;
   print_header(o, "pages");
-  print_bytes(o, "touched", stats->page_committed);
-  print_counts(o, "pages", stats->pages);
-  print_counts(o, "abandoned", stats->pages_abandoned);
+  print_row(o, "touched", bytes_text, stats->page_committed);
+  print_row(o, "pages", count_text, stats->pages);
+  print_row(o, "abandoned", count_text, stats->pages_abandoned);
 }
 
 static void print_arenas(output_t o, const mi_stats_t* stats) {
   if (stats->reserved.current == 0) return;
   print_header(o, "arenas");
-  print_bytes(o, "reserved", stats->reserved);
-  print_bytes(o, "committed", stats->committed);
+  print_row(o, "reserved", bytes_text, stats->reserved);
+  print_row(o, "committed", bytes_text, stats->committed);
   print_total(o, "purged", bytes_text(stats->purged.total));
   print_total(o, "arenas", count_text(stats->arena_count.total));
-  print_counts(o, "segments", stats->segments);
+  print_row(o, "segments", count_text, stats->segments);
   print_total(o, "purges", count_text(stats->purge_calls.total));
-  print_counts(o, "theaps", stats->theaps);
-  print_counts(o, "heaps", stats->heaps);
+  print_row(o, "theaps", count_text, stats->theaps);
+  print_row(o, "heaps", count_text, stats->heaps);
 }
 
 static void print_times(output_t o, const process_info_t* info) {
@@ -158,7 +155,7 @@ static void print_memory(output_t o) {
 static void print_process(output_t o, const mi_stats_t* stats) {
   if (stats->threads.total == 0) return;
   print_header(o, "process");
-  print_counts(o, "threads", stats->threads);
+  print_row(o, "threads", count_text, stats->threads);
   const process_info_t info = mii_process_info(stats->committed);
   print_times(o, &info);
   print_memory(o);

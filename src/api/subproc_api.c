@@ -30,19 +30,6 @@ void mi_subproc_add_current_thread(mi_subproc_id_t id) {
              (void*)mii_subproc_mine());
 }
 
-// The public type is the program's, the inner one ours.
-typedef struct visit_heaps_s {
-  mi_heap_visit_fun* visitor;
-  void* arg;
-} visit_heaps_t;
-
-static bool visit_heap(heap_t* heap, void* arg) {
-  const visit_heaps_t* const visit = arg;
-  return visit->visitor((mi_heap_t*)heap, visit->arg);
-}
-
 bool mi_subproc_visit_heaps(mi_subproc_id_t id, mi_heap_visit_fun* visitor, void* arg) {
-  if (id.subproc == NULL || visitor == NULL) return false;
-  visit_heaps_t visit = {visitor, arg};
-  return mii_subproc_visit(id.subproc, visit_heap, &visit);
+  return id.subproc != NULL && visitor != NULL && mii_subproc_visit(id.subproc, visitor, arg);
 }

@@ -16,58 +16,46 @@ static const heap_t* heap_of(const mi_heap_t* heap) {
   return heap != NULL ? (const heap_t*)heap : &mii_heap_main;
 }
 
-static bool visit_blocks_of(mi_heap_t* heap, bool abandoned_only, bool visit_blocks,
-                            mi_block_visit_fun* visitor, void* arg) {
-  if (visitor == NULL || !mii_start()) return false;
-  const visit_t visit = {.heap = heap_of(heap),
-                         .abandoned_only = abandoned_only,
-                         .blocks = visit_blocks,
-                         .visitor = visitor,
-                         .arg = arg};
-  return mii_visit(&visit);
+static bool visit_as(visit_t want) {
+  return want.visitor != NULL && mii_start() && mii_visit(&want);
 }
 
 bool mi_heap_visit_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
                           void* arg) {
-  return visit_blocks_of(heap, false, visit_blocks, visitor, arg);
+  return visit_as(
+      (visit_t){.heap = heap_of(heap), .blocks = visit_blocks, .visitor = visitor, .arg = arg});
 }
 
 bool mi_heap_visit_abandoned_blocks(mi_heap_t* heap, bool visit_blocks, mi_block_visit_fun* visitor,
                                     void* arg) {
-  return visit_blocks_of(heap, true, visit_blocks, visitor, arg);
+  return visit_as((visit_t){.heap = heap_of(heap),
+                            .abandoned_only = true,
+                            .blocks = visit_blocks,
+                            .visitor = visitor,
+                            .arg = arg});
 }
 
 bool mi_theap_visit_blocks(const mi_theap_t* theap, bool visit_blocks, mi_block_visit_fun* visitor,
                            void* arg) {
-  if (visitor == NULL || !mii_start()) return false;
   const theap_t* const of = theap != NULL ? (const theap_t*)theap : mii_theap_mine;
-  const visit_t visit = {.heap = of->heap,
-                         .owner = mii_theap_tag(of),
-                         .blocks = visit_blocks,
-                         .visitor = visitor,
-                         .arg = arg};
-  return mii_visit(&visit);
+  return visit_as((visit_t){.heap = of->heap,
+                            .owner = mii_theap_tag(of),
+                            .blocks = visit_blocks,
+                            .visitor = visitor,
+                            .arg = arg});
 }
 
-// Of each heap of a sub-process.
-typedef struct visit_abandoned_s {
-  bool visit_blocks;
-  mi_block_visit_fun* visitor;
-  void* arg;
-} visit_abandoned_t;
-
-static bool visit_abandoned_of(heap_t* heap, void* arg) {
-  const visit_abandoned_t* const want = arg;
-  return mi_heap_visit_abandoned_blocks((mi_heap_t*)heap, want->visit_blocks, want->visitor,
-                                        want->arg);
+static bool visit_heap(mi_heap_t* heap, void* arg) {
+  visit_t* const want = arg;
+  want->heap = heap_of(heap);
+  return visit_as(*want);
 }
 
 bool mi_abandoned_visit_blocks(mi_subproc_id_t subproc_id, int heap_tag, bool visit_blocks,
                                mi_block_visit_fun* visitor, void* arg) {
   (void)heap_tag;
-  if (subproc_id.subproc == NULL) return false;
-  visit_abandoned_t want = {visit_blocks, visitor, arg};
-  return mii_subproc_visit(subproc_id.subproc, visit_abandoned_of, &want);
+  visit_t want = {.abandoned_only = true, .blocks = visit_blocks, .visitor = visitor, .arg = arg};
+  return subproc_id.subproc != NULL && mii_subproc_visit(subproc_id.subproc, visit_heap, &want);
 }
 
 // On demand ------------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ subproc_t mii_subproc_main = {.main = &mii_heap_main, .heaps = &mii_heap_main};
 static lock_t apart = {.rank = LOCK_APART};
 static heap_t* unused_heaps;             // lock(apart): linked by next
 static uint32_t heap_count;              // lock(apart): ever made
-static subproc_t* unused_subprocs;       // lock(apart)
 static _Atomic(size_t) heaps_alive = 1;  // atomic: relaxed; the main one is
 
 void mii_apart_lock(void) { mii_lock_enter(&apart); }
@@ -77,6 +76,14 @@ static void unlink_heap(heap_t* heap) {
   }
 }
 
+// Lock held.
+static subproc_t* begin_subproc(heap_t* main) {
+  main->begun.main = main;
+  main->begun.heaps = NULL;
+  atomic_store_explicit(&main->begun.users, 0, memory_order_relaxed);
+  return &main->begun;
+}
+
 MI_COLD heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
   mii_apart_lock();
   heap_t* const heap = take_heap();
@@ -87,7 +94,7 @@ MI_COLD heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena) {
     if (arena != NULL) atomic_fetch_add_explicit(&arena->users, 1, memory_order_relaxed);
     atomic_store_explicit(&heap->near, 0, memory_order_relaxed);
     mii_limit_set(&heap->limit, 0, 0);
-    link_heap(heap, subproc);
+    link_heap(heap, subproc != NULL ? subproc : begin_subproc(heap));
     atomic_fetch_add_explicit(&heaps_alive, 1, memory_order_relaxed);
   }
   mii_apart_unlock();
@@ -405,7 +412,7 @@ static MI_COLD void destroy_any(heap_t* heap) {
   mii_vault_discard(heap);
   discard_huge(heap);
   // A main heap has what its sub-process's other heaps left.
-  if (heap->lent != NULL || heap->subproc->main == heap) mii_lent_discard(heap);
+  if (heap->lent != NULL || heap->subproc->main == heap) mii_lent_move(heap, NULL);
   forget_heap(heap);
 }
 
@@ -501,39 +508,18 @@ heap_t* mii_heap_of(const void* p) {
 
 // Sub-processes ------------------------------------------------------------------------------------
 
-// Lock held.
-static subproc_t* take_subproc(void) {
-  subproc_t* const subproc = unused_subprocs;
-  if (subproc == NULL) return mii_meta_take(sizeof *subproc);
-  unused_subprocs = subproc->next_unused;
-  return subproc;
-}
-
-static void give_subproc(subproc_t* subproc) {
-  mii_apart_lock();
-  subproc->next_unused = unused_subprocs;
-  unused_subprocs = subproc;
-  mii_apart_unlock();
-}
-
 MI_COLD subproc_t* mii_subproc_new(void) {
-  mii_apart_lock();
-  subproc_t* const subproc = take_subproc();
-  mii_apart_unlock();
-  if (subproc == NULL) return NULL;
-  subproc->heaps = NULL;
-  atomic_store_explicit(&subproc->users, 0, memory_order_relaxed);
-  subproc->main = mii_heap_new(subproc, NULL);
-  if (subproc->main != NULL) return subproc;
-  give_subproc(subproc);
-  return NULL;
+  heap_t* const main = mii_heap_new(NULL, NULL);
+  return main != NULL ? main->subproc : NULL;
 }
 
+// It is a part of its main heap, which ends last.
 MI_COLD bool mii_subproc_destroy(subproc_t* subproc) {
   MI_ASSERT(subproc != &mii_subproc_main);
   if (atomic_load_explicit(&subproc->users, memory_order_relaxed) != 0) return false;
-  while (subproc->heaps != NULL) destroy_any(subproc->heaps);
-  give_subproc(subproc);
+  heap_t* const main = subproc->main;
+  while (subproc->heaps != main) destroy_any(subproc->heaps);
+  destroy_any(main);
   return true;
 }
 
@@ -552,15 +538,14 @@ bool mii_subproc_enter(subproc_t* subproc) {
   return true;
 }
 
-MI_COLD bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg),
-                               void* arg) {
+MI_COLD bool mii_subproc_visit(subproc_t* subproc, mi_heap_visit_fun* visit, void* arg) {
   bool go_on = true;
   mii_apart_lock();
   heap_t* heap = subproc->heaps;
   mii_apart_unlock();
   while (heap != NULL && go_on) {
     heap_t* const next = heap->next;
-    go_on = visit(heap, arg);
+    go_on = visit((mi_heap_t*)heap, arg);
     heap = next;
   }
   return go_on;

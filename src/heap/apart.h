@@ -8,14 +8,7 @@
 #define MI_APART_H
 
 #include "heap/theap.h"
-
-// Heaps that belong together; blocks of those that are deleted go to `main`.
-struct subproc_s {
-  heap_t* main;             // const while it lives
-  heap_t* heaps;            // lock(apart): linked by next and prev
-  subproc_t* next_unused;   // lock(apart)
-  _Atomic(uint32_t) users;  // atomic: relaxed; threads that were added
-};
+#include "mimalloc.h"
 
 extern subproc_t mii_subproc_main;
 
@@ -35,16 +28,22 @@ bool mii_subproc_destroy(subproc_t* subproc);
 bool mii_subproc_enter(subproc_t* subproc);
 
 // Call for each heap, until it returns false. Nobody makes or ends heaps meanwhile.
-bool mii_subproc_visit(subproc_t* subproc, bool (*visit)(heap_t* heap, void* arg), void* arg);
+bool mii_subproc_visit(subproc_t* subproc, mi_heap_visit_fun* visit, void* arg);
 
 static inline const subproc_t* mii_subproc_of(const heap_t* heap) {
   return heap == NULL || !heap->is_apart ? &mii_subproc_main : heap->subproc;
 }
 
+// The one that a public function is asked about: NULL stands for the running thread's main heap.
+static inline heap_t* mii_heap_or_main(const mi_heap_t* heap) {
+  return heap != NULL ? (heap_t*)(uintptr_t)heap : mii_subproc_mine()->main;
+}
+
 // How many heaps there are, in all sub-processes.
 size_t mii_heap_count(void);
 
-// A new heap, with its memory in the arena, or anywhere if that is NULL. NULL when out of memory.
+// A new heap, with its memory in the arena, or anywhere if that is NULL; the main one of a new sub-process if that is
+// NULL. NULL when out of memory.
 heap_t* mii_heap_new(subproc_t* subproc, arena_t* arena);
 
 // New memory comes from an arena on the NUMA node, as long as one has room; -1, or there is none: from anywhere.

@@ -22,7 +22,7 @@
 #include "runtime/option.h"
 #include "runtime/report.h"
 #include "runtime/secure.h"
-#include <errno.h>
+#include <string.h>
 
 enum { RING_SIZE = 64, FRAMES = 12, GUARDED_BYTES_MAX = 16 * 1024 * 1024 };
 
@@ -178,16 +178,12 @@ MI_COLD void mii_sampler_join(theap_t* theap) {
   }
 }
 
-static void drop_rests(theap_t* theap) {
-  sampler_t* const sampler = theap->sampler;
-  for (uint32_t c = 0; sampler != NULL && c < CLASS_COUNT; c++) sampler->rest[c] = NULL;
-}
-
 MI_COLD void mii_sampling_forget_others(void) {
   for (theap_t* theap = mii_thread_first_theap(); theap != NULL; theap = theap->next_made) {
     sampler_t* const sampler = theap->sampler;
-    if (!mii_theap_is_mine(theap)) drop_rests(theap);
-    if (sampler != NULL && sampler->is_random) mii_secure_seed(&sampler->rng);
+    if (sampler == NULL) continue;
+    if (!mii_theap_is_mine(theap)) memset(sampler->rest, 0, sizeof sampler->rest);
+    if (sampler->is_random) mii_secure_seed(&sampler->rng);
   }
 }
 

@@ -137,19 +137,16 @@ static void trim_stack(handle_stack_t* stack, bool is_to_punch) {
   }
 }
 
-void mii_heap_trim(heap_t* heap) {
+static void trim_all(heap_t* heap, bool is_to_punch) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    trim_stack(&heap->looked_at[c], false);
-    trim_stack(&heap->claimable[c], false);
+    trim_stack(&heap->looked_at[c], is_to_punch);
+    trim_stack(&heap->claimable[c], is_to_punch);
   }
 }
 
-MI_COLD void mii_heap_punch(heap_t* heap) {
-  for (uint32_t c = 0; c < CLASS_COUNT; c++) {
-    trim_stack(&heap->looked_at[c], true);
-    trim_stack(&heap->claimable[c], true);
-  }
-}
+void mii_heap_trim(heap_t* heap) { trim_all(heap, false); }
+
+MI_COLD void mii_heap_punch(heap_t* heap) { trim_all(heap, true); }
 
 // False if there is none on which no trim has looked.
 static bool trim_one(heap_t* heap, uint32_t size_class, uint64_t now) {

@@ -10,6 +10,13 @@
 #include "page/page.h"
 #include "space/limit.h"
 
+// Heaps that belong together; blocks of those that are deleted go to `main`.
+struct subproc_s {
+  heap_t* main;             // const while it lives
+  heap_t* heaps;            // lock(apart): linked by next and prev; the last one is `main`
+  _Atomic(uint32_t) users;  // atomic: relaxed; threads that were added
+};
+
 struct heap_s {
   // Disowned pages with enough free blocks: those on which no trim has looked since, and the others.
   handle_stack_t claimable[CLASS_COUNT];  // atomic: handle_stack.h
@@ -20,6 +27,7 @@ struct heap_s {
   bool is_apart;            // const
   uint32_t slot;            // const: index into theap_t.others
   subproc_t* subproc;       // const while the heap lives
+  subproc_t begun;          // what it is if the heap is the main one of a sub-process
   heap_t* next;             // lock(apart): of the sub-process, or of those not in use
   heap_t* prev;             // lock(apart)
   theap_t* theaps;          // lock(apart): linked by next_of_heap

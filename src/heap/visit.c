@@ -171,28 +171,35 @@ static bool visit_runs(const visit_t* visit, uint32_t segment) {
   return true;
 }
 
+// No thread owns what is no page.
+static bool is_unowned_wanted(const visit_t* visit) {
+  return visit->owner == 0 && !visit->abandoned_only;
+}
+
+static bool visit_guarded(const visit_t* visit, size_t slice) {
+  size_t bytes;
+  uint8_t* const block = mii_guarded_block(slice, &bytes);
+  return block == NULL || visit_large(visit, block, bytes);
+}
+
+// What begins at the slice.
+static bool visit_slice(const visit_t* visit, const marks_t* marks, slice_t slice) {
+  page_t* const page = mii_page_record(slice);
+  const slice_kind_t kind = mii_record_kind(page);
+  if (kind == SLICE_PAGE) return visit_page(visit, marks, page);
+  if (kind == SLICE_FREE || !is_unowned_wanted(visit)) return true;
+  uint8_t* const start = mii_slice_start(slice);
+  if (kind == SLICE_HARDENED) return visit_hardened(visit, slice);
+  if (kind == SLICE_RUN && slice % SEGMENT_SLICES == 0 && visit->heap == &mii_heap_main)
+    return visit_runs(visit, slice / SEGMENT_SLICES);
+  if (mii_heap_of_huge(slice) != visit->heap) return true;
+  if (kind == SLICE_GUARDED) return visit_guarded(visit, slice);
+  return kind != SLICE_HUGE || visit_large(visit, start, mii_huge_bytes(start));
+}
+
 static bool visit_slices(const visit_t* visit, const marks_t* marks, size_t slices) {
-  const bool larger = visit->owner == 0 && !visit->abandoned_only;  // no thread owns them
   for (size_t slice = 1; slice < slices; slice++) {
-    page_t* const page = mii_page_record(slice);
-    const slice_kind_t kind = mii_record_kind(page);
-    if (kind == SLICE_PAGE && !visit_page(visit, marks, page)) return false;
-    if (kind == SLICE_HARDENED && visit->owner == 0 && !visit->abandoned_only
-        && !visit_hardened(visit, slice))
-      return false;
-    if (!larger) continue;
-    uint8_t* const start = mii_slice_start((slice_t)slice);
-    size_t bytes;
-    uint8_t* const guarded = kind == SLICE_GUARDED ? mii_guarded_block(slice, &bytes) : NULL;
-    if (guarded != NULL && mii_heap_of_huge((slice_t)slice) == visit->heap
-        && !visit_large(visit, guarded, bytes))
-      return false;
-    const bool huge = kind == SLICE_HUGE && mii_heap_of_huge((slice_t)slice) == visit->heap;
-    if (huge && !visit_large(visit, start, mii_huge_bytes(start))) return false;
-    const bool first_of_runs = kind == SLICE_RUN && slice % SEGMENT_SLICES == 0;
-    if (first_of_runs && visit->heap == &mii_heap_main
-        && !visit_runs(visit, (uint32_t)(slice / SEGMENT_SLICES)))
-      return false;
+    if (!visit_slice(visit, marks, (slice_t)slice)) return false;
   }
   return true;
 }
@@ -214,9 +221,8 @@ MI_COLD static bool visit_lent(const lent_piece_t* piece, void* arg) {
 }
 
 static bool visit_all(const visit_t* visit, const marks_t* marks, size_t slices) {
-  const bool lent = visit->owner == 0 && !visit->abandoned_only;
   return visit_slices(visit, marks, slices)
-         && (!lent || mii_lent_visit(visit_lent, (void*)(uintptr_t)visit));
+         && (!is_unowned_wanted(visit) || mii_lent_visit(visit_lent, (void*)(uintptr_t)visit));
 }
 
 MI_COLD bool mii_visit(const visit_t* visit) {

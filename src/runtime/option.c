@@ -16,24 +16,18 @@
 #include "runtime/report.h"
 #include <limits.h>
 #include <stdatomic.h>
-#include <string.h>
 
 enum { KIB_PER_GIB = 1024 * 1024, IS_32_BIT = sizeof(void*) == 4 };
 
-#define MI_OPTION(name, initial) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, NULL}
-#define MI_START_OPTION(name, initial) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, true, NULL}
-#define MI_START_SIZE(name, initial) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_SIZE, true, NULL}
-#define MI_START_PERCENT(name, initial) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_PERCENT, true, NULL}
-#define MI_NO_OPTION(name, initial, why) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, false, (why)}
-#define MI_NO_START_OPTION(name, initial, why) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_NUMBER, true, (why)}
-#define MI_NO_SIZE(name, initial, fixed, why) \
-  [mi_option_##name] = {mi_option_##name, #name, (initial), OPTION_SIZE, (fixed), (why)}
+#define MI_ROW(name, initial, kind, fixed, why) \
+  [mi_option_##name] = {mi_option_##name, #name, (initial), kind, fixed, why}
+#define MI_OPTION(name, initial)               MI_ROW(name, initial, OPTION_NUMBER, false, NULL)
+#define MI_START_OPTION(name, initial)         MI_ROW(name, initial, OPTION_NUMBER, true, NULL)
+#define MI_START_SIZE(name, initial)           MI_ROW(name, initial, OPTION_SIZE, true, NULL)
+#define MI_START_PERCENT(name, initial)        MI_ROW(name, initial, OPTION_PERCENT, true, NULL)
+#define MI_NO_OPTION(name, initial, why)       MI_ROW(name, initial, OPTION_NUMBER, false, why)
+#define MI_NO_START_OPTION(name, initial, why) MI_ROW(name, initial, OPTION_NUMBER, true, why)
+#define MI_NO_SIZE(name, initial, why)         MI_ROW(name, initial, OPTION_SIZE, false, why)
 
 static const char unused_by_all[] = "mimalloc 3 does not use it either";
 static const char no_arenas[] = "there is one range of addresses, opened in steps";
@@ -64,7 +58,7 @@ static const option_description_t table[_mi_option_last] = {
     MI_OPTION(max_warnings, 32),
     MI_NO_OPTION(deprecated_max_segment_reclaim, 10, unused_by_all),
     MI_NO_OPTION(destroy_on_exit, 0, "the system takes all memory at the end of the process"),
-    MI_NO_SIZE(arena_reserve, IS_32_BIT ? KIB_PER_GIB / 8 : KIB_PER_GIB, false, no_arenas),
+    MI_NO_SIZE(arena_reserve, IS_32_BIT ? KIB_PER_GIB / 8 : KIB_PER_GIB, no_arenas),
     MI_NO_OPTION(arena_purge_mult, 1, no_arenas),
     MI_NO_OPTION(deprecated_purge_extend_delay, 1, unused_by_all),
     MI_NO_OPTION(disallow_arena_alloc, 0, no_arenas),
@@ -86,9 +80,8 @@ static const option_description_t table[_mi_option_last] = {
     MI_NO_OPTION(page_max_reclaim, -1, no_count),
     MI_NO_OPTION(page_cross_thread_max_reclaim, 32, no_count),
     MI_START_OPTION(allow_thp, 1),
-    MI_NO_SIZE(minimal_purge_size, 0, false, "whole free slices are purged, 64 KiB"),
-    MI_NO_SIZE(arena_max_object_size, IS_32_BIT ? KIB_PER_GIB / 4 : 2 * KIB_PER_GIB, false,
-               no_arenas),
+    MI_NO_SIZE(minimal_purge_size, 0, "whole free slices are purged, 64 KiB"),
+    MI_NO_SIZE(arena_max_object_size, IS_32_BIT ? KIB_PER_GIB / 4 : 2 * KIB_PER_GIB, no_arenas),
     MI_NO_OPTION(arena_is_numa_local, 0, no_numa),
     MI_OPTION(purge_thread, 1),
     MI_OPTION(secure, MI_CFG_SECURE ? 4 : 0),
@@ -206,21 +199,15 @@ const option_description_t* mii_option_describe(size_t index) {
 
 // Parsing ----------------------------------------------------------------------------------------
 
-static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c; }
-
-static bool equals_ignoring_case(const char* a, const char* b) {
-  while (*a != '\0' && upper(*a) == upper(*b)) a++, b++;
-  return *a == *b;
+static bool is_name(const char* text, const char* name) {
+  const char* const end = mii_match_name(text, name);
+  return end != NULL && *end == '\0';
 }
 
 static bool parse_word(const char* text, long* value) {
-  static const char* const on[] = {"", "1", "true", "yes", "on"};
-  static const char* const off[] = {"0", "false", "no", "off"};
-  for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
-    if (equals_ignoring_case(text, on[i])) return *value = 1, true;
-  }
-  for (size_t i = 0; i < sizeof off / sizeof off[0]; i++) {
-    if (equals_ignoring_case(text, off[i])) return *value = 0, true;
+  static const char* const words[] = {"0", "false", "no", "off", "", "1", "true", "yes", "on"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (is_name(text, words[i])) return *value = i >= 4, true;
   }
   return false;
 }
@@ -241,23 +228,15 @@ static bool parse_digits(const char* text, long* value, const char** rest) {
   return true;
 }
 
-static bool parse_number(const char* text, long* value) {
-  const char* rest;
-  long number;
-  if (!parse_digits(text, &number, &rest) || *rest != '\0') return false;
-  *value = number;
-  return true;
-}
-
 // "", "K", "MB", "gib": the power of 1024; -1 if it is no unit.
 static int parse_unit(const char* text) {
-  static const char letters[] = "KMGT";
+  static const char* const units[] = {"K", "M", "G", "T"};
   if (*text == '\0') return 0;
-  const char* const letter = strchr(letters, upper(*text));
-  if (letter == NULL) return -1;
-  const bool ends = equals_ignoring_case(text + 1, "") || equals_ignoring_case(text + 1, "b")
-                    || equals_ignoring_case(text + 1, "ib");
-  return ends ? (int)(letter - letters) + 1 : -1;
+  for (int i = 0; i < 4; i++) {
+    const char* const rest = mii_match_name(text, units[i]);
+    if (rest != NULL && (*rest == '\0' || is_name(rest, "b") || is_name(rest, "ib"))) return i + 1;
+  }
+  return -1;
 }
 
 // In KiB, rounded up; at most PTRDIFF_MAX bytes.
@@ -271,29 +250,23 @@ static long size_in_kib(long number, int power) {
   return number < most ? number : most;
 }
 
-static bool parse_size(const char* text, long* value) {
-  const char* rest;
-  long number;
-  if (!parse_digits(text, &number, &rest)) return false;
-  const int power = parse_unit(rest);
-  if (power < 0) return false;
-  *value = size_in_kib(number, power);
-  return true;
-}
-
-static bool parse_percent(const char* text, long* value) {
-  const char* rest;
-  if (equals_ignoring_case(text, "auto")) return *value = 1, true;
-  long number;
-  if (!parse_digits(text, &number, &rest) || !equals_ignoring_case(rest, *rest == '%' ? "%" : ""))
-    return false;
-  return *value = number, true;
+// A unit of sizes, or the sign of percentages: as parse_unit.
+static int parse_rest(const char* rest, option_kind_t kind) {
+  if (kind == OPTION_SIZE) return parse_unit(rest);
+  if (kind == OPTION_PERCENT && *rest == '%') rest++;
+  return *rest == '\0' ? 0 : -1;
 }
 
 MI_COLD bool mii_option_parse(const char* text, option_kind_t kind, long* value) {
+  const char* rest;
+  long number;
   if (parse_word(text, value)) return true;
-  if (kind == OPTION_PERCENT) return parse_percent(text, value);
-  return kind == OPTION_SIZE ? parse_size(text, value) : parse_number(text, value);
+  if (kind == OPTION_PERCENT && is_name(text, "auto")) return *value = 1, true;
+  if (!parse_digits(text, &number, &rest)) return false;
+  const int power = parse_rest(rest, kind);
+  if (power < 0) return false;
+  *value = kind == OPTION_SIZE ? size_in_kib(number, power) : number;
+  return true;
 }
 
 // The environment --------------------------------------------------------------------------------
@@ -346,8 +319,8 @@ static void warn_of_old_name(const old_name_t* old) {
 
 // Does the entry set the variable MIMALLOC_<name>?
 static bool is_variable_of(const char* entry_name, const char* name) {
-  while (*name != '\0' && upper(*entry_name) == upper(*name)) entry_name++, name++;
-  return *name == '\0' && *entry_name == '=';
+  const char* const end = mii_match_name(entry_name, name);
+  return end != NULL && *end == '=';
 }
 
 static bool is_known(const char* entry_name) {
@@ -361,12 +334,8 @@ static bool is_known(const char* entry_name) {
 }
 
 static void warn_of_unknown(const char* entry) {
-  static const char prefix[] = "MIMALLOC_";
-  const char* name = entry;
-  for (const char* p = prefix; *p != '\0'; p++, name++) {
-    if (upper(*name) != *p) return;
-  }
-  if (is_known(name)) return;
+  const char* const name = mii_match_name(entry, "MIMALLOC_");
+  if (name == NULL || is_known(name)) return;
   char shown[64];
   size_t length = 0;
   for (; name[length] != '\0' && name[length] != '=' && length < sizeof shown - 1; length++) {

@@ -124,9 +124,9 @@ static void write_message(char* text, size_t length) {
 
 static void show(const char* kind, const char* format, va_list args) {
   char text[MESSAGE_BYTES];
-  size_t prefix = mii_format(text, sizeof text, "mimalloc: %s: ", kind);
+  size_t prefix = mii_format(text, sizeof text, "mimalloc: %s", kind);
   const uintptr_t thread = mii_platform_thread_id();
-  if (main_thread != 0 && thread != main_thread)
+  if (*kind != '\0' && main_thread != 0 && thread != main_thread)
     prefix += mii_format(text + prefix, sizeof text - prefix, "thread 0x%zx: ", (size_t)thread);
   const size_t length = mii_format_list(text + prefix, sizeof text - prefix, format, args);
   write_message(text, prefix + length);
@@ -136,19 +136,16 @@ void mii_warn(const char* format, ...) {
   if (!is_to_show(&warnings_shown, mi_option_max_warnings)) return;
   va_list args;
   va_start(args, format);
-  show("warning", format, args);
+  show("warning: ", format, args);
   va_end(args);
 }
 
 void mii_verbose(const char* format, ...) {
   if (!mii_option_is_on(mi_option_verbose)) return;
-  char text[MESSAGE_BYTES];
-  const size_t prefix = mii_format(text, sizeof text, "mimalloc: ");
   va_list args;
   va_start(args, format);
-  const size_t length = mii_format_list(text + prefix, sizeof text - prefix, format, args);
+  show("", format, args);
   va_end(args);
-  write_message(text, prefix + length);
 }
 
 // Returns whether the program handles errors itself.
@@ -156,7 +153,7 @@ static bool report_error(int code, bool always_show, const char* format, va_list
   const callback_t callback = get_callback(&error_callback);
   const bool handled = callback.fun != NULL;
   if ((always_show && !handled) || is_to_show(&errors_shown, mi_option_max_errors)) {
-    show("error", format, args);
+    show("error: ", format, args);
   }
   if (handled) ((mi_error_fun*)callback.fun)(code, callback.arg);
   return handled;

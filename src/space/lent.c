@@ -386,30 +386,23 @@ static bool begins_piece(const lent_slice_t* slice) {
   return slice->kind == LENT_SHARED || slice->kind == LENT_WHOLE;
 }
 
-MI_COLD void mii_lent_move(heap_t* heap, heap_t* to) {
-  for (lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) {
-    mii_lent_lock();
-    for (uint32_t i = 0; i < lent->slice_count; i++) {
-      if (begins_piece(&lent->slices[i]) && lent->slices[i].heap == heap) lent->slices[i].heap = to;
-    }
-    mii_lent_unlock();
-  }
-}
-
 // Lock held.
-static void discard_piece(lent_t* lent, uint32_t number) {
-  if (lent->slices[number].kind == LENT_SHARED) {
+static void move_piece(lent_t* lent, uint32_t number, heap_t* to) {
+  lent_slice_t* const slice = &lent->slices[number];
+  if (to != NULL) {
+    slice->heap = to;
+  } else if (slice->kind == LENT_SHARED) {
     end_shared(lent, number);
   } else {
-    give_slices(lent, number, lent->slices[number].count);
+    give_slices(lent, number, slice->count);
   }
 }
 
-MI_COLD void mii_lent_discard(const heap_t* heap) {
+MI_COLD void mii_lent_move(const heap_t* heap, heap_t* to) {
   for (lent_t* lent = first_of_lent(); lent != NULL; lent = lent->next) {
     mii_lent_lock();
     for (uint32_t i = 0; i < lent->slice_count; i++) {
-      if (begins_piece(&lent->slices[i]) && lent->slices[i].heap == heap) discard_piece(lent, i);
+      if (begins_piece(&lent->slices[i]) && lent->slices[i].heap == heap) move_piece(lent, i, to);
     }
     mii_lent_unlock();
   }

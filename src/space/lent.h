@@ -49,9 +49,8 @@ size_t mii_lent_bytes(const void* p);
 // The heap of the block around p; NULL if there is none.
 heap_t* mii_lent_heap(const void* p);
 
-// All blocks of the heap are those of another one from now on; or end.
-void mii_lent_move(heap_t* heap, heap_t* to);
-void mii_lent_discard(const heap_t* heap);
+// All blocks of the heap are those of another one from now on; NULL: they end.
+void mii_lent_move(const heap_t* heap, heap_t* to);
 
 // Let the program take back what is free, where it wants to.
 void mii_lent_purge(void);

@@ -333,9 +333,13 @@ MI_INLINE void unlock(run_area_t* area) {
   } while (true);
 }
 
+static run_area_t* area_in(uint32_t segment) {
+  return atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+}
+
 // The area of the segment, locked; NULL if it has none or somebody is busy with it.
 MI_INLINE run_area_t* try_lock_area(uint32_t segment) {
-  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  run_area_t* const area = area_in(segment);
   if (area == NULL || !mii_lock_try(&area->lock)) return NULL;
   if (atomic_load_explicit(&area->segment, memory_order_relaxed) != segment) {
     unlock(area);  // it was retired while we looked
@@ -432,9 +436,7 @@ static uint32_t unit_of(const void* p) {
 
 static uint32_t segment_of(const void* p) { return (uint32_t)(mii_slice_of(p) / SEGMENT_SLICES); }
 
-static run_area_t* area_of(const void* p) {
-  return atomic_load_explicit(&mii_segment(segment_of(p))->runs, memory_order_acquire);
-}
+static run_area_t* area_of(const void* p) { return area_in(segment_of(p)); }
 
 // The hint of the areas that may have that many units in a row. Areas with less than 8 in a row have
 // none: they are found for requests of less than 8 units only as long as they are somebody's last one.
@@ -592,7 +594,7 @@ bool mii_run_resize(void* p, uint32_t count) {
 // Lengths of runs that come and go are read without asking, on purpose.
 MI_NO_TSAN run_count_t mii_run_count(uint32_t segment) {
   run_count_t total = {0};
-  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  run_area_t* const area = area_in(segment);
   for (uint32_t i = 0; area != NULL && i < AREA_WORDS; i++) {
     uint64_t starts = atomic_load_explicit(&area->starts[i], memory_order_relaxed);
     total.dirty_bytes += (size_t)mii_count_bits(area->dirty[i]) * UNIT_BYTES;
@@ -605,12 +607,12 @@ MI_NO_TSAN run_count_t mii_run_count(uint32_t segment) {
 }
 
 MI_NO_TSAN size_t mii_run_used_bytes(uint32_t segment) {
-  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  run_area_t* const area = area_in(segment);
   return area != NULL ? (size_t)(AREA_UNITS - area->free_units) * UNIT_BYTES : 0;
 }
 
 MI_NO_TSAN uint32_t mii_run_next(uint32_t segment, uint32_t unit, uint32_t* count) {
-  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  run_area_t* const area = area_in(segment);
   for (; area != NULL && unit < AREA_UNITS; unit = (unit / 64 + 1) * 64) {
     const uint64_t starts =
         atomic_load_explicit(&area->starts[unit / 64], memory_order_relaxed) >> unit % 64;
@@ -740,7 +742,7 @@ static bool bounds_are_right(const run_area_t* area) {
 }
 
 MI_COLD bool mii_run_area_is_valid(uint32_t segment) {
-  run_area_t* const area = atomic_load_explicit(&mii_segment(segment)->runs, memory_order_acquire);
+  run_area_t* const area = area_in(segment);
   if (area == NULL) return true;
   bool hints = true;
   for (uint32_t k = RUN_HINT_FIRST; k <= RUN_HINT_LAST; k++) {

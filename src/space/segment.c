@@ -317,18 +317,12 @@ static size_t slices_for(slice_request_t want) {
   return want.count + (is_small(want) ? (size_t)0 : want.align);
 }
 
-// The range is full: look everywhere.
+// Look at every segment of the bounds; or, when the range is full, that is not set apart.
 static slice_t take_anywhere(slice_request_t want, bool* zero) {
-  for (uint32_t i = 0; want.count <= SEGMENT_SLICES && i < mii_segment_count(); i++) {
-    if (mii_segment_is_exclusive(i)) continue;
-    const slice_t slice = take_in_segment(i, want, zero);
-    if (slice != 0) return slice;
-  }
-  return take_large(want, zero);
-}
-
-static slice_t take_within_bounds(slice_request_t want, bool* zero) {
-  for (uint32_t i = want.bounds.from; want.count <= SEGMENT_SLICES && i < want.bounds.end; i++) {
+  const bool bound = want.bounds.end != 0;
+  const uint32_t end = bound ? want.bounds.end : mii_segment_count();
+  for (uint32_t i = want.bounds.from; want.count <= SEGMENT_SLICES && i < end; i++) {
+    if (!bound && mii_segment_is_exclusive(i)) continue;
     const slice_t slice = take_in_segment(i, want, zero);
     if (slice != 0) return slice;
   }
@@ -360,7 +354,7 @@ void mii_segments_refresh(uint32_t from, uint32_t end) {
 }
 
 static slice_t take_or_grow(slice_request_t want, bool* zero) {
-  if (want.bounds.end != 0) return take_within_bounds(want, zero);
+  if (want.bounds.end != 0) return take_anywhere(want, zero);
   for (;;) {
     const uint32_t segments = mii_segment_count();
     const slice_t slice = take_once(want, zero);

@@ -573,10 +573,10 @@ static void check_nothing_is_left(void) {
   if (stats.live_in_pages.count + stats.runs.count + stats.huge.count != 0)
     model_fail("%zu blocks of pages, %zu runs and %zu huge blocks are left",
                stats.live_in_pages.count, stats.runs.count, stats.huge.count);
-  if (stats.pages.count != 0) model_fail("%zu pages are left", stats.pages.count);
+  if (stats.pages != 0) model_fail("%zu pages are left", stats.pages);
   // What the system refused to take stays dirty until it is used again.
-  if (stats.dirty_slices.count != 0 && !os_has_refused_purge())
-    model_fail("%zu slices are left", stats.dirty_slices.count);
+  if (stats.dirty_slices != 0 && !os_has_refused_purge())
+    model_fail("%zu slices are left", stats.dirty_slices);
 }
 
 static void start_once(void) {

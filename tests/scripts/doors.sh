@@ -10,8 +10,9 @@ done
 # build COMPILER NAME FLAG...: each function in a section of its own
 build() { "$1" "${flags[@]}" -ffunction-sections -Isrc "${@:3}" -c src/mi.c -o "$work/$2.o"; }
 
-# code NAME FUNCTION: its instructions in bytes, and the names that they refer to
-code() { objdump -dr --section=".text.$2" "$work/$1.o" | tail -n +4; }
+# code NAME FUNCTION: its instructions in bytes, and the names that they refer to, as the relocations say. What
+# objdump puts behind an instruction in <> is a guess: before relocation a jump leads to the begin of any section.
+code() { objdump -dr --section=".text.$2" "$work/$1.o" | tail -n +4 | sed 's/ *<[^>]*>$//'; }
 
 functions="mi_malloc mi_free mi_zalloc mi_malloc_small mi_free_small"
 failed=0

@@ -25,17 +25,18 @@
 
 // clang-format off
 
+#define MI_JUMP(type, name, parameters, body) \
+  extern type name parameters;                \
+  type name parameters { body; }
 #if MI_CFG_ONE_FILE
 #define MI_SAME(type, name, target, parameters, arguments) \
   extern type name parameters __attribute__((alias(#target)));
+#define MI_SAME_FREE(name) extern void name(void* p) __attribute__((alias("mi_free")));
 #else
 #define MI_SAME(type, name, target, parameters, arguments) \
-  extern type name parameters;                             \
-  type name parameters { return target arguments; }
+  MI_JUMP(type, name, parameters, return target arguments)
+#define MI_SAME_FREE(name) MI_JUMP(void, name, (void* p), mi_free(p))
 #endif
-#define MI_SAME_FREE(name, target, parameters, arguments) \
-  extern void name parameters;                            \
-  void name parameters { target arguments; }
 
 // C, POSIX, BSD
 MI_SAME(void*, malloc, mi_malloc, (size_t size), (size))
@@ -53,29 +54,17 @@ MI_SAME(size_t, malloc_size, mi_malloc_size, (const void* p), (p))
 MI_SAME(size_t, malloc_good_size, mi_malloc_good_size, (size_t size), (size))
 MI_SAME(void*, _aligned_malloc, mi_malloc_aligned, (size_t size, size_t alignment), (size, alignment))
 
-#if MI_CFG_ONE_FILE
-extern void free(void* p) __attribute__((alias("mi_free")));
-extern void cfree(void* p) __attribute__((alias("mi_free")));
-extern void vfree(void* p) __attribute__((alias("mi_free")));
-extern void __libc_free(void* p) __attribute__((alias("mi_free")));
-extern void __libc_cfree(void* p) __attribute__((alias("mi_free")));
-#else
-MI_SAME_FREE(free, mi_free, (void* p), (p))
-MI_SAME_FREE(cfree, mi_free, (void* p), (p))
-MI_SAME_FREE(vfree, mi_free, (void* p), (p))
-MI_SAME_FREE(__libc_free, mi_free, (void* p), (p))
-MI_SAME_FREE(__libc_cfree, mi_free, (void* p), (p))
-#endif
+MI_SAME_FREE(free)
+MI_SAME_FREE(cfree)
+MI_SAME_FREE(vfree)
+MI_SAME_FREE(__libc_free)
+MI_SAME_FREE(__libc_cfree)
 
-extern size_t malloc_usable_size(void* p);
-size_t malloc_usable_size(void* p) { return mi_malloc_usable_size(p); }
-
-extern int reallocarr(void* p, size_t count, size_t size) __attribute__((weak));
-int reallocarr(void* p, size_t count, size_t size) { return mi_reallocarr(p, count, size); }
+MI_JUMP(size_t, malloc_usable_size, (void* p), return mi_malloc_usable_size(p))
+MI_JUMP(__attribute__((weak)) int, reallocarr, (void* p, size_t count, size_t size), return mi_reallocarr(p, count, size))
 
 // As glibc: ENOMEM for an overflow, where the BSDs and mi_reallocarray say EOVERFLOW.
-extern void* reallocarray(void* p, size_t count, size_t size);
-void* reallocarray(void* p, size_t count, size_t size) { return mi_reallocn(p, count, size); }
+MI_JUMP(void*, reallocarray, (void* p, size_t count, size_t size), return mi_reallocn(p, count, size))
 
 // What parts of glibc and musl call among themselves
 MI_SAME(void*, __libc_malloc, mi_malloc, (size_t size), (size))
@@ -99,53 +88,23 @@ MI_SAME(void*, MI_MANGLED(_Znw, St11align_val_t), mi_new_aligned, (size_t size, 
 MI_SAME(void*, MI_MANGLED(_Zna, St11align_val_t), mi_new_aligned, (size_t size, size_t alignment), (size, alignment))
 
 // The nothrow forms have an argument that says nothing.
-#define MI_NEW_NOTHROW(name)                    \
-  extern void* name(size_t size, const void* tag); \
-  void* name(size_t size, const void* tag) {    \
-    (void)tag;                                  \
-    return mi_new_nothrow(size);                \
-  }
-#define MI_NEW_ALIGNED_NOTHROW(name)                                 \
-  extern void* name(size_t size, size_t alignment, const void* tag); \
-  void* name(size_t size, size_t alignment, const void* tag) {       \
-    (void)tag;                                                       \
-    return mi_new_aligned_nothrow(size, alignment);                  \
-  }
-MI_NEW_NOTHROW(MI_MANGLED(_Znw, RKSt9nothrow_t))
-MI_NEW_NOTHROW(MI_MANGLED(_Zna, RKSt9nothrow_t))
-MI_NEW_ALIGNED_NOTHROW(MI_MANGLED(_Znw, St11align_val_tRKSt9nothrow_t))
-MI_NEW_ALIGNED_NOTHROW(MI_MANGLED(_Zna, St11align_val_tRKSt9nothrow_t))
+MI_JUMP(void*, MI_MANGLED(_Znw, RKSt9nothrow_t), (size_t size, const void* tag), (void)tag; return mi_new_nothrow(size))
+MI_JUMP(void*, MI_MANGLED(_Zna, RKSt9nothrow_t), (size_t size, const void* tag), (void)tag; return mi_new_nothrow(size))
+MI_JUMP(void*, MI_MANGLED(_Znw, St11align_val_tRKSt9nothrow_t), (size_t size, size_t alignment, const void* tag), (void)tag; return mi_new_aligned_nothrow(size, alignment))
+MI_JUMP(void*, MI_MANGLED(_Zna, St11align_val_tRKSt9nothrow_t), (size_t size, size_t alignment, const void* tag), (void)tag; return mi_new_aligned_nothrow(size, alignment))
 
-#if MI_CFG_ONE_FILE
-extern void _ZdlPv(void* p) __attribute__((alias("mi_free")));
-extern void _ZdaPv(void* p) __attribute__((alias("mi_free")));
-#else
-MI_SAME_FREE(_ZdlPv, mi_free, (void* p), (p))
-MI_SAME_FREE(_ZdaPv, mi_free, (void* p), (p))
-#endif
-MI_SAME_FREE(MI_MANGLED(_ZdlPv, ), mi_free_size, (void* p, size_t size), (p, size))
-MI_SAME_FREE(MI_MANGLED(_ZdaPv, ), mi_free_size, (void* p, size_t size), (p, size))
-MI_SAME_FREE(_ZdlPvSt11align_val_t, mi_free_aligned, (void* p, size_t alignment), (p, alignment))
-MI_SAME_FREE(_ZdaPvSt11align_val_t, mi_free_aligned, (void* p, size_t alignment), (p, alignment))
-MI_SAME_FREE(MI_MANGLED(_ZdlPv, St11align_val_t), mi_free_size_aligned, (void* p, size_t size, size_t alignment), (p, size, alignment))
-MI_SAME_FREE(MI_MANGLED(_ZdaPv, St11align_val_t), mi_free_size_aligned, (void* p, size_t size, size_t alignment), (p, size, alignment))
-
-#define MI_DELETE_NOTHROW(name)           \
-  extern void name(void* p, const void* tag); \
-  void name(void* p, const void* tag) {   \
-    (void)tag;                            \
-    mi_free(p);                           \
-  }
-#define MI_DELETE_ALIGNED_NOTHROW(name)                         \
-  extern void name(void* p, size_t alignment, const void* tag); \
-  void name(void* p, size_t alignment, const void* tag) {       \
-    (void)tag;                                                  \
-    mi_free_aligned(p, alignment);                              \
-  }
-MI_DELETE_NOTHROW(_ZdlPvRKSt9nothrow_t)
-MI_DELETE_NOTHROW(_ZdaPvRKSt9nothrow_t)
-MI_DELETE_ALIGNED_NOTHROW(_ZdlPvSt11align_val_tRKSt9nothrow_t)
-MI_DELETE_ALIGNED_NOTHROW(_ZdaPvSt11align_val_tRKSt9nothrow_t)
+MI_SAME_FREE(_ZdlPv)
+MI_SAME_FREE(_ZdaPv)
+MI_JUMP(void, MI_MANGLED(_ZdlPv, ), (void* p, size_t size), mi_free_size(p, size))
+MI_JUMP(void, MI_MANGLED(_ZdaPv, ), (void* p, size_t size), mi_free_size(p, size))
+MI_JUMP(void, _ZdlPvSt11align_val_t, (void* p, size_t alignment), mi_free_aligned(p, alignment))
+MI_JUMP(void, _ZdaPvSt11align_val_t, (void* p, size_t alignment), mi_free_aligned(p, alignment))
+MI_JUMP(void, MI_MANGLED(_ZdlPv, St11align_val_t), (void* p, size_t size, size_t alignment), mi_free_size_aligned(p, size, alignment))
+MI_JUMP(void, MI_MANGLED(_ZdaPv, St11align_val_t), (void* p, size_t size, size_t alignment), mi_free_size_aligned(p, size, alignment))
+MI_JUMP(void, _ZdlPvRKSt9nothrow_t, (void* p, const void* tag), (void)tag; mi_free(p))
+MI_JUMP(void, _ZdaPvRKSt9nothrow_t, (void* p, const void* tag), (void)tag; mi_free(p))
+MI_JUMP(void, _ZdlPvSt11align_val_tRKSt9nothrow_t, (void* p, size_t alignment, const void* tag), (void)tag; mi_free_aligned(p, alignment))
+MI_JUMP(void, _ZdaPvSt11align_val_tRKSt9nothrow_t, (void* p, size_t alignment, const void* tag), (void)tag; mi_free_aligned(p, alignment))
 
 // clang-format on
 

@@ -38,7 +38,7 @@ struct mallinfo2 mallinfo2(void) {
   info.uordblks = live_bytes(&stats);
   info.arena = mii_max(mii_stats_committed(&stats), info.uordblks);
   info.fordblks = info.arena - info.uordblks;
-  info.ordblks = stats.threaded.count - stats.live_in_pages.count;
+  info.ordblks = stats.threaded - stats.live_in_pages.count;
   info.hblks = stats.huge.count;
   info.hblkhd = stats.huge.bytes;
   return info;

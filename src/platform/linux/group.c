@@ -33,7 +33,7 @@ MI_COLD size_t mii_linux_read(const char* path, char* text, size_t size) {
   return length > 0 ? (size_t)length : 0;
 }
 
-static MI_COLD uint64_t number_at(const char* digit) {
+MI_COLD uint64_t mii_linux_number(const char* digit) {
   uint64_t number = 0;
   for (; *digit >= '0' && *digit <= '9' && number < UINT64_MAX / 16; digit++)
     number = number * 10 + (uint64_t)(*digit - '0');
@@ -82,7 +82,7 @@ static MI_COLD size_t limit_of(group_t* group) {
     const char* const name = group->is_v2 ? "/memory.max" : "/memory.limit_in_bytes";
     const char* const limit = file_in(group, name, text, sizeof text);
     if (limit == NULL || *limit < '0' || *limit > '9') continue;  // "max"
-    const uint64_t bytes = number_at(limit);
+    const uint64_t bytes = mii_linux_number(limit);
     if (bytes < least) least = (size_t)bytes;
   } while (go_up(group));
   return least;
@@ -115,7 +115,7 @@ MI_COLD size_t mii_platform_group_limit(void) {
 // "some avg10=0.00 avg60=0.00 avg300=0.00 total=N"
 static MI_COLD uint64_t stalled_us(const char* text) {
   const char* const total = text != NULL ? strstr(text, "total=") : NULL;
-  return total != NULL ? number_at(total + 6) : 0;
+  return total != NULL ? mii_linux_number(total + 6) : 0;
 }
 
 static MI_COLD void add_pressure(group_t* group, void* arg) {
@@ -124,7 +124,7 @@ static MI_COLD void add_pressure(group_t* group, void* arg) {
   if (group->is_v2) {
     *sum += stalled_us(file_in(group, "/memory.pressure", text, sizeof text));
   } else if (file_in(group, "/memory.failcnt", text, sizeof text) != NULL) {
-    *sum += number_at(text) * US_PER_REFUSAL;
+    *sum += mii_linux_number(text) * US_PER_REFUSAL;
   }
 }
 

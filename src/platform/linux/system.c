@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -171,13 +172,9 @@ static size_t time_ms(struct timeval t) {
 // The second number in the file, in OS pages.
 static size_t resident_bytes(void) {
   char text[64];
-  if (mii_linux_read("/proc/self/statm", text, sizeof text) == 0) return 0;
-  const char* digit = text;
-  while (*digit >= '0' && *digit <= '9') digit++;
-  size_t os_pages = 0;
-  for (digit++; *digit >= '0' && *digit <= '9'; digit++)
-    os_pages = os_pages * 10 + (size_t)(*digit - '0');
-  return os_pages * getauxval(AT_PAGESZ);
+  mii_linux_read("/proc/self/statm", text, sizeof text);
+  const char* const second = strchr(text, ' ');
+  return second != NULL ? (size_t)mii_linux_number(second + 1) * getauxval(AT_PAGESZ) : 0;
 }
 
 MI_COLD void mii_platform_usage(platform_usage_t* usage) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // process.c (posix) - environment, a place for messages, and the definitions behind ours
+#include "base/format.h"
 #include "platform/platform.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,22 +10,12 @@
 
 extern char** environ;
 
-// The end of `name` in an entry that begins with it, or NULL. ASCII only: no locale is read.
-static const char* match_name(const char* entry, const char* name) {
-  for (; *name != '\0'; entry++, name++) {
-    const char a = *entry >= 'a' && *entry <= 'z' ? (char)(*entry - 32) : *entry;
-    const char b = *name >= 'a' && *name <= 'z' ? (char)(*name - 32) : *name;
-    if (a != b) return NULL;
-  }
-  return entry;
-}
-
 bool mii_platform_has_environment(void) { return environ != NULL; }
 
 const char* mii_platform_environment(const char* name) {
   if (environ == NULL) return NULL;  // before libc has started
   for (char** entry = environ; *entry != NULL; entry++) {
-    const char* const end = match_name(*entry, name);
+    const char* const end = mii_match_name(*entry, name);
     if (end != NULL && *end == '=') return end + 1;
   }
   return NULL;

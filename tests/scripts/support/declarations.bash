@@ -7,11 +7,8 @@ declarations() {
     grep -oE '\bmi_decl_export\b[^;{]*' | sed -nE 's/^[^(]*\b(mi_+\w+) ?\(([^)]*)\).*/\1 \2/p'
   sed -E 's:MI_MANGLED\((\w+), (\w*)\):\1m\2:' "$root"/src/api/override/*.c |
     sed -nE -e 's/^MI_SAME\([^,]*, (\w+), \w+, \(([^)]*)\).*/\1 \2/p' \
-      -e 's/^MI_SAME_FREE\((\w+), \w+, \(([^)]*)\).*/\1 \2/p' \
-      -e 's/^MI_DELETE_NOTHROW\((\w+)\)/\1 void* p, const void* tag/p' \
-      -e 's/^MI_DELETE_ALIGNED_NOTHROW\((\w+)\)/\1 void* p, size_t alignment, const void* tag/p' \
-      -e 's/^MI_NEW_NOTHROW\((\w+)\)/\1 size_t size, const void* tag/p' \
-      -e 's/^MI_NEW_ALIGNED_NOTHROW\((\w+)\)/\1 size_t size, size_t alignment, const void* tag/p' \
+      -e 's/^MI_JUMP\([^,]*, (\w+), \(([^)]*)\).*/\1 \2/p' \
+      -e 's/^MI_SAME_FREE\((\w+)\)$/\1 void* p/p' \
       -e 's/^extern [a-z_ *]+ \*?(\w+)\(([^)]*)\).*/\1 \2/p' \
       -e 's/^(int|void|struct mallinfo2?|size_t) (malloc_trim|mallinfo2?|malloc_info|malloc_stats|mallopt)\(([^)]*)\).*/\2 \3/p'
 }
