@@ -150,14 +150,23 @@ static void fall_asleep(theap_t* theap, page_t* page) {
   mii_page_hot(page)->state = PAGE_ASLEEP;
 }
 
+// Blocks that must be free before a page is worth a look: of one that has only begun a quarter of those threaded, or it
+// would grow while most of it is free. Where there are many threads each has such a page of each class; one that is
+// alone has few, and pays less for its refills. The way that calls nothing (theap_fast.h) leaves these pages to us.
+static uint32_t free_enough(const page_t* page, uint32_t size_class) {
+  const uint32_t wake_count = mii_class_wake_count(size_class);
+  const uint32_t part = mii_page_capacity(page) / 4 + 1;
+  return part < wake_count && !mii_thread_is_alone() ? part : wake_count;
+}
+
 // All that is free in a page goes to the list, and more of it if nothing is.
 static bool use(theap_t* theap, page_t* page, uint32_t size_class) {
   mii_page_collect_remote(page);
   block_t* first = mii_page_hot(page)->local_free;
-  uint32_t count = mii_theap_empty_page(page, mii_page_hot(page), mii_class_wake_count(size_class));
+  uint32_t count = mii_theap_empty_page(page, mii_page_hot(page), free_enough(page, size_class));
   if (count == 0) {
     count = grow(theap, page, &first);
-    arm_for(page, mii_class_wake_count(size_class));
+    arm_for(page, free_enough(page, size_class));
   }
   if (count == 0) return false;
   mii_theap_hand_out(theap, size_class, first, count);
@@ -180,11 +189,11 @@ static slice_t best_awake(const class_pages_t* pages) {
 // The only page of a class stays awake when it is used. If not enough has been freed since, it falls asleep now.
 static bool lull(theap_t* theap, page_t* page) {
   count_frees(page);
-  const uint32_t wake_count = mii_class_wake_count(page->size_class);
+  const uint32_t enough = free_enough(page, page->size_class);
   const uint32_t free_count = mii_page_free_count(page);
-  if (free_count >= wake_count) return false;
+  if (free_count >= enough) return false;
   fall_asleep(theap, page);
-  arm_for(page, wake_count - free_count);
+  arm_for(page, enough - free_count);
   return true;
 }
 

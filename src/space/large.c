@@ -8,7 +8,8 @@
 //   small            the first 64 MiB of the heap, so that small programs never have them; and where a part of a
 //                    large segment was purged, so that the system does not fill the hole again
 //   large            an empty segment that pages begin to fill when 64 MiB of the heap are in use: the lower ones
-//                    are full then. What is not filled within the purge delay goes back, and it is small again
+//                    are full then. What is not filled within the purge delay goes back, and it is small again.
+//                    Not if most of the pages before it have hardly begun: many threads have one of each class
 //
 // Segments side by side in the same state share a mapping; at most SEAMS_MAX times the state changes from one to
 // the next.
@@ -16,6 +17,7 @@
 // Tests: tests/unit/space/large_test.c, tests/stress/promise_07.c
 #include "space/large.h"
 #include "base/bits.h"
+#include "base/size_class.h"
 #include "runtime/option.h"
 #include "space/limit.h"
 #include "space/range.h"
@@ -51,9 +53,25 @@ MI_COLD void mii_large_start(void) {
     mii_platform_refuse_large(mii_slice_start(0), small_segments * (size_t)SEGMENT_BYTES);
 }
 
+// Is at least half of the pages that begin in the segment threaded? True if there are none.
+static MI_COLD MI_NO_TSAN bool is_filled(uint32_t segment) {
+  size_t bytes = 0;
+  size_t threaded_bytes = 0;
+  for (uint32_t i = 0; i < SEGMENT_SLICES; i++) {
+    const page_t* const page = mii_page_record((size_t)segment * SEGMENT_SLICES + i);
+    if (mii_record_kind(page) != SLICE_PAGE) continue;
+    const uint32_t blocks =
+        atomic_load_explicit(&page->capacity, memory_order_relaxed) & UINT16_MAX;
+    bytes += mii_class_slices(page->size_class) * (size_t)SLICE_BYTES;
+    threaded_bytes += blocks * (size_t)mii_class_bytes(page->size_class);
+  }
+  return 2 * threaded_bytes >= bytes;
+}
+
 MI_COLD bool mii_large_is_worth(uint32_t segment) {
   return segment >= small_segments && may_be_large()
-         && mii_limit_charged() >= small_segments * (size_t)SEGMENT_BYTES;
+         && mii_limit_charged() >= small_segments * (size_t)SEGMENT_BYTES
+         && (segment == 0 || is_filled(segment - 1));
 }
 
 // By how many more seams the segment would have.

@@ -166,6 +166,31 @@ TEST(the_only_page_of_a_class_grows_if_not_enough_is_freed) {
   CHECK(all_is_valid());
 }
 
+// Of a page that has begun, whose 16 blocks of 256 bytes were in use, 12 are freed: how many blocks it threads then.
+static uint32_t threaded_after_frees(theap_t* theap) {
+  const size_t size = 256;
+  const uint32_t in_step = (uint32_t)(UNIT_BYTES / size);
+  take_many(theap, size, blocks, in_step);
+  CHECK(theap->list[mii_size_class(size)] == NULL);
+  for (int i = 0; i < 3; i++) {
+    give_many(blocks, in_step - 4);
+    take_many(theap, size, blocks, in_step - 4);
+  }
+  CHECK(all_is_valid());
+  return mii_page_capacity(page_of(blocks[0])) / in_step;
+}
+
+TEST(where_there_are_other_threads_a_page_that_has_begun_does_not_grow_while_much_of_it_is_free) {
+  theap_t* const theap = start_heap();
+  new_thread();
+  run_as(theap);
+  CHECK_EQ(threaded_after_frees(theap), 1);
+}
+
+TEST(of_a_thread_that_is_alone_it_grows_until_a_wake_count_is_free) {
+  CHECK_EQ(threaded_after_frees(start_heap()), 2);
+}
+
 TEST(the_only_page_of_a_class_can_become_empty) {
   theap_t* const theap = start_heap();
   take_many(theap, MID_SIZE, blocks, PER_MID_PAGE);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/unit_test.h"
+#include "base/size_class.h"
 #include "runtime/option.h"
 #include "space/hint.h"
 #include "space/huge.h"
@@ -56,6 +57,32 @@ TEST(segments_that_pages_begin_to_fill_later_are_large) {
   CHECK_EQ(new_large_bytes(), 0);
   take(2);
   CHECK_EQ(new_large_bytes(), SEGMENT_BYTES);
+  CHECK(fake_space_is_valid());
+}
+
+// As if each slice of the segment were a page of which so many blocks of 64 bytes are threaded.
+static void pretend_pages(uint32_t segment, uint32_t blocks) {
+  for (slice_t slice = segment * SEGMENT_SLICES; slice < (segment + 1) * SEGMENT_SLICES; slice++) {
+    page_t* const page = mii_page_record(slice);
+    page->size_class = (uint8_t)mii_size_class(64);
+    atomic_store(&page->capacity, blocks);
+    mii_slice_set_kind(slice, blocks > 0 ? SLICE_PAGE : SLICE_FREE);
+  }
+}
+
+TEST(pages_that_have_hardly_begun_do_not_fill_a_segment) {
+  start();
+  fill(16);
+  pretend_pages(15, SLICE_BYTES / 64 / 2 - 1);
+  const slice_t first = take(1);
+  CHECK_EQ(first, 16 * SEGMENT_SLICES);
+  CHECK_EQ(new_large_bytes(), 0);
+  fill(17);
+  pretend_pages(16, SLICE_BYTES / 64 / 2);
+  CHECK_EQ(take(1), 17 * SEGMENT_SLICES);
+  CHECK_EQ(new_large_bytes(), SEGMENT_BYTES);
+  pretend_pages(15, 0);
+  pretend_pages(16, 0);
   CHECK(fake_space_is_valid());
 }
 
