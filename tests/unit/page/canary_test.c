@@ -91,4 +91,14 @@ TEST(every_byte_is_looked_at) {
   }
 }
 
+TEST(a_wiped_block_is_zero_and_its_neighbours_are_not) {
+  for (size_t bytes = 16; bytes <= 1024; bytes += 16) {
+    memset(block, 0x77, sizeof block);
+    mii_canary_wipe(block + 16, bytes);
+    CHECK_EQ(block[15], 0x77);
+    CHECK(mii_bytes_are_zero(block + 16, bytes));
+    CHECK_EQ(block[16 + bytes], 0x77);
+  }
+}
+
 UNIT_TEST_MAIN
