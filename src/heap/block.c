@@ -266,7 +266,7 @@ uint32_t mii_block_class(size_t size) {
 
 void* mii_block_take_hardened(theap_t* theap, size_t size, uint32_t size_class) {
   if (MI_UNLIKELY(theap->heap->lent != NULL)) return NULL;
-  void* const p = mii_vault_take(theap, size_class);
+  void* const p = mii_vault_take_other(theap, size_class);
   return p != NULL && has_canary() ? mii_vault_seal_new(p, mii_max(size, 1)) : p;
 }
 

@@ -45,11 +45,12 @@ MI_INLINE uint64_t mii_canary_filler(uint64_t key) {
 MI_INLINE void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
   const size_t slack = bytes - CANARY_BYTES - size;
   uint8_t* at = (uint8_t*)p + size;
-  const uint8_t* const end = at + mii_min(slack, SLACK_FILLED_MAX);
-  do {
-    mii_word_put(at, mii_canary_filler(key));
-    at += sizeof(uint64_t);
-  } while (at < end);
+  const uint64_t filler = mii_canary_filler(key);
+  mii_word_put(at, filler);
+  if (slack > sizeof filler) {
+    const uint8_t* const end = at + mii_min(slack, SLACK_FILLED_MAX);
+    while ((at += sizeof filler) < end) mii_word_put(at, filler);
+  }
   mii_word_put((uint8_t*)p + bytes - CANARY_BYTES, key ^ ((uintptr_t)p + slack) * CANARY_SPREAD);
   return p;
 }
@@ -72,15 +73,15 @@ MI_INLINE size_t mii_canary_check(const void* p, size_t bytes, uint64_t key) {
   const size_t size = mii_canary_size(p, bytes, key);
   if (MI_UNLIKELY(size == 0)) return 0;
   const uint8_t* at = (const uint8_t*)p + size;
-  const size_t filled = mii_min(bytes - CANARY_BYTES - size, SLACK_FILLED_MAX);
+  const size_t slack = bytes - CANARY_BYTES - size;
   const uint64_t filler = mii_canary_filler(key);
-  uint64_t wrong;
-  if (filled < sizeof(uint64_t)) {
-    wrong = (mii_word_at(at) ^ filler) & mii_bits_of_bytes(filled);
-  } else {
-    const uint8_t* const last = at + filled - sizeof(uint64_t);
-    wrong = mii_word_at(last) ^ filler;
-    for (; at < last; at += sizeof(uint64_t)) wrong |= mii_word_at(at) ^ filler;
+  uint64_t wrong = mii_word_at(at) ^ filler;
+  if (slack < sizeof filler) {
+    wrong &= mii_bits_of_bytes(slack);
+  } else if (slack > sizeof filler) {
+    const uint8_t* const last = at + mii_min(slack, SLACK_FILLED_MAX) - sizeof filler;
+    wrong |= mii_word_at(last) ^ filler;
+    while ((at += sizeof filler) < last) wrong |= mii_word_at(at) ^ filler;
   }
   return MI_LIKELY(wrong == 0) ? size : 0;
 }
@@ -90,35 +91,42 @@ typedef uint64_t pair_t __attribute__((vector_size(16)));
 
 MI_INLINE pair_t mii_any_of_four(const pair_t* p) { return (p[0] | p[1]) | (p[2] | p[3]); }
 
-// Is all of it zero? bytes is a multiple of 8, and p of 16 if there are more of them. Parts of what is small are looked
-// at twice, which is shorter than to find out how many there are.
-MI_INLINE bool mii_bytes_are_zero(const void* p, size_t bytes) {
+// Of a block of a page, which begins and ends at multiples of 16: is all of it zero? Parts of what is small are looked at
+// twice, which is shorter than to find out how many there are.
+MI_INLINE bool mii_block_is_zero(const void* p, size_t bytes) {
   const pair_t* pair = p;
-  const pair_t* const end = pair + bytes / sizeof *pair;
-  pair_t any = {bytes % sizeof *pair != 0 ? *(const uint64_t*)end : 0, 0};
-  if (end - pair >= 4) {
-    any |= mii_any_of_four(end - 4);
+  const pair_t* const end = (const pair_t*)((uintptr_t)p + bytes);
+  pair_t any;
+  if (bytes >= 4 * sizeof *pair) {
+    any = mii_any_of_four(end - 4);
     for (; pair < end - 4; pair += 4) any |= mii_any_of_four(pair);
-  } else if (pair < end) {
-    any |= pair[0] | pair[(end - pair) / 2] | end[-1];
+  } else {
+    any = pair[0] | pair[bytes / sizeof *pair / 2] | end[-1];
   }
   return (any[0] | any[1]) == 0;
 }
 
-// The block is about to be freed: all of it is zero, the seal first. It begins and ends at multiples of 16.
+// The same of any memory; bytes is a multiple of 8, and p of 16 if there are more of them.
+MI_INLINE bool mii_bytes_are_zero(const void* p, size_t bytes) {
+  const size_t pairs = bytes & ~(sizeof(pair_t) - 1);
+  if (pairs < bytes && *(const uint64_t*)((uintptr_t)p + pairs) != 0) return false;
+  return pairs == 0 || mii_block_is_zero(p, pairs);
+}
+
+// The block, as above, is about to be freed: all of it is zero, the seal first.
 MI_INLINE void mii_canary_wipe(void* p, size_t bytes) {
   enum { INLINE_MAX = 256 };
   const pair_t zero = {0, 0};
   pair_t* pair = p;
-  pair_t* const end = pair + bytes / sizeof *pair;
+  pair_t* const end = (pair_t*)((uintptr_t)p + bytes);
   *(volatile uint64_t*)((uintptr_t)end - CANARY_BYTES) = 0;
   if (bytes > INLINE_MAX) {
     memset(p, 0, bytes);
-  } else if (end - pair >= 4) {
+  } else if (bytes >= 4 * sizeof *pair) {
     end[-4] = end[-3] = end[-2] = end[-1] = zero;
     for (; pair < end - 4; pair += 4) pair[0] = pair[1] = pair[2] = pair[3] = zero;
   } else {
-    pair[0] = pair[(end - pair) / 2] = end[-1] = zero;
+    pair[0] = pair[bytes / sizeof *pair / 2] = end[-1] = zero;
   }
 }
 

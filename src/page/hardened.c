@@ -15,6 +15,7 @@
 #include "page/hardened.h"
 #include "base/assert.h"
 #include "runtime/secure.h"
+#include <string.h>
 
 enum {
   ROOMS = 8,           // powers of two of words: 1 to 128
@@ -31,8 +32,9 @@ static uint32_t words_of(uint32_t blocks) { return (uint32_t)mii_divide_up(block
 
 // Make and unmake ----------------------------------------------------------------------------------
 
-static hardened_t* take_record(uint32_t blocks) {
-  const uint32_t room = mii_log2_up(words_of(blocks));
+// With room for a bit for each place in the slice where a block could begin.
+static hardened_t* take_record(uint32_t block_bytes) {
+  const uint32_t room = mii_log2_up(words_of((uint32_t)mii_divide_up(SLICE_BYTES, block_bytes)));
   const uint32_t handle = mii_stack_pop(&spares[room], spare_link);
   if (handle != 0) return mii_meta_pointer(handle);
   hardened_t* const page =
@@ -45,15 +47,15 @@ static void give_record(hardened_t* page) {
   mii_stack_push(&spares[page->room_log2], mii_meta_handle(page), spare_link);
 }
 
-static uint32_t blocks_in_slice(uint32_t size_class) {
+static uint32_t blocks_in_slice(uint32_t block_bytes) {
   return (uint32_t)(SLICE_BYTES - (mii_secure_level() >= SECURE_GUARD ? mii_range.os_page_size : 0))
-         / mii_class_bytes(size_class);
+         / block_bytes;
 }
 
 MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t bounds, heap_t* heap,
                                       uint64_t key) {
-  const uint32_t blocks = blocks_in_slice(size_class);
-  hardened_t* const page = take_record(blocks);
+  const uint32_t block_bytes = mii_class_bytes(size_class);
+  hardened_t* const page = take_record(block_bytes);
   if (page == NULL) return NULL;
   bool zero;
   page->slice = mii_segment_take((slice_request_t){.count = 1, .bounds = bounds}, &zero);
@@ -62,15 +64,18 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
     return NULL;
   }
   page->start = (uintptr_t)mii_slice_start(page->slice);
-  page->block_bytes = mii_class_bytes(size_class);
-  page->block_count = (uint16_t)blocks;
+  page->block_bytes = block_bytes;
+  page->block_count = (uint16_t)blocks_in_slice(block_bytes);
   page->size_class = (uint8_t)size_class;
   page->key = key;
+  page->luck = (uint8_t)(key >> 32);
+  page->is_sealed = mii_secure_level() >= SECURE_CANARY;
   page->step = zero ? UNIT_BYTES : 4 * UNIT_BYTES;
   page->inverse = (uint32_t)(UINT32_MAX / page->block_bytes + 1);
   atomic_store_explicit(&page->opened, 0, memory_order_relaxed);
   atomic_store_explicit(&page->needed, 0, memory_order_relaxed);
-  for (uint32_t i = 0; i < words_of(blocks); i++) {
+  mii_hardened_forget(page);
+  for (uint32_t i = 0; i < 1u << page->room_log2; i++) {
     atomic_store_explicit(&page->words[i].live, 0, memory_order_relaxed);
     atomic_store_explicit(&page->words[i].freed, ~UINT64_C(0), memory_order_relaxed);
   }
@@ -118,7 +123,7 @@ uint32_t mii_hardened_free_count(const hardened_t* page) {
 
 bool mii_hardened_is_empty(const hardened_t* page) {
   for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++) {
-    if (mii_hardened_live(page, i) != 0) return false;
+    if (mii_hardened_live(&page->words[i]) != 0) return false;
   }
   return true;
 }
@@ -151,71 +156,77 @@ static uint64_t free_in(hardened_word_t* word) {
   return ~(live ^ freed);
 }
 
-// Free blocks of words from .. to - 1 join the choices, up to as many as there may be.
-static void gather(hold_t* hold, uint32_t from, uint32_t to) {
-  hardened_t* const page = hold->page;
-  uint32_t count = hold->count;
-  for (uint32_t i = from; i < to && count < CHOICES_MAX; i++) {
-    uint64_t free = free_in(&page->words[i]);
-    for (; free != 0 && count < CHOICES_MAX; free &= free - 1)
-      hold->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
+// Free blocks of words from .. to - 1 join the choices, up to as many as there may be. Returns how many there are then.
+static uint32_t gather(hardened_t* page, uint32_t from, uint32_t to, uint32_t count) {
+  for (uint32_t i = from; i < to; i++) {
+    for (uint64_t free = free_in(&page->words[i]); free != 0; free &= free - 1) {
+      if (count == CHOICES_MAX) return count;
+      page->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
+    }
   }
-  hold->count = (uint16_t)count;
+  return count;
 }
 
-static void look_around(hold_t* hold, uint32_t random) {
-  const uint32_t words = words_of(mii_hardened_opened(hold->page));
+static void look_around(hardened_t* page, uint32_t random) {
+  const uint32_t words = words_of(mii_hardened_opened(page));
   const uint32_t first = random * words >> 8;
-  hold->count = 0;
-  gather(hold, first, words);
-  gather(hold, 0, first);
+  const uint32_t count = gather(page, first, words, 0);
+  page->count = (uint8_t)gather(page, 0, count < CHOICES_MAX ? first : 0, count);
+  page->fresh_count = 0;
+}
+
+// What was freed since the last look joins what is left of the choices, as far as there is room. False if that is little.
+static bool join_fresh(hardened_t* page, uint32_t spared) {
+  enum { JOIN_MAX = 24 };
+  const uint32_t fresh = (uint32_t)mii_min(page->fresh_count, JOIN_MAX);
+  if (page->count > CHOICES_MAX - JOIN_MAX || page->count + fresh <= spared) return false;
+  memcpy(&page->choices[page->count], page->fresh, JOIN_MAX * sizeof page->fresh[0]);
+  page->count = (uint8_t)(page->count + fresh);
+  page->fresh_count = 0;
+  return true;
 }
 
 // Draw from all choices those that are given out, the last one first. The fraction of a product is as random as what was
-// multiplied, but for the bits that its whole part has taken: 32 are enough for 5 choices.
-static void shuffle(hold_t* hold, rng_t* rng) {
-  for (uint32_t n = hold->count; n > hold->spared;) {
-    uint64_t random = mii_rng_32(rng);
-    for (uint32_t i = 0; i < 5 && n > hold->spared; i++) {
+// multiplied, but for the bits that its whole part has taken: 32 are enough for 5 choices, or 6 of few. What is left is
+// for the next look.
+static void shuffle(hardened_t* page, rng_t* rng) {
+  uint16_t* const choices = page->choices;
+  const size_t spared = page->spared;
+  uint64_t random = 0;
+  for (size_t n = page->count; n > spared;) {
+    const size_t end = mii_max(spared, n < 6 ? 0 : n - (n <= 18 ? 6 : 5));
+    for (random = mii_rng_32(rng); n > end; n--) {
       random = (random & UINT32_MAX) * n;
-      uint16_t* const place = &hold->choices[random >> 32];
-      const uint16_t chosen = *place;
-      *place = hold->choices[--n];
-      hold->choices[n] = chosen;
+      const uint16_t chosen = choices[random >> 32];
+      choices[random >> 32] = choices[n - 1];
+      choices[n - 1] = chosen;
     }
   }
+  page->luck = (uint8_t)(random >> 24);
 }
 
-bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
-  hardened_t* const page = hold->page;
-  const uint32_t random = mii_rng_8(rng);
-  const uint32_t left = hold->count;
-  look_around(hold, random);
-  bool more = hold->count < CHOICES_MAX && random % EXTEND_ONE_IN == 1;
-  while ((more || hold->count <= spared) && mii_hardened_opened(page) < page->block_count) {
+// A search costs as much as some dozen calls, but only it finds what others have freed, or was forgotten.
+bool mii_hardened_look(hardened_t* page, uint32_t spared, rng_t* rng) {
+  const uint32_t random = page->luck;
+  const uint32_t left = page->count;
+  bool more = random % EXTEND_ONE_IN == 1;
+  if (more || !join_fresh(page, spared)) look_around(page, random);
+  more = more && page->count < CHOICES_MAX;
+  while ((more || page->count <= spared) && mii_hardened_opened(page) < page->block_count) {
     open_more(page);
-    look_around(hold, random);
+    look_around(page, random);
     more = false;
   }
-  hold->spared = (uint16_t)(hold->count == left ? 0 : spared);
-  shuffle(hold, rng);
-  return hold->count > hold->spared;
+  page->spared = (uint8_t)(page->count == left ? 0 : spared);
+  shuffle(page, rng);
+  return page->count > page->spared;
 }
 
-// Nobody holds the page, and a block of word i was freed.
-static bool is_to_be_looked_at(hardened_t* page, uint32_t i) {
+bool mii_hardened_is_due(hardened_t* page, uint32_t index) {
   if (atomic_load_explicit(&page->needed, memory_order_seq_cst) > 0
       && atomic_fetch_sub_explicit(&page->needed, 1, memory_order_seq_cst) == 1)
     return true;
-  return mii_hardened_live(page, i) == 0 && mii_hardened_is_empty(page);
-}
-
-hardened_end_t mii_hardened_end_unheld(hardened_t* page, uint32_t index) {
-  const uint64_t bit = UINT64_C(1) << index % 64;
-  _Atomic(uint64_t)* const freed = &page->words[index / 64].freed;
-  if ((atomic_fetch_or_explicit(freed, bit, memory_order_seq_cst) & bit) != 0) return END_NOT_LIVE;
-  if (atomic_load_explicit(&page->holder, memory_order_seq_cst) != 0) return END_DONE;
-  return is_to_be_looked_at(page, index / 64) ? END_LOOK : END_DONE;
+  return mii_hardened_live(mii_hardened_word(page, index)) == 0 && mii_hardened_is_empty(page);
 }
 
 // No thread uses the page meanwhile. What is not opened is neither free nor live.
