@@ -109,14 +109,12 @@ static MI_NOINLINE void* allocate_unready(size_t size, theap_t* theap) {
   return MI_LIKELY(p != NULL) ? p : allocate_otherwise(size, false);
 }
 
-// Straight on for most calls from level 4 on.
+// Straight on for most calls from level 4 on. The others are of no byte, or too many.
 static MI_NOINLINE void* allocate_sealed(size_t size, theap_t* theap) {
-  const size_t sealed = mii_max(size, 1);
-  if (MI_UNLIKELY(sealed > FAST_SIZE_MAX - CANARY_BYTES)) return allocate_unready(size, theap);
-  hardened_t* const page = mii_vault_page(theap, mii_size_class_fast(sealed + CANARY_BYTES));
+  if (MI_UNLIKELY(size - 1 >= FAST_SIZE_MAX - CANARY_BYTES)) return allocate_unready(size, theap);
+  hardened_t* const page = theap->sealed[mii_size_class_fast(size + CANARY_BYTES)];
   void* const p = mii_vault_take_choice(page);
-  return MI_LIKELY(p != NULL) ? mii_vault_seal_first(page, p, sealed)
-                              : allocate_unready(size, theap);
+  return MI_LIKELY(p != NULL) ? mii_vault_seal_first(page, p, size) : allocate_unready(size, theap);
 }
 
 static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_t size_class) {
@@ -128,20 +126,15 @@ static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_
   return mii_limit_ask(NULL, size) ? allocate_otherwise(size, false) : mii_fail_no_memory(size);
 }
 
-static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap) {
-  if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
-  return mii_secure_level() >= SECURE_CANARY ? allocate_sealed(size, theap)
-                                             : allocate_unready(size, theap);
-}
-
 // No page is awake: so it is always where there are vaults. Straight on for most calls at level 3.
 static MI_NOINLINE void* allocate_asleep(size_t size, theap_t* theap, uint32_t size_class) {
   if (theap->straight != NULL) {
     void* const p = mii_vault_take_choice(theap->straight[size_class]);
     return MI_LIKELY(p != NULL) ? p : allocate_unready(size, theap);
   }
-  return mii_secure_has_vaults() ? allocate_hardened(size, theap)
-                                 : allocate_by_refill(size, theap, size_class);
+  if (theap->sealed != NULL) return allocate_sealed(size, theap);
+  if (!mii_secure_has_vaults()) return allocate_by_refill(size, theap, size_class);
+  return mii_is_sampling() ? allocate_otherwise(size, false) : allocate_unready(size, theap);
 }
 
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {

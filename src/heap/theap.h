@@ -82,9 +82,9 @@ struct theap_s {
   theap_t* next_waiting;         // lock(apart)
   sampler_t* sampler;            // owner; NULL: nothing was sampled yet
   stock_t* stock;                // owner; NULL: it was not needed yet
-  hardened_t**
-      straight;  // owner: its pages at SECURE_VAULT, unless it samples; NULL: malloc asks for the level
-  subproc_t* subproc;  // owner, of a home: where its thread was added; NULL: the main one
+  hardened_t** straight;         // owner: its pages at SECURE_VAULT, and ...
+  hardened_t** sealed;  // owner: ... above; NULL if it samples: then malloc asks for the level
+  subproc_t* subproc;   // owner, of a home: where its thread was added; NULL: the main one
 };
 // P17: the price of one theap per thread and heap.
 static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");

@@ -181,7 +181,8 @@ stock_t* mii_theap_make_stock(theap_t* theap) {
   stock_t* const stock = mii_meta_take(sizeof *stock);
   if (stock == NULL) return NULL;
   mii_secure_seed(&stock->rng);
-  if (mii_secure_level() == SECURE_VAULT && !mii_is_sampling()) theap->straight = stock->held;
+  if (mii_secure_has_vaults() && !mii_is_sampling())
+    *(has_canaries() ? &theap->sealed : &theap->straight) = stock->held;
   return theap->stock = stock;
 }
 
@@ -299,7 +300,7 @@ MI_COLD void* mii_vault_seal_dirty(const hardened_t* page, void* p, size_t size)
   const scene_t scene = scene_of(page, p);
   memset(p, 0, page->block_bytes);
   mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
-  return mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_canary_set(p, page->block_bytes, size, page->canary);
 }
 
 void* mii_vault_take(theap_t* theap, uint32_t size_class) {
@@ -323,7 +324,7 @@ static const hardened_t* page_of_live(const void* p) {
 
 void* mii_vault_seal(void* p, size_t size) {
   const hardened_t* const page = page_of_live(p);
-  return mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_canary_set(p, page->block_bytes, size, page->canary);
 }
 
 void* mii_vault_seal_new(void* p, size_t size) {
@@ -336,7 +337,7 @@ void* mii_vault_seal_new(void* p, size_t size) {
 static crime_t examine_seal(const hardened_t* page, const void* p, size_t* size) {
   *size = page->block_bytes;
   if (!has_canaries()) return CRIME_NONE;
-  const size_t sealed = mii_canary_check(p, page->block_bytes, page->key);
+  const size_t sealed = mii_canary_check(p, page->block_bytes, page->canary);
   *size = sealed != 0 ? sealed : page->block_bytes - CANARY_BYTES;
   return sealed != 0 ? CRIME_NONE : CRIME_OVERFLOW;
 }
@@ -385,7 +386,7 @@ static MI_COLD void report_give(hardened_t* page, void* p) {
 
 // At SECURE_CANARY. False if the canary is broken.
 MI_INLINE bool unseal(const hardened_t* page, void* p) {
-  if (MI_UNLIKELY(mii_canary_check(p, page->block_bytes, page->key) == 0)) return false;
+  if (MI_UNLIKELY(mii_canary_check(p, page->block_bytes, page->canary) == 0)) return false;
   mii_canary_wipe(p, page->block_bytes);
   return true;
 }
@@ -426,12 +427,21 @@ static MI_NOINLINE void give_unheld(hardened_t* page, void* p, uint32_t index) {
   }
 }
 
-static MI_NOINLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
+MI_INLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
   if (MI_LIKELY(unseal(page, p))) {
     mii_hardened_give(page, index);
   } else {
     report_give(page, p);
   }
+}
+
+static MI_NOINLINE void give_sealed_large(hardened_t* page, void* p, uint32_t index) {
+  if (page->block_bytes >= WIPE_LARGE) give_sealed(page, p, index);
+}
+
+// Small ones call nothing, so that no register has to be saved.
+static MI_NOINLINE void give_sealed_small(hardened_t* page, void* p, uint32_t index) {
+  if (page->block_bytes < WIPE_LARGE) give_sealed(page, p, index);
 }
 
 // Straight on for most frees at level 3.
@@ -443,10 +453,12 @@ void mii_vault_give(void* p, page_t* record) {
     report_give(page, p);
   } else if (!mii_hardened_is_held_by(page, mii_theap_tag(mii_theap_mine))) {
     give_unheld(page, p, index);
-  } else if (page->is_sealed) {
-    give_sealed(page, p, index);
-  } else {
+  } else if (!page->is_sealed) {
     mii_hardened_give(page, index);
+  } else if (page->block_bytes < WIPE_LARGE) {
+    give_sealed_small(page, p, index);
+  } else {
+    give_sealed_large(page, p, index);
   }
 }
 

@@ -37,7 +37,7 @@ void* mii_vault_seal_dirty(const hardened_t* page, void* p, size_t size) MI_COLD
 MI_INLINE void* mii_vault_seal_first(const hardened_t* page, void* p, size_t size) {
   if (MI_UNLIKELY(!mii_block_is_zero(p, page->block_bytes)))
     return mii_vault_seal_dirty(page, p, size);
-  return mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_canary_set(p, page->block_bytes, size, page->canary);
 }
 
 // What is wrong with the block at p, which lies in a hardened page. Its size, if it is live, goes to *size:

@@ -35,30 +35,36 @@ MI_INLINE uint64_t mii_word_at(const uint8_t* p) {
 
 MI_INLINE void mii_word_put(uint8_t* p, uint64_t word) { memcpy(p, &word, sizeof word); }
 
-// 8 bytes of the slack. Not 0: a string that is one byte too long overwrites the first one with 0.
-MI_INLINE uint64_t mii_canary_filler(uint64_t key) {
-  return (key >> 56 | 1) * UINT64_C(0x0101010101010101);
+// Both secret. No byte of the filler is 0: a string that is one byte too long overwrites the first one with 0.
+typedef struct canary_s {
+  uint64_t key;
+  uint64_t filler;
+} canary_t;
+
+MI_INLINE canary_t mii_canary_of(uint64_t key) {
+  return (canary_t){key, (key >> 56 | 1) * UINT64_C(0x0101010101010101)};
 }
 
 // The block at p has `bytes` bytes, at least size + CANARY_BYTES. Returns p. The seal is written last: the filling may
 // reach into it.
-MI_INLINE void* mii_canary_set(void* p, size_t bytes, size_t size, uint64_t key) {
+MI_INLINE void* mii_canary_set(void* p, size_t bytes, size_t size, canary_t canary) {
   const size_t slack = bytes - CANARY_BYTES - size;
   uint8_t* at = (uint8_t*)p + size;
-  const uint64_t filler = mii_canary_filler(key);
+  const uint64_t filler = canary.filler;
   mii_word_put(at, filler);
   if (slack > sizeof filler) {
     const uint8_t* const end = at + mii_min(slack, SLACK_FILLED_MAX);
     while ((at += sizeof filler) < end) mii_word_put(at, filler);
   }
-  mii_word_put((uint8_t*)p + bytes - CANARY_BYTES, key ^ ((uintptr_t)p + slack) * CANARY_SPREAD);
+  mii_word_put((uint8_t*)p + bytes - CANARY_BYTES,
+               canary.key ^ ((uintptr_t)p + slack) * CANARY_SPREAD);
   return p;
 }
 
 // The size that the block was sealed with; 0 if the seal is broken.
-MI_INLINE size_t mii_canary_size(const void* p, size_t bytes, uint64_t key) {
+MI_INLINE size_t mii_canary_size(const void* p, size_t bytes, canary_t canary) {
   const uint64_t seal = mii_word_at((const uint8_t*)p + bytes - CANARY_BYTES);
-  const uint64_t slack = (seal ^ key) * CANARY_GATHER - (uintptr_t)p;
+  const uint64_t slack = (seal ^ canary.key) * CANARY_GATHER - (uintptr_t)p;
   return MI_LIKELY(slack < bytes - CANARY_BYTES) ? bytes - CANARY_BYTES - (size_t)slack : 0;
 }
 
@@ -69,12 +75,12 @@ MI_INLINE uint64_t mii_bits_of_bytes(size_t count) {
 }
 
 // The same, and 0 also if the slack was written to.
-MI_INLINE size_t mii_canary_check(const void* p, size_t bytes, uint64_t key) {
-  const size_t size = mii_canary_size(p, bytes, key);
+MI_INLINE size_t mii_canary_check(const void* p, size_t bytes, canary_t canary) {
+  const size_t size = mii_canary_size(p, bytes, canary);
   if (MI_UNLIKELY(size == 0)) return 0;
   const uint8_t* at = (const uint8_t*)p + size;
   const size_t slack = bytes - CANARY_BYTES - size;
-  const uint64_t filler = mii_canary_filler(key);
+  const uint64_t filler = canary.filler;
   uint64_t wrong = mii_word_at(at) ^ filler;
   if (slack < sizeof filler) {
     wrong &= mii_bits_of_bytes(slack);
@@ -113,14 +119,15 @@ MI_INLINE bool mii_bytes_are_zero(const void* p, size_t bytes) {
   return pairs == 0 || mii_block_is_zero(p, pairs);
 }
 
-// The block, as above, is about to be freed: all of it is zero, the seal first.
+// The block, as above, is about to be freed: all of it is zero, the seal first. From WIPE_LARGE bytes on libc's way is
+// the shorter one.
+enum { WIPE_LARGE = 512 };
 MI_INLINE void mii_canary_wipe(void* p, size_t bytes) {
-  enum { INLINE_MAX = 256 };
   const pair_t zero = {0, 0};
   pair_t* pair = p;
   pair_t* const end = (pair_t*)((uintptr_t)p + bytes);
   *(volatile uint64_t*)((uintptr_t)end - CANARY_BYTES) = 0;
-  if (bytes > INLINE_MAX) {
+  if (bytes >= WIPE_LARGE) {
     memset(p, 0, bytes);
   } else if (bytes >= 4 * sizeof *pair) {
     end[-4] = end[-3] = end[-2] = end[-1] = zero;

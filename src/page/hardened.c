@@ -67,7 +67,7 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
   page->block_bytes = block_bytes;
   page->block_count = (uint16_t)blocks_in_slice(block_bytes);
   page->size_class = (uint8_t)size_class;
-  page->key = key;
+  page->canary = mii_canary_of(key);
   page->luck = (uint8_t)(key >> 32);
   page->is_sealed = mii_secure_level() >= SECURE_CANARY;
   page->step = zero ? UNIT_BYTES : 4 * UNIT_BYTES;
@@ -177,7 +177,7 @@ static void look_around(hardened_t* page, uint32_t random) {
 
 // What was freed since the last look joins what is left of the choices, as far as there is room. False if that is little.
 static bool join_fresh(hardened_t* page, uint32_t spared) {
-  enum { JOIN_MAX = 24 };
+  enum { JOIN_MAX = 56 };
   const uint32_t fresh = (uint32_t)mii_min(page->fresh_count, JOIN_MAX);
   if (page->count > CHOICES_MAX - JOIN_MAX || page->count + fresh <= spared) return false;
   memcpy(&page->choices[page->count], page->fresh, JOIN_MAX * sizeof page->fresh[0]);
@@ -187,14 +187,15 @@ static bool join_fresh(hardened_t* page, uint32_t spared) {
 }
 
 // Draw from all choices those that are given out, the last one first. The fraction of a product is as random as what was
-// multiplied, but for the bits that its whole part has taken: 32 are enough for 5 choices, or 6 of few. What is left is
+// multiplied, but for the bits that its whole part has taken: 32 are enough for 4 of 64, 5 of 32, 6 of 18. What is left is
 // for the next look.
 static void shuffle(hardened_t* page, rng_t* rng) {
   uint16_t* const choices = page->choices;
   const size_t spared = page->spared;
   uint64_t random = 0;
   for (size_t n = page->count; n > spared;) {
-    const size_t end = mii_max(spared, n < 6 ? 0 : n - (n <= 18 ? 6 : 5));
+    const size_t draws = n <= 18 ? 6 : n <= 32 ? 5 : 4;
+    const size_t end = n > spared + draws ? n - draws : spared;
     for (random = mii_rng_32(rng); n > end; n--) {
       random = (random & UINT32_MAX) * n;
       const uint16_t chosen = choices[random >> 32];

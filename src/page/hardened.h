@@ -24,6 +24,7 @@
 #include "base/handle_stack.h"
 #include "base/rng.h"
 #include "base/size_class.h"
+#include "page/canary.h"
 #include "space/range.h"
 #include "space/segment.h"
 
@@ -40,8 +41,8 @@ typedef struct hardened_word_s {
 
 // The holder chooses among some blocks that were free when it looked; as only it gives out blocks, they still are.
 enum {
-  CHOICES_MAX = 32,
-  FRESH_MAX = 32,  // the latest that were freed since; a power of two
+  CHOICES_MAX = 64,
+  FRESH_MAX = 64,  // the latest that were freed since; a power of two
 };
 
 struct hardened_s {
@@ -60,7 +61,7 @@ struct hardened_s {
   // What each call reads lies in one cache line.
   _Atomic(uintptr_t) holder;      // atomic: seq_cst; a theap, or 0; changes with the lock held
   uintptr_t start;                // const: of block 0; 0: the page has ended
-  uint64_t key;                   // const: of the canaries
+  canary_t canary;                // const
   uint32_t inverse;               // const: 2^32 / block_bytes, rounded up
   uint32_t block_bytes;           // const
   bool is_sealed;                 // const: its blocks have canaries

@@ -210,8 +210,8 @@ TEST(the_order_is_random) {
 
 // Which of all the choices comes next, and which last.
 TEST(each_choice_is_as_likely_as_the_others) {
-  enum { ROUNDS = 6400 };
-  hardened_t* const page = start(3, 8);  // 128 bytes: 32 blocks in 4 KiB
+  enum { ROUNDS = 12800 };
+  hardened_t* const page = start(3, 4);  // 64 bytes: 64 blocks in 4 KiB
   uint32_t firsts[CHOICES_MAX] = {0};
   uint32_t lasts[CHOICES_MAX] = {0};
   for (int round = 0; round < ROUNDS; round++) {
@@ -224,8 +224,8 @@ TEST(each_choice_is_as_likely_as_the_others) {
     for (uint32_t i = 0; i < CHOICES_MAX; i++) give(page, blocks[i]);
   }
   for (int i = 0; i < CHOICES_MAX; i++) {
-    CHECK(firsts[i] > ROUNDS / 64 && firsts[i] < ROUNDS / 16);
-    CHECK(lasts[i] > ROUNDS / 64 && lasts[i] < ROUNDS / 16);
+    CHECK(firsts[i] > ROUNDS / CHOICES_MAX / 2 && firsts[i] < ROUNDS / CHOICES_MAX * 2);
+    CHECK(lasts[i] > ROUNDS / CHOICES_MAX / 2 && lasts[i] < ROUNDS / CHOICES_MAX * 2);
   }
 }
 
