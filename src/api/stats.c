@@ -95,7 +95,7 @@ static MI_COLD void count_hardened(stats_t* stats, size_t slice, stats_scope_t s
   if (page.size_class >= CLASS_COUNT || scope.owner != 0 || !is_in_scope(scope, heap)) return;
   if (scope.with_parts && scope.asked != 0) return;
   const size_t bytes = mii_class_bytes(page.size_class);
-  const size_t touched = mii_align_up(page.opened * bytes, UNIT_BYTES);
+  const size_t touched = page.touched_bytes;
   stats->live_in_class[page.size_class].count += page.used;
   stats->threaded_in_class[page.size_class].count += page.opened;
   stats->pages_of_class[page.size_class].count++;

@@ -532,10 +532,10 @@ MI_COLD void mii_vault_collect_all(void) {
 
 MI_COLD hardened_count_t mii_vault_count(size_t slice) {
   const hardened_t* const page = mii_hardened_in(slice);
-  if (page == NULL) return (hardened_count_t){CLASS_COUNT, 0, 0};
+  if (page == NULL) return (hardened_count_t){CLASS_COUNT, 0, 0, 0};
   const uint32_t opened = mii_hardened_opened(page);
   const uint32_t free = (uint32_t)mii_min(mii_hardened_free_count(page), opened);
-  return (hardened_count_t){page->size_class, opened, opened - free};
+  return (hardened_count_t){page->size_class, opened, opened - free, mii_hardened_touched(page)};
 }
 
 static vault_t* locked_vaults;  // between lock_all and unlock_all, which one thread calls

@@ -72,6 +72,7 @@ typedef struct hardened_count_s {
   uint32_t size_class;
   uint32_t opened;
   uint32_t used;
+  size_t touched_bytes;
 } hardened_count_t;
 hardened_count_t mii_vault_count(size_t slice);
 

@@ -19,7 +19,9 @@
 
 enum {
   ROOMS = 8,           // powers of two of words: 1 to 128
-  EXTEND_ONE_IN = 16,  // how often more blocks are opened though a few are free
+  EXTEND_ONE_IN = 16,  // how often more blocks are opened though a few are free ...
+  EXTEND_BELOW = 32,   // ... but no more than so many
+  JOIN_MIN = 8,        // choices that spare a search
 };
 
 static handle_stack_t spares[ROOMS];  // atomic: handle_stack.h
@@ -47,9 +49,8 @@ static void give_record(hardened_t* page) {
   mii_stack_push(&spares[page->room_log2], mii_meta_handle(page), spare_link);
 }
 
-static uint32_t blocks_in_slice(uint32_t block_bytes) {
-  return (uint32_t)(SLICE_BYTES - (mii_secure_level() >= SECURE_GUARD ? mii_range.os_page_size : 0))
-         / block_bytes;
+static size_t guard_bytes_of(void) {
+  return mii_secure_level() >= SECURE_GUARD ? mii_range.os_page_size : 0;
 }
 
 MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t bounds, heap_t* heap,
@@ -65,7 +66,7 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
   }
   page->start = (uintptr_t)mii_slice_start(page->slice);
   page->block_bytes = block_bytes;
-  page->block_count = (uint16_t)blocks_in_slice(block_bytes);
+  page->block_count = (uint16_t)((SLICE_BYTES - guard_bytes_of()) / block_bytes);
   page->size_class = (uint8_t)size_class;
   page->canary = mii_canary_of(key);
   page->luck = (uint8_t)(key >> 32);
@@ -110,6 +111,13 @@ MI_COLD void mii_hardened_unmake(hardened_t* page) {
 }
 
 // Blocks -------------------------------------------------------------------------------------------
+
+// A guard is no part of a large OS page, and there is none around it.
+MI_COLD size_t mii_hardened_touched(const hardened_t* page) {
+  const size_t opened = (size_t)mii_hardened_opened(page) * page->block_bytes;
+  return page->step > UNIT_BYTES && guard_bytes_of() == 0 ? SLICE_BYTES
+                                                          : mii_align_up(opened, UNIT_BYTES);
+}
 
 uint32_t mii_hardened_free_count(const hardened_t* page) {
   uint32_t count = 0;
@@ -172,17 +180,17 @@ static void look_around(hardened_t* page, uint32_t random) {
   const uint32_t first = random * words >> 8;
   const uint32_t count = gather(page, first, words, 0);
   page->count = (uint8_t)gather(page, 0, count < CHOICES_MAX ? first : 0, count);
-  page->fresh_count = 0;
+  page->fresh = CHOICES_MAX;
 }
 
-// What was freed since the last look joins what is left of the choices, as far as there is room. False if that is little.
+// What was freed since the last look joins what is left of the choices. False if that is little.
 static bool join_fresh(hardened_t* page, uint32_t spared) {
-  enum { JOIN_MAX = 56 };
-  const uint32_t fresh = (uint32_t)mii_min(page->fresh_count, JOIN_MAX);
-  if (page->count > CHOICES_MAX - JOIN_MAX || page->count + fresh <= spared) return false;
-  memcpy(&page->choices[page->count], page->fresh, JOIN_MAX * sizeof page->fresh[0]);
-  page->count = (uint8_t)(page->count + fresh);
-  page->fresh_count = 0;
+  const uint32_t count = page->count + (uint32_t)(CHOICES_MAX - page->fresh);
+  if (count < spared + JOIN_MIN) return false;
+  memmove(&page->choices[page->count], &page->choices[page->fresh],
+          (count - page->count) * sizeof page->choices[0]);
+  page->count = (uint8_t)count;
+  page->fresh = CHOICES_MAX;
   return true;
 }
 
@@ -212,7 +220,7 @@ bool mii_hardened_look(hardened_t* page, uint32_t spared, rng_t* rng) {
   const uint32_t left = page->count;
   bool more = random % EXTEND_ONE_IN == 1;
   if (more || !join_fresh(page, spared)) look_around(page, random);
-  more = more && page->count < CHOICES_MAX;
+  more = more && page->count < EXTEND_BELOW;
   while ((more || page->count <= spared) && mii_hardened_opened(page) < page->block_count) {
     open_more(page);
     look_around(page, random);

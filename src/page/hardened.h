@@ -39,11 +39,9 @@ typedef struct hardened_word_s {
   _Atomic(uint64_t) freed;  // atomic: this file
 } hardened_word_t;
 
-// The holder chooses among some blocks that were free when it looked; as only it gives out blocks, they still are.
-enum {
-  CHOICES_MAX = 64,
-  FRESH_MAX = 64,  // the latest that were freed since; a power of two
-};
+// The holder chooses among some blocks that were free when it looked; as only it gives out blocks, they still are. They
+// are taken from the end. What it has freed since comes from the other end of the array, as far as there is room.
+enum { CHOICES_MAX = 64 };
 
 struct hardened_s {
   links_t in_circle;  // lock(vault): of pages that have room, or next is NULL
@@ -67,10 +65,9 @@ struct hardened_s {
   bool is_sealed;                 // const: its blocks have canaries
   uint8_t spared;                 // holder: so many choices are not given out
   uint8_t count;                  // holder: of the choices
-  uint8_t fresh_count;            // holder: modulo 256
+  uint8_t fresh;                  // holder: choices[fresh] and on were freed since the last look
   uint8_t luck;                   // holder: random bits that the last look has left
-  uint16_t choices[CHOICES_MAX];  // holder: in random order
-  uint16_t fresh[FRESH_MAX];      // holder
+  uint16_t choices[CHOICES_MAX];  // holder: numbers of blocks, in random order
   hardened_word_t words[];
 };
 
@@ -134,7 +131,8 @@ MI_INLINE bool mii_hardened_is_live(const hardened_t* page, uint32_t index) {
   return (mii_hardened_live(mii_hardened_word(page, index)) >> index % 64 & 1) != 0;
 }
 uint32_t mii_hardened_free_count(const hardened_t* page);  // opened ones
-bool mii_hardened_is_empty(const hardened_t* page);        // no block lives
+size_t mii_hardened_touched(const hardened_t* page);  // bytes; all where memory was used before
+bool mii_hardened_is_empty(const hardened_t* page);   // no block lives
 
 // By the holder only ---------------------------------------------------------------------------------
 
@@ -144,7 +142,8 @@ bool mii_hardened_look(hardened_t* page, uint32_t spared, rng_t* rng);
 
 // Nobody holds the page any more.
 static inline void mii_hardened_forget(hardened_t* page) {
-  page->count = page->spared = page->fresh_count = 0;
+  page->count = page->spared = 0;
+  page->fresh = CHOICES_MAX;
 }
 
 static inline uint32_t mii_hardened_choices(const hardened_t* page) {
@@ -171,7 +170,7 @@ MI_INLINE void* mii_hardened_take(hardened_t* page) {
 // A live block is free.
 MI_INLINE void mii_hardened_give(hardened_t* page, uint32_t index) {
   mii_hardened_turn(mii_hardened_word(page, index), index);
-  page->fresh[page->fresh_count++ % FRESH_MAX] = (uint16_t)index;
+  if (MI_LIKELY(page->fresh > page->count)) page->choices[--page->fresh] = (uint16_t)index;
 }
 
 // By anybody -----------------------------------------------------------------------------------------
