@@ -33,7 +33,6 @@
 #include "space/run.c"
 #include "space/segment.c"
 
-#include "page/canary.c"
 #include "page/hardened.c"
 #include "page/page_make.c"
 #include "page/page_remote.c"

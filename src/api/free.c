@@ -78,12 +78,12 @@ void mii_free_other(void* p, page_t* page) {
   const slice_kind_t kind = mii_record_kind(page);
   if (MI_LIKELY(kind == SLICE_PAGE)) {
     mii_outbox_free(mii_theap_mine, page, p);
+  } else if (kind == SLICE_HARDENED) {
+    mii_vault_give(p, page);
   } else if (kind == SLICE_FOLLOW) {
     mii_block_give_to(page - 1, p);
   } else if (kind == SLICE_RUN) {
     free_run(p);
-  } else if (kind == SLICE_HARDENED) {
-    mii_vault_give(p, page);
   } else {
     free_slow(p);
   }

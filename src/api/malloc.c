@@ -103,28 +103,18 @@ MI_INLINE void note_request(const theap_t* theap, uint32_t size_class, size_t si
 // Somebody has to look for blocks, or it is no such block.
 static MI_NOINLINE void* allocate_unready(size_t size, theap_t* theap) {
   const uint32_t size_class = mii_block_class(size);
-  if (!theap->is_live || mii_is_sampling() || size_class == CLASS_COUNT)
-    return allocate_otherwise(size, false);
+  if (!theap->is_live || size_class == CLASS_COUNT) return allocate_otherwise(size, false);
   note_request(theap, size_class, size);
   void* const p = mii_block_take_hardened(theap, size, size_class);
   return MI_LIKELY(p != NULL) ? p : allocate_otherwise(size, false);
 }
 
-// Straight on for most calls from level 4 on.
+// Straight on for most calls from level 4 on. The others are of no byte, or too many.
 static MI_NOINLINE void* allocate_sealed(size_t size, theap_t* theap) {
-  const size_t sealed = mii_max(size, 1);
-  if (MI_UNLIKELY(sealed > FAST_SIZE_MAX - CANARY_BYTES)) return allocate_unready(size, theap);
-  const uint32_t size_class = mii_size_class_fast(sealed + CANARY_BYTES);
-  void* const p = mii_vault_take_choice(theap, size_class);
-  return MI_LIKELY(p != NULL) ? mii_vault_seal_new(p, sealed) : allocate_unready(size, theap);
-}
-
-// Straight on for most calls at level 3.
-static MI_NOINLINE void* allocate_hardened(size_t size, theap_t* theap, uint32_t size_class) {
-  if (MI_UNLIKELY(mii_is_sampling())) return allocate_otherwise(size, false);
-  if (mii_secure_level() >= SECURE_CANARY) return allocate_sealed(size, theap);
-  void* const p = mii_vault_take_choice(theap, size_class);
-  return MI_LIKELY(p != NULL) ? p : allocate_unready(size, theap);
+  if (MI_UNLIKELY(size - 1 >= FAST_SIZE_MAX - CANARY_BYTES)) return allocate_unready(size, theap);
+  hardened_t* const page = theap->sealed[mii_size_class_fast(size + CANARY_BYTES)];
+  void* const p = mii_vault_take_choice(page);
+  return MI_LIKELY(p != NULL) ? mii_vault_seal_first(page, p, size) : allocate_unready(size, theap);
 }
 
 static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_t size_class) {
@@ -136,11 +126,21 @@ static MI_NOINLINE void* allocate_by_refill(size_t size, theap_t* theap, uint32_
   return mii_limit_ask(NULL, size) ? allocate_otherwise(size, false) : mii_fail_no_memory(size);
 }
 
+// No page is awake: so it is always where there are vaults. Straight on for most calls at level 3.
+static MI_NOINLINE void* allocate_asleep(size_t size, theap_t* theap, uint32_t size_class) {
+  if (theap->straight != NULL) {
+    void* const p = mii_vault_take_choice(theap->straight[size_class]);
+    return MI_LIKELY(p != NULL) ? p : allocate_unready(size, theap);
+  }
+  if (theap->sealed != NULL) return allocate_sealed(size, theap);
+  if (!mii_secure_has_vaults()) return allocate_by_refill(size, theap, size_class);
+  return mii_is_sampling() ? allocate_otherwise(size, false) : allocate_unready(size, theap);
+}
+
 void* mii_allocate_refill(size_t size, theap_t* theap, uint32_t size_class) {
+  if (theap->pages[size_class].awake == 0) return allocate_asleep(size, theap, size_class);
   void* const p = mii_theap_refill_at_once(theap, size_class);
-  if (MI_LIKELY(p != NULL)) return p;
-  return MI_UNLIKELY(mii_secure_has_vaults()) ? allocate_hardened(size, theap, size_class)
-                                              : allocate_by_refill(size, theap, size_class);
+  return MI_LIKELY(p != NULL) ? p : allocate_by_refill(size, theap, size_class);
 }
 
 void* mii_allocate(size_t size, bool clear) {

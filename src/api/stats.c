@@ -92,7 +92,7 @@ static MI_COLD void count_hardened(stats_t* stats, size_t slice, stats_scope_t s
       || !is_in_scope(scope, heap))
     return;
   const size_t bytes = mii_class_bytes(page.size_class);
-  const size_t touched = mii_align_up(page.opened * bytes, UNIT_BYTES);
+  const size_t touched = page.touched_bytes;
   stats->touched_bytes += touched;
   count_blocks(stats, page.size_class, page.used, page.opened);
   if (scope.with_parts) count_free(stats, true, page.used * bytes, touched);

@@ -218,6 +218,8 @@ static size_t sealed_bytes(const void* p) {
 
 static uint8_t* guard_behind(const void* p) { return (uint8_t*)(uintptr_t)p + sealed_bytes(p); }
 
+static canary_t large_canary(void) { return mii_canary_of(mii_secure_key); }
+
 // A large block of which only the address is known.
 static scene_t large_scene(const void* p) {
   return (scene_t){p, large_start(p), raw_bytes(p), mii_heap_of(p), CLASS_COUNT};
@@ -243,7 +245,7 @@ static void* take_sealed_large(theap_t* theap, block_request_t want, bool* zero)
   void* const p = take_beyond_classes(theap, want, zero);
   if (p == NULL) return NULL;
   if (!*zero) clear_large(p, true);
-  mii_canary_set(p, sealed_bytes(p), size, mii_secure_key);
+  mii_canary_set(p, sealed_bytes(p), size, large_canary());
   if (guard_bytes() > 0) mii_secure_guard(guard_behind(p), guard_bytes());
   mii_secure_warn_of_guards();
   return p;
@@ -265,8 +267,7 @@ uint32_t mii_block_class(size_t size) {
 }
 
 void* mii_block_take_hardened(theap_t* theap, size_t size, uint32_t size_class) {
-  if (MI_UNLIKELY(theap->heap->lent != NULL)) return NULL;
-  void* const p = mii_vault_take(theap, size_class);
+  void* const p = mii_vault_take_other(theap, size_class);
   return p != NULL && has_canary() ? mii_vault_seal_new(p, mii_max(size, 1)) : p;
 }
 
@@ -382,7 +383,7 @@ static bool is_large(const void* p) {
 // What may be used of a block with `bytes` bytes. If its seal is broken, whoever frees it is told.
 static MI_COLD size_t unsealed_bytes(const void* p, size_t bytes) {
   if (bytes == 0 || !is_large(p)) return bytes;
-  const size_t size = mii_canary_size(p, sealed_bytes(p), mii_secure_key);
+  const size_t size = mii_canary_size(p, sealed_bytes(p), large_canary());
   return size != 0 ? size : sealed_bytes(p) - CANARY_BYTES;
 }
 
@@ -456,7 +457,7 @@ static MI_COLD bool unseal_large(void* p) {
   const size_t bytes = sealed_bytes(p);
   if (bytes == 0) return false;
   const scene_t scene = large_scene(p);
-  const bool good = mii_canary_check(p, bytes, mii_secure_key) != 0;
+  const bool good = mii_canary_check(p, bytes, large_canary()) != 0;
   if (guard_bytes() > 0) mii_secure_unguard(guard_behind(p), guard_bytes());
   clear_large(p, false);
   if (!good) mii_secure_report(CRIME_OVERFLOW, "free", &scene);
@@ -542,7 +543,7 @@ static bool grow_sealed(void* p, size_t size) {
   if (guard_bytes() > 0 || size > BLOCK_BYTES_MAX - CANARY_BYTES) return false;
   const size_t needed = size + CANARY_BYTES;
   if (!(kind_at(p) == SLICE_RUN ? resize_run(p, needed) : resize_huge(p, needed))) return false;
-  mii_canary_set(p, sealed_bytes(p), size, mii_secure_key);
+  mii_canary_set(p, sealed_bytes(p), size, large_canary());
   return true;
 }
 
@@ -554,12 +555,12 @@ static MI_COLD bool resize_sealed(void* p, size_t size) {
   if (!large && mii_vault_examine(p, &sealed, &scene) != CRIME_NONE) return false;
   const size_t bytes = large ? sealed_bytes(p) : scene.bytes;
   if (!large && size == sealed) return true;
-  if (large && mii_canary_check(p, bytes, mii_secure_key) == 0)
+  if (large && mii_canary_check(p, bytes, large_canary()) == 0)
     return false;  // who frees it is told
   if (size + CANARY_BYTES > bytes) return large && grow_sealed(p, size);
   if (mii_block_wastes_half(size, bytes)) return false;
   if (large) {
-    mii_canary_set(p, bytes, size, mii_secure_key);
+    mii_canary_set(p, bytes, size, large_canary());
   } else {
     mii_vault_seal(p, size);
   }
@@ -588,13 +589,13 @@ bool mii_block_resize(void* p, size_t size) {
 // the size may be old contents, and the new block has zeros there. Guards do not move.
 static MI_COLD bool move_sealed(void* to, void* from) {
   const size_t bytes = sealed_bytes(from);
-  const size_t size = mii_canary_check(from, bytes, mii_secure_key);
+  const size_t size = mii_canary_check(from, bytes, large_canary());
   if (size == 0 || guard_bytes() > 0) return false;  // if it is broken, who frees the block is told
-  const size_t size_of_new = mii_canary_size(to, sealed_bytes(to), mii_secure_key);
+  const size_t size_of_new = mii_canary_size(to, sealed_bytes(to), large_canary());
   memset((uint8_t*)from + size, 0, bytes - size);
   const bool moved = mii_huge_move(from, to);
-  if (moved) mii_canary_set(to, sealed_bytes(to), size_of_new, mii_secure_key);
-  mii_canary_set(from, bytes, size, mii_secure_key);
+  if (moved) mii_canary_set(to, sealed_bytes(to), size_of_new, large_canary());
+  mii_canary_set(from, bytes, size, large_canary());
   return moved;
 }
 

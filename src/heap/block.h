@@ -19,8 +19,8 @@ static const size_t BLOCK_BYTES_MAX = PTRDIFF_MAX;
 // Take a block. *zero tells whether the whole block is known to be zero. NULL when out of memory.
 void* mii_block_take(theap_t* theap, block_request_t want, bool* zero);
 
-// The short way where there are vaults. The class that a request comes from, CLASS_COUNT: none; and a block of it. NULL if
-// only the other can serve it.
+// The short way where there are vaults. The class that a request comes from, CLASS_COUNT: none; and a block of it that is
+// no choice yet (vault.h). NULL if only the other can serve it.
 uint32_t mii_block_class(size_t size);
 void* mii_block_take_hardened(theap_t* theap, size_t size, uint32_t size_class);
 // The same for a size that is a run's, and zero is of no interest: the short way. NULL also if the theap has no

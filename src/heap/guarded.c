@@ -115,6 +115,7 @@ MI_COLD bool mii_sampler_set_rate(theap_t* theap, size_t rate, size_t seed) {
   if (sampler == NULL || MI_CFG_TRACK) return false;
   mii_sampler_join(theap);
   mii_theap_give_lists(theap);  // so that the first sample is not behind what is ready
+  theap->straight = theap->sealed = NULL;
   begin_sampling(sampler, rate, seed);
   if (rate > 0) sampling_begins();
   return true;

@@ -36,7 +36,7 @@ enum { OUTBOX_PARCELS = 16 };
 // What a theap has besides in a hardened process. Owner only.
 typedef struct stock_s {
   rng_t rng;
-  hold_t holds[CLASS_COUNT];  // what malloc takes from: vault.c
+  hardened_t* held[CLASS_COUNT];  // the page that malloc takes from, or NULL: vault.c
 } stock_t;
 
 struct theap_s {
@@ -82,7 +82,9 @@ struct theap_s {
   theap_t* next_waiting;         // lock(apart)
   sampler_t* sampler;            // owner; NULL: nothing was sampled yet
   stock_t* stock;                // owner; NULL: it was not needed yet
-  subproc_t* subproc;            // owner, of a home: where its thread was added; NULL: the main one
+  hardened_t** straight;         // owner: its pages at SECURE_VAULT, and ...
+  hardened_t** sealed;  // owner: ... above; NULL if it samples: then malloc asks for the level
+  subproc_t* subproc;   // owner, of a home: where its thread was added; NULL: the main one
 };
 // P17: the price of one theap per thread and heap.
 static_assert(sizeof(void*) != 8 || sizeof(theap_t) <= 2048, "a theap costs at most 2 KiB");

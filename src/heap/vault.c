@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "heap/apart.h"
 #include "heap/ask.h"
+#include "heap/guarded.h"
 #include "heap/quiet.h"
 #include "heap/thread.h"
 #include "page/canary.h"
@@ -180,36 +181,51 @@ stock_t* mii_theap_make_stock(theap_t* theap) {
   stock_t* const stock = mii_meta_take(sizeof *stock);
   if (stock == NULL) return NULL;
   mii_secure_seed(&stock->rng);
+  if (mii_secure_has_vaults() && !mii_is_sampling())
+    *(has_canaries() ? &theap->sealed : &theap->straight) = stock->held;
   return theap->stock = stock;
 }
 
 static bool comes_up(rng_t* rng, uint32_t one_in) { return mii_rng_8(rng) % one_in == 0; }
 
-// Are there choices in the page that it holds?
-static bool look(hold_t* hold, rng_t* rng) {
-  if (hold->page == NULL) return false;
-  const uint32_t spared = hold->page->block_count / SPARED_ONE_IN;
-  return mii_hardened_look(hold, (uint32_t)mii_min(SPARED_MAX, spared), rng);
+static void count_handed(theap_t* theap, const hardened_t* page, uint64_t count) {
+  theap->blocks_handed += count;
+  theap->bytes_handed += count * page->block_bytes;
+}
+
+// Are there choices in the page that it holds? They count as handed out.
+static bool look(theap_t* theap, uint32_t size_class) {
+  stock_t* const stock = theap->stock;
+  hardened_t* const page = stock->held[size_class];
+  if (page == NULL) return false;
+  const uint32_t spared = page->block_count / SPARED_ONE_IN;
+  count_handed(theap, page, 0 - (uint64_t)mii_hardened_choices(page));
+  const bool found = mii_hardened_look(page, (uint32_t)mii_min(SPARED_MAX, spared), &stock->rng);
+  count_handed(theap, page, mii_hardened_choices(page));
+  return found;
 }
 
 // Lock held.
-static void let_go_of(vault_t* vault, hold_t* hold) {
-  hardened_t* const page = hold->page;
-  *hold = (hold_t){.page = NULL};
-  if (page != NULL) settle(vault, page);
+static void let_go_of(vault_t* vault, theap_t* theap, uint32_t size_class) {
+  hardened_t* const page = theap->stock->held[size_class];
+  theap->stock->held[size_class] = NULL;
+  if (page == NULL) return;
+  count_handed(theap, page, 0 - (uint64_t)mii_hardened_choices(page));
+  mii_hardened_forget(page);
+  settle(vault, page);
 }
 
 // Instead of the one that the theap holds. Lock held.
 static void hold_another(vault_t* vault, theap_t* theap, uint32_t size_class, bool second) {
-  hold_t* const hold = &theap->stock->holds[size_class];
-  let_go_of(vault, hold);
+  let_go_of(vault, theap, size_class);
   links_t* const circle = &vault->roomy[size_class];
   links_t* chosen = circle->next;
   if (second && chosen->next != circle) chosen = chosen->next;
   if (chosen == circle) return;
   links_remove(chosen);
-  hold->page = page_in_circle(chosen);
-  atomic_store_explicit(&hold->page->holder, mii_theap_tag(theap), memory_order_seq_cst);
+  hardened_t* const page = page_in_circle(chosen);
+  theap->stock->held[size_class] = page;
+  atomic_store_explicit(&page->holder, mii_theap_tag(theap), memory_order_seq_cst);
 }
 
 // Slices are taken without our lock: that may take the range's.
@@ -221,7 +237,7 @@ static MI_COLD void hold_new(vault_t* vault, theap_t* theap, uint32_t size_class
   lock_vault(vault);
   links_add(&vault->pages, &page->in_vault);
   mii_hardened_publish(page, vault, mii_theap_tag(theap));
-  theap->stock->holds[size_class].page = page;
+  theap->stock->held[size_class] = page;
   unlock_vault(vault);
   mii_secure_warn_of_guards();
 }
@@ -232,36 +248,34 @@ static MI_NOINLINE bool turn_page(theap_t* theap, uint32_t size_class) {
   if (theap->stock == NULL && mii_theap_make_stock(theap) == NULL) return false;
   if (theap->heap->lent != NULL) return false;
   mii_theap_beat(theap);
-  rng_t* const rng = &theap->stock->rng;
-  hold_t* const hold = &theap->stock->holds[size_class];
-  if (look(hold, rng)) return true;
+  if (look(theap, size_class)) return true;
   vault_t* const vault = vault_of(theap->heap);
   if (vault == NULL) return false;
-  const bool second = comes_up(rng, TURN_ONE_IN);
+  const bool second = comes_up(&theap->stock->rng, TURN_ONE_IN);
   lock_vault(vault);
   hold_another(vault, theap, size_class, second);
   unlock_vault(vault);
-  if (hold->page == NULL) hold_new(vault, theap, size_class);
-  return look(hold, rng);
+  if (theap->stock->held[size_class] == NULL) hold_new(vault, theap, size_class);
+  return look(theap, size_class);
 }
 
-static MI_NOINLINE void end_hold(hold_t* hold) {
-  if (hold->page == NULL) return;
-  vault_t* const vault = vault_of_page(hold->page);
+static MI_NOINLINE void end_hold(theap_t* theap, uint32_t size_class) {
+  const hardened_t* const page = theap->stock->held[size_class];
+  if (page == NULL) return;
+  vault_t* const vault = vault_of_page(page);
   lock_vault(vault);
-  let_go_of(vault, hold);
+  let_go_of(vault, theap, size_class);
   unlock_vault(vault);
 }
 
 void mii_vault_unload(theap_t* theap) {
-  for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++)
-    end_hold(&theap->stock->holds[c]);
+  for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++) end_hold(theap, c);
 }
 
 MI_COLD MI_NO_TSAN size_t mii_vault_held_bytes(const theap_t* theap) {
   size_t bytes = 0;
   for (uint32_t c = 0; theap->stock != NULL && c < CLASS_COUNT; c++) {
-    const hardened_t* const page = theap->stock->holds[c].page;
+    const hardened_t* const page = theap->stock->held[c];
     if (page != NULL) bytes += (size_t)mii_hardened_free_count(page) * page->block_bytes;
   }
   return bytes;
@@ -282,17 +296,24 @@ static scene_t scene_of(const hardened_t* page, const void* p) {
 }
 
 // It is ours alone.
-static MI_COLD void report_dirty(const hardened_t* page, void* p) {
+MI_COLD void* mii_vault_seal_dirty(const hardened_t* page, void* p, size_t size) {
   const scene_t scene = scene_of(page, p);
   memset(p, 0, page->block_bytes);
   mii_secure_report(CRIME_WRITE_AFTER_FREE, "malloc", &scene);
+  return mii_canary_set(p, page->block_bytes, size, page->canary);
 }
 
 void* mii_vault_take(theap_t* theap, uint32_t size_class) {
-  void* p = mii_vault_take_choice(theap, size_class);
-  if (p != NULL || !turn_page(theap, size_class)) return p;
-  p = mii_vault_take_choice(theap, size_class);
-  if (MI_UNLIKELY(theap->keeps_nothing)) end_hold(&theap->stock->holds[size_class]);
+  void* const p = mii_vault_take_choice(mii_vault_page(theap, size_class));
+  return p != NULL ? p : mii_vault_take_other(theap, size_class);
+}
+
+// A choice may turn out to be none.
+void* mii_vault_take_other(theap_t* theap, uint32_t size_class) {
+  void* p = NULL;
+  while (p == NULL && turn_page(theap, size_class))
+    p = mii_hardened_take(theap->stock->held[size_class]);
+  if (p != NULL && MI_UNLIKELY(theap->keeps_nothing)) end_hold(theap, size_class);
   return p;
 }
 
@@ -303,13 +324,11 @@ static const hardened_t* page_of_live(const void* p) {
 
 void* mii_vault_seal(void* p, size_t size) {
   const hardened_t* const page = page_of_live(p);
-  return mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_canary_set(p, page->block_bytes, size, page->canary);
 }
 
 void* mii_vault_seal_new(void* p, size_t size) {
-  const hardened_t* const page = page_of_live(p);
-  if (MI_UNLIKELY(!mii_bytes_are_zero(p, page->block_bytes))) report_dirty(page, p);
-  return mii_canary_set(p, page->block_bytes, size, page->key);
+  return mii_vault_seal_first(page_of_live(p), p, size);
 }
 
 // Give ---------------------------------------------------------------------------------------------
@@ -318,7 +337,7 @@ void* mii_vault_seal_new(void* p, size_t size) {
 static crime_t examine_seal(const hardened_t* page, const void* p, size_t* size) {
   *size = page->block_bytes;
   if (!has_canaries()) return CRIME_NONE;
-  const size_t sealed = mii_canary_check(p, page->block_bytes, page->key);
+  const size_t sealed = mii_canary_check(p, page->block_bytes, page->canary);
   *size = sealed != 0 ? sealed : page->block_bytes - CANARY_BYTES;
   return sealed != 0 ? CRIME_NONE : CRIME_OVERFLOW;
 }
@@ -328,7 +347,8 @@ static crime_t examine_seal(const hardened_t* page, const void* p, size_t* size)
 static crime_t examine(const hardened_t* page, const void* p, size_t* size) {
   uint32_t index;
   *size = 0;
-  if (page == NULL || !mii_hardened_index(page, p, &index)) return CRIME_NO_BLOCK;
+  if (page == NULL || !mii_hardened_is_around(page, p) || !mii_hardened_index(page, p, &index))
+    return CRIME_NO_BLOCK;
   if (mii_hardened_is_live(page, index)) return examine_seal(page, p, size);
   return index < mii_hardened_opened(page) ? CRIME_DOUBLE_FREE : CRIME_NO_BLOCK;
 }
@@ -358,41 +378,70 @@ static MI_COLD void report_give(hardened_t* page, void* p) {
   const crime_t crime = examine(page, p, &size);
   if (crime == CRIME_OVERFLOW && mii_hardened_index(page, p, &index)) {
     mii_canary_wipe(p, page->block_bytes);
-    if (mii_hardened_end(page, index, mii_theap_tag(mii_theap_mine)) == END_LOOK)
-      look_at_page_of(p);
+    const hardened_end_t end = mii_hardened_end(page, index, mii_theap_tag(mii_theap_mine));
+    if (end == END_UNHELD && mii_hardened_is_due(page, index)) look_at_page_of(p);
   }
   mii_secure_report(crime, "free", &scene);
 }
 
-// To a page that the theap does not hold.
-static MI_NOINLINE void give_unheld(hardened_t* page, void* p, uint32_t index) {
-  const hardened_end_t end = mii_hardened_end_unheld(page, index);
-  if (MI_LIKELY(end == END_DONE)) return;
-  if (end == END_NOT_LIVE) {
-    report_give(page, p);
-    return;
-  }
+// At SECURE_CANARY. False if the canary is broken.
+MI_INLINE bool unseal(const hardened_t* page, void* p) {
+  if (MI_UNLIKELY(mii_canary_check(p, page->block_bytes, page->canary) == 0)) return false;
+  mii_canary_wipe(p, page->block_bytes);
+  return true;
+}
+
+// Nobody holds the page.
+static MI_NOINLINE void note_unheld(hardened_t* page, const void* p, uint32_t index) {
+  if (MI_LIKELY(!mii_hardened_is_due(page, index))) return;
   look_at_page_of(p);
   theap_t* const home = mii_theap_mine->home;
   if (MI_UNLIKELY(mii_ask_is_open(home)) && home->is_live) mii_ask_answer(home);
   if (MI_UNLIKELY(mii_purge_may_be_much())) mii_quiet_look();
 }
 
-MI_INLINE void give_live(hardened_t* page, void* p, uint32_t index) {
-  if (mii_hardened_is_held_by(page, mii_theap_tag(mii_theap_mine))) {
-    mii_hardened_turn(page, index);
-  } else {
-    give_unheld(page, p, index);
+MI_INLINE void end_unheld(hardened_t* page, void* p, uint32_t index) {
+  switch (mii_hardened_end_unheld(page, index)) {
+    case END_DONE: break;
+    case END_NOT_LIVE: report_give(page, p); break;
+    case END_UNHELD: note_unheld(page, p, index); break;
   }
 }
 
-static MI_NOINLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
-  if (MI_UNLIKELY(mii_canary_check(p, page->block_bytes, page->key) == 0)) {
+static MI_NOINLINE void give_sealed_unheld(hardened_t* page, void* p, uint32_t index) {
+  if (MI_LIKELY(unseal(page, p))) {
+    end_unheld(page, p, index);
+  } else {
     report_give(page, p);
-    return;
   }
-  mii_canary_wipe(p, page->block_bytes);
-  give_live(page, p, index);
+}
+
+// A live block of a page that the theap does not hold.
+static MI_NOINLINE void give_unheld(hardened_t* page, void* p, uint32_t index) {
+  if (MI_UNLIKELY(!mii_hardened_is_around(page, p))) {
+    report_give(page, p);
+  } else if (page->is_sealed) {
+    give_sealed_unheld(page, p, index);
+  } else {
+    end_unheld(page, p, index);
+  }
+}
+
+MI_INLINE void give_sealed(hardened_t* page, void* p, uint32_t index) {
+  if (MI_LIKELY(unseal(page, p))) {
+    mii_hardened_give(page, index);
+  } else {
+    report_give(page, p);
+  }
+}
+
+static MI_NOINLINE void give_sealed_large(hardened_t* page, void* p, uint32_t index) {
+  if (page->block_bytes >= WIPE_LARGE) give_sealed(page, p, index);
+}
+
+// Small ones call nothing, so that no register has to be saved.
+static MI_NOINLINE void give_sealed_small(hardened_t* page, void* p, uint32_t index) {
+  if (page->block_bytes < WIPE_LARGE) give_sealed(page, p, index);
 }
 
 // Straight on for most frees at level 3.
@@ -402,10 +451,14 @@ void mii_vault_give(void* p, page_t* record) {
   if (MI_UNLIKELY(page == NULL || !mii_hardened_index(page, p, &index)
                   || !mii_hardened_is_live(page, index))) {
     report_give(page, p);
-  } else if (has_canaries()) {
-    give_sealed(page, p, index);
+  } else if (!mii_hardened_is_held_by(page, mii_theap_tag(mii_theap_mine))) {
+    give_unheld(page, p, index);
+  } else if (!page->is_sealed) {
+    mii_hardened_give(page, index);
+  } else if (page->block_bytes < WIPE_LARGE) {
+    give_sealed_small(page, p, index);
   } else {
-    give_live(page, p, index);
+    give_sealed_large(page, p, index);
   }
 }
 
@@ -479,10 +532,10 @@ MI_COLD void mii_vault_collect_all(void) {
 
 MI_COLD hardened_count_t mii_vault_count(size_t slice) {
   const hardened_t* const page = mii_hardened_in(slice);
-  if (page == NULL) return (hardened_count_t){CLASS_COUNT, 0, 0};
+  if (page == NULL) return (hardened_count_t){CLASS_COUNT, 0, 0, 0};
   const uint32_t opened = mii_hardened_opened(page);
   const uint32_t free = (uint32_t)mii_min(mii_hardened_free_count(page), opened);
-  return (hardened_count_t){page->size_class, opened, opened - free};
+  return (hardened_count_t){page->size_class, opened, opened - free, mii_hardened_touched(page)};
 }
 
 static vault_t* locked_vaults;  // between lock_all and unlock_all, which one thread calls

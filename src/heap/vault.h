@@ -8,29 +8,37 @@
 #define MI_VAULT_H
 
 #include "heap/theap.h"
+#include "page/canary.h"
 #include "page/hardened.h"
 #include "runtime/secure.h"
 
 // A block of the class, of the theap's heap. NULL when out of memory.
 void* mii_vault_take(theap_t* theap, uint32_t size_class);
+void* mii_vault_take_other(theap_t* theap, uint32_t size_class);  // there is no choice
 
-// The short way. NULL also if there is no choice, and somebody has to look for one; and if the theap is none that lives.
-MI_INLINE void* mii_vault_take_choice(theap_t* theap, uint32_t size_class) {
-  stock_t* const stock = theap->stock;
-  if (MI_UNLIKELY(stock == NULL)) return NULL;
-  hold_t* const hold = &stock->holds[size_class];
-  if (MI_UNLIKELY(hold->count <= hold->spared)) return NULL;
-  void* const p = mii_hardened_take(hold);
-  if (MI_UNLIKELY(p == NULL)) return NULL;
-  theap->blocks_handed++;
-  theap->bytes_handed += hold->page->block_bytes;
-  return p;
+// The page that it holds, if any. NULL also if the theap is none that lives.
+MI_INLINE hardened_t* mii_vault_page(const theap_t* theap, uint32_t size_class) {
+  const stock_t* const stock = theap->stock;
+  return MI_LIKELY(stock != NULL) ? stock->held[size_class] : NULL;
+}
+
+// A block of it. NULL if there is no choice, and somebody has to look.
+MI_INLINE void* mii_vault_take_choice(hardened_t* page) {
+  return MI_LIKELY(page != NULL) ? mii_hardened_take(page) : NULL;
 }
 
 // It is to hold `size` bytes, which leave room for the canary: seals it. At SECURE_CANARY only; a new one must be
 // zero, and is from then on. Both return p.
 void* mii_vault_seal(void* p, size_t size);
 void* mii_vault_seal_new(void* p, size_t size);
+
+// The same if the page is known; and if it is not zero, which is reported.
+void* mii_vault_seal_dirty(const hardened_t* page, void* p, size_t size) MI_COLD;
+MI_INLINE void* mii_vault_seal_first(const hardened_t* page, void* p, size_t size) {
+  if (MI_UNLIKELY(!mii_block_is_zero(p, page->block_bytes)))
+    return mii_vault_seal_dirty(page, p, size);
+  return mii_canary_set(p, page->block_bytes, size, page->canary);
+}
 
 // What is wrong with the block at p, which lies in a hardened page. Its size, if it is live, goes to *size:
 // what it was sealed with, or all of it. The scene is filled in.
@@ -64,6 +72,7 @@ typedef struct hardened_count_s {
   uint32_t size_class;
   uint32_t opened;
   uint32_t used;
+  size_t touched_bytes;
 } hardened_count_t;
 hardened_count_t mii_vault_count(size_t slice);
 

@@ -15,10 +15,13 @@
 #include "page/hardened.h"
 #include "base/assert.h"
 #include "runtime/secure.h"
+#include <string.h>
 
 enum {
   ROOMS = 8,           // powers of two of words: 1 to 128
-  EXTEND_ONE_IN = 16,  // how often more blocks are opened though a few are free
+  EXTEND_ONE_IN = 16,  // how often more blocks are opened though a few are free ...
+  EXTEND_BELOW = 32,   // ... but no more than so many
+  JOIN_MIN = 8,        // choices that spare a search
 };
 
 static handle_stack_t spares[ROOMS];  // atomic: handle_stack.h
@@ -31,8 +34,9 @@ static uint32_t words_of(uint32_t blocks) { return (uint32_t)mii_divide_up(block
 
 // Make and unmake ----------------------------------------------------------------------------------
 
-static hardened_t* take_record(uint32_t blocks) {
-  const uint32_t room = mii_log2_up(words_of(blocks));
+// With room for a bit for each place in the slice where a block could begin.
+static hardened_t* take_record(uint32_t block_bytes) {
+  const uint32_t room = mii_log2_up(words_of((uint32_t)mii_divide_up(SLICE_BYTES, block_bytes)));
   const uint32_t handle = mii_stack_pop(&spares[room], spare_link);
   if (handle != 0) return mii_meta_pointer(handle);
   hardened_t* const page =
@@ -45,15 +49,14 @@ static void give_record(hardened_t* page) {
   mii_stack_push(&spares[page->room_log2], mii_meta_handle(page), spare_link);
 }
 
-static uint32_t blocks_in_slice(uint32_t size_class) {
-  return (uint32_t)(SLICE_BYTES - (mii_secure_level() >= SECURE_GUARD ? mii_range.os_page_size : 0))
-         / mii_class_bytes(size_class);
+static size_t guard_bytes_of(void) {
+  return mii_secure_level() >= SECURE_GUARD ? mii_range.os_page_size : 0;
 }
 
 MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t bounds, heap_t* heap,
                                       uint64_t key) {
-  const uint32_t blocks = blocks_in_slice(size_class);
-  hardened_t* const page = take_record(blocks);
+  const uint32_t block_bytes = mii_class_bytes(size_class);
+  hardened_t* const page = take_record(block_bytes);
   if (page == NULL) return NULL;
   bool zero;
   page->slice = mii_segment_take((slice_request_t){.count = 1, .bounds = bounds}, &zero);
@@ -62,15 +65,18 @@ MI_COLD hardened_t* mii_hardened_make(uint32_t size_class, segment_bounds_t boun
     return NULL;
   }
   page->start = (uintptr_t)mii_slice_start(page->slice);
-  page->block_bytes = mii_class_bytes(size_class);
-  page->block_count = (uint16_t)blocks;
+  page->block_bytes = block_bytes;
+  page->block_count = (uint16_t)((SLICE_BYTES - guard_bytes_of()) / block_bytes);
   page->size_class = (uint8_t)size_class;
-  page->key = key;
+  page->canary = mii_canary_of(key);
+  page->luck = (uint8_t)(key >> 32);
+  page->is_sealed = mii_secure_level() >= SECURE_CANARY;
   page->step = zero ? UNIT_BYTES : 4 * UNIT_BYTES;
   page->inverse = (uint32_t)(UINT32_MAX / page->block_bytes + 1);
   atomic_store_explicit(&page->opened, 0, memory_order_relaxed);
   atomic_store_explicit(&page->needed, 0, memory_order_relaxed);
-  for (uint32_t i = 0; i < words_of(blocks); i++) {
+  mii_hardened_forget(page);
+  for (uint32_t i = 0; i < 1u << page->room_log2; i++) {
     atomic_store_explicit(&page->words[i].live, 0, memory_order_relaxed);
     atomic_store_explicit(&page->words[i].freed, ~UINT64_C(0), memory_order_relaxed);
   }
@@ -106,6 +112,13 @@ MI_COLD void mii_hardened_unmake(hardened_t* page) {
 
 // Blocks -------------------------------------------------------------------------------------------
 
+// A guard is no part of a large OS page, and there is none around it.
+MI_COLD size_t mii_hardened_touched(const hardened_t* page) {
+  const size_t opened = (size_t)mii_hardened_opened(page) * page->block_bytes;
+  return page->step > UNIT_BYTES && guard_bytes_of() == 0 ? SLICE_BYTES
+                                                          : mii_align_up(opened, UNIT_BYTES);
+}
+
 uint32_t mii_hardened_free_count(const hardened_t* page) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++) {
@@ -118,7 +131,7 @@ uint32_t mii_hardened_free_count(const hardened_t* page) {
 
 bool mii_hardened_is_empty(const hardened_t* page) {
   for (uint32_t i = 0; i < words_of(mii_hardened_opened(page)); i++) {
-    if (mii_hardened_live(page, i) != 0) return false;
+    if (mii_hardened_live(&page->words[i]) != 0) return false;
   }
   return true;
 }
@@ -151,71 +164,78 @@ static uint64_t free_in(hardened_word_t* word) {
   return ~(live ^ freed);
 }
 
-// Free blocks of words from .. to - 1 join the choices, up to as many as there may be.
-static void gather(hold_t* hold, uint32_t from, uint32_t to) {
-  hardened_t* const page = hold->page;
-  uint32_t count = hold->count;
-  for (uint32_t i = from; i < to && count < CHOICES_MAX; i++) {
-    uint64_t free = free_in(&page->words[i]);
-    for (; free != 0 && count < CHOICES_MAX; free &= free - 1)
-      hold->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
+// Free blocks of words from .. to - 1 join the choices, up to as many as there may be. Returns how many there are then.
+static uint32_t gather(hardened_t* page, uint32_t from, uint32_t to, uint32_t count) {
+  for (uint32_t i = from; i < to; i++) {
+    for (uint64_t free = free_in(&page->words[i]); free != 0; free &= free - 1) {
+      if (count == CHOICES_MAX) return count;
+      page->choices[count++] = (uint16_t)(i * 64 + mii_lowest_bit(free));
+    }
   }
-  hold->count = (uint16_t)count;
+  return count;
 }
 
-static void look_around(hold_t* hold, uint32_t random) {
-  const uint32_t words = words_of(mii_hardened_opened(hold->page));
+static void look_around(hardened_t* page, uint32_t random) {
+  const uint32_t words = words_of(mii_hardened_opened(page));
   const uint32_t first = random * words >> 8;
-  hold->count = 0;
-  gather(hold, first, words);
-  gather(hold, 0, first);
+  const uint32_t count = gather(page, first, words, 0);
+  page->count = (uint8_t)gather(page, 0, count < CHOICES_MAX ? first : 0, count);
+  page->fresh = CHOICES_MAX;
+}
+
+// What was freed since the last look joins what is left of the choices. False if that is little.
+static bool join_fresh(hardened_t* page, uint32_t spared) {
+  const uint32_t count = page->count + (uint32_t)(CHOICES_MAX - page->fresh);
+  if (count < spared + JOIN_MIN) return false;
+  memmove(&page->choices[page->count], &page->choices[page->fresh],
+          (count - page->count) * sizeof page->choices[0]);
+  page->count = (uint8_t)count;
+  page->fresh = CHOICES_MAX;
+  return true;
 }
 
 // Draw from all choices those that are given out, the last one first. The fraction of a product is as random as what was
-// multiplied, but for the bits that its whole part has taken: 32 are enough for 5 choices.
-static void shuffle(hold_t* hold, rng_t* rng) {
-  for (uint32_t n = hold->count; n > hold->spared;) {
-    uint64_t random = mii_rng_32(rng);
-    for (uint32_t i = 0; i < 5 && n > hold->spared; i++) {
+// multiplied, but for the bits that its whole part has taken: 32 are enough for 4 of 64, 5 of 32, 6 of 18. What is left is
+// for the next look.
+static void shuffle(hardened_t* page, rng_t* rng) {
+  uint16_t* const choices = page->choices;
+  const size_t spared = page->spared;
+  uint64_t random = 0;
+  for (size_t n = page->count; n > spared;) {
+    const size_t draws = n <= 18 ? 6 : n <= 32 ? 5 : 4;
+    const size_t end = n > spared + draws ? n - draws : spared;
+    for (random = mii_rng_32(rng); n > end; n--) {
       random = (random & UINT32_MAX) * n;
-      uint16_t* const place = &hold->choices[random >> 32];
-      const uint16_t chosen = *place;
-      *place = hold->choices[--n];
-      hold->choices[n] = chosen;
+      const uint16_t chosen = choices[random >> 32];
+      choices[random >> 32] = choices[n - 1];
+      choices[n - 1] = chosen;
     }
   }
+  page->luck = (uint8_t)(random >> 24);
 }
 
-bool mii_hardened_look(hold_t* hold, uint32_t spared, rng_t* rng) {
-  hardened_t* const page = hold->page;
-  const uint32_t random = mii_rng_8(rng);
-  const uint32_t left = hold->count;
-  look_around(hold, random);
-  bool more = hold->count < CHOICES_MAX && random % EXTEND_ONE_IN == 1;
-  while ((more || hold->count <= spared) && mii_hardened_opened(page) < page->block_count) {
+// A search costs as much as some dozen calls, but only it finds what others have freed, or was forgotten.
+bool mii_hardened_look(hardened_t* page, uint32_t spared, rng_t* rng) {
+  const uint32_t random = page->luck;
+  const uint32_t left = page->count;
+  bool more = random % EXTEND_ONE_IN == 1;
+  if (more || !join_fresh(page, spared)) look_around(page, random);
+  more = more && page->count < EXTEND_BELOW;
+  while ((more || page->count <= spared) && mii_hardened_opened(page) < page->block_count) {
     open_more(page);
-    look_around(hold, random);
+    look_around(page, random);
     more = false;
   }
-  hold->spared = (uint16_t)(hold->count == left ? 0 : spared);
-  shuffle(hold, rng);
-  return hold->count > hold->spared;
+  page->spared = (uint8_t)(page->count == left ? 0 : spared);
+  shuffle(page, rng);
+  return page->count > page->spared;
 }
 
-// Nobody holds the page, and a block of word i was freed.
-static bool is_to_be_looked_at(hardened_t* page, uint32_t i) {
+bool mii_hardened_is_due(hardened_t* page, uint32_t index) {
   if (atomic_load_explicit(&page->needed, memory_order_seq_cst) > 0
       && atomic_fetch_sub_explicit(&page->needed, 1, memory_order_seq_cst) == 1)
     return true;
-  return mii_hardened_live(page, i) == 0 && mii_hardened_is_empty(page);
-}
-
-hardened_end_t mii_hardened_end_unheld(hardened_t* page, uint32_t index) {
-  const uint64_t bit = UINT64_C(1) << index % 64;
-  _Atomic(uint64_t)* const freed = &page->words[index / 64].freed;
-  if ((atomic_fetch_or_explicit(freed, bit, memory_order_seq_cst) & bit) != 0) return END_NOT_LIVE;
-  if (atomic_load_explicit(&page->holder, memory_order_seq_cst) != 0) return END_DONE;
-  return is_to_be_looked_at(page, index / 64) ? END_LOOK : END_DONE;
+  return mii_hardened_live(mii_hardened_word(page, index)) == 0 && mii_hardened_is_empty(page);
 }
 
 // No thread uses the page meanwhile. What is not opened is neither free nor live.

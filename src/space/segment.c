@@ -382,26 +382,38 @@ static void give_warm(slice_t first, uint32_t count) {
   }
 }
 
-// A page begins an empty, clean segment of a large heap: the rest of it, too, may be resident from now on, and goes back
-// if nobody wants it soon.
-static MI_COLD void begin_large(uint32_t index, uint32_t count) {
-  const slice_t rest = index * SEGMENT_SLICES + count;
-  bool zero;
-  if (!mii_segment_claim_all(rest, SEGMENT_SLICES - count, &zero)) return;
-  if (zero && mii_large_begin(index)) {
-    give_warm(rest, SEGMENT_SLICES - count);
+static MI_COLD void give_rest(slice_t first, uint32_t count, bool zero) {
+  if (zero) {
+    mii_segment_give_zero(first, count);
   } else {
-    mii_segment_give_zero(rest, SEGMENT_SLICES - count);
+    give_warm(first, count);
   }
+}
+
+// A page begins an empty, clean segment of a large heap, anywhere in it: the rest, too, may be resident from now on, and
+// goes back if nobody wants it soon.
+static MI_COLD void begin_large(slice_t page, uint32_t count) {
+  const uint32_t index = page / SEGMENT_SLICES;
+  const slice_t begin = index * SEGMENT_SLICES;
+  const slice_t behind = page + count;
+  const uint32_t count_behind = begin + SEGMENT_SLICES - behind;
+  bool zero_before, zero_behind;
+  if (!mii_segment_claim_all(begin, page - begin, &zero_before)) return;
+  if (!mii_segment_claim_all(behind, count_behind, &zero_behind)) {
+    give_rest(begin, page - begin, zero_before);
+    return;
+  }
+  const bool large = zero_before && zero_behind && mii_large_begin(index);
+  give_rest(begin, page - begin, zero_before && !large);
+  give_rest(behind, count_behind, zero_behind && !large);
 }
 
 // Not for what is set apart.
 static bool is_first_page(slice_request_t want, slice_t slice, bool zero) {
-  if (slice % SEGMENT_SLICES != 0 || want.count > PAGE_SLICES_MAX || !zero || want.bounds.end != 0)
-    return false;
-  const uint64_t ours = mii_bit_span(0, want.count);
+  if (!zero || want.count > PAGE_SLICES_MAX || want.bounds.end != 0) return false;
   const segment_t* const segment = mii_segment(slice / SEGMENT_SLICES);
-  return atomic_load_explicit(&segment->dirty, memory_order_relaxed) == ours;
+  return atomic_load_explicit(&segment->dirty, memory_order_relaxed)
+         == mii_bit_span(slice % SEGMENT_SLICES, want.count);
 }
 
 slice_t mii_segment_take(slice_request_t want, bool* zero) {
@@ -412,7 +424,7 @@ slice_t mii_segment_take(slice_request_t want, bool* zero) {
     const slice_t slice = take_or_grow(want, zero);
     if (slice != 0 && MI_UNLIKELY(is_first_page(want, slice, *zero))
         && mii_large_is_worth(slice / SEGMENT_SLICES))
-      begin_large(slice / SEGMENT_SLICES, want.count);
+      begin_large(slice, want.count);
     if (slice != 0 || !mii_purge_may_have_hidden(epoch, &patience)) return slice;
   }
 }

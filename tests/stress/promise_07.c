@@ -59,14 +59,14 @@ static void run_dense(const promise_plan_t* plan) {
   (void)plan;
   fill_to(400 * MIB);
   const size_t large = large_bytes();
-  // Hardened: the first page of a segment lies anywhere in it, and then the rest of it is not asked for.
-  const bool hardened = mi_option_get(mi_option_secure) >= 1;
-  const bool wanted = system_has_large() && !hardened;
-  memory_row(wanted ? large >= 200 * MIB : large == 0 || hardened,
+  // At level 5 there is a guard in each slice.
+  const bool guarded = mi_option_get(mi_option_secure) >= 5;
+  const bool wanted = system_has_large() && !guarded;
+  memory_row(wanted ? large >= 200 * MIB : large == 0 || guarded,
              "dense, 400 MiB: %.1f MiB in large OS pages (%s)", in_mib(large),
-             wanted     ? ">= 200"
-             : hardened ? "hardened"
-                        : "the system has none for us");
+             wanted    ? ">= 200"
+             : guarded ? "guards lie between"
+                       : "the system has none for us");
   check_commit("dense");
   free_but(20);
   mi_purge_all(0, 0, NULL);

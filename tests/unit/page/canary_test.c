@@ -4,14 +4,15 @@
 
 enum { KEY = 0x5AC3 };
 static const uint64_t key = UINT64_C(0x0123456789ABCDEF) ^ KEY;
+#define canary mii_canary_of(key)
 static _Alignas(16) uint8_t block[4096];
 
 TEST(the_size_is_found_again) {
   for (size_t bytes = 16; bytes <= sizeof block; bytes *= 2) {
     for (size_t size = 1; size + CANARY_BYTES <= bytes; size++) {
-      mii_canary_set(block, bytes, size, key);
-      CHECK_EQ(mii_canary_size(block, bytes, key), size);
-      CHECK_EQ(mii_canary_check(block, bytes, key), size);
+      mii_canary_set(block, bytes, size, canary);
+      CHECK_EQ(mii_canary_size(block, bytes, canary), size);
+      CHECK_EQ(mii_canary_check(block, bytes, canary), size);
     }
   }
 }
@@ -21,16 +22,16 @@ TEST(every_byte_behind_the_block_is_watched) {
   for (size_t size = 1; size + CANARY_BYTES <= 64; size++) {
     for (size_t at = size; at < 64; at++) {
       for (int value = 0; value < 256; value += 51) {
-        mii_canary_set(block, 64, size, key);
+        mii_canary_set(block, 64, size, canary);
         if (block[at] == (uint8_t)value) continue;
         block[at] = (uint8_t)value;
-        CHECK_EQ(mii_canary_check(block, 64, key), 0);
+        CHECK_EQ(mii_canary_check(block, 64, canary), 0);
       }
     }
   }
-  mii_canary_set(block, 4096, 100, key);
+  mii_canary_set(block, 4096, 100, canary);
   block[163] = 0;
-  CHECK_EQ(mii_canary_check(block, 4096, key), 0);
+  CHECK_EQ(mii_canary_check(block, 4096, canary), 0);
 }
 
 // As blocks that were asked for with an odd offset.
@@ -40,13 +41,13 @@ TEST(a_block_may_begin_anywhere) {
     const size_t bytes = 64 - shift;
     for (size_t size = 1; size + CANARY_BYTES <= bytes; size++) {
       memset(block, 0x77, 64);
-      mii_canary_set(p, bytes, size, key);
+      mii_canary_set(p, bytes, size, canary);
       for (size_t i = 0; i < shift + size; i++) CHECK_EQ(block[i], 0x77);
-      CHECK_EQ(mii_canary_size(p, bytes, key), size);
+      CHECK_EQ(mii_canary_size(p, bytes, canary), size);
       for (size_t at = size; at < bytes; at++) {
-        CHECK_EQ(mii_canary_check(p, bytes, key), size);
+        CHECK_EQ(mii_canary_check(p, bytes, canary), size);
         p[at] ^= 0x10;
-        CHECK_EQ(mii_canary_check(p, bytes, key), 0);
+        CHECK_EQ(mii_canary_check(p, bytes, canary), 0);
         p[at] ^= 0x10;
       }
     }
@@ -54,16 +55,16 @@ TEST(a_block_may_begin_anywhere) {
 }
 
 TEST(the_bytes_of_the_block_are_not_watched) {
-  mii_canary_set(block, 64, 40, key);
+  mii_canary_set(block, 64, 40, canary);
   memset(block, 0x77, 40);
-  CHECK_EQ(mii_canary_check(block, 64, key), 40);
+  CHECK_EQ(mii_canary_check(block, 64, canary), 40);
 }
 
 TEST(a_seal_is_of_no_use_elsewhere) {
-  mii_canary_set(block, 64, 40, key);
+  mii_canary_set(block, 64, 40, canary);
   memcpy(block + 64, block, 64);
-  CHECK_EQ(mii_canary_check(block + 64, 64, key), 0);
-  CHECK_EQ(mii_canary_check(block, 64, key + 1), 0);
+  CHECK_EQ(mii_canary_check(block + 64, 64, canary), 0);
+  CHECK_EQ(mii_canary_check(block, 64, mii_canary_of(key + 1)), 0);
 }
 
 TEST(zero_is_zero) {
@@ -88,6 +89,16 @@ TEST(every_byte_is_looked_at) {
     block[bytes] = 1;
     CHECK(mii_bytes_are_zero(block, bytes));
     block[bytes] = 0;
+  }
+}
+
+TEST(a_wiped_block_is_zero_and_its_neighbours_are_not) {
+  for (size_t bytes = 16; bytes <= 1024; bytes += 16) {
+    memset(block, 0x77, sizeof block);
+    mii_canary_wipe(block + 16, bytes);
+    CHECK_EQ(block[15], 0x77);
+    CHECK(mii_bytes_are_zero(block + 16, bytes));
+    CHECK_EQ(block[16 + bytes], 0x77);
   }
 }
 

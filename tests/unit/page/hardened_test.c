@@ -9,7 +9,6 @@
 enum { CLASS = 32, BYTES = 1024, BLOCKS = 64, HOLDER = 4096, OTHER = 8192 };  // addresses of theaps
 
 static rng_t rng;
-static hold_t hold;
 
 static hardened_t* start(int level, uint32_t size_class) {
   fake_reset();
@@ -20,7 +19,6 @@ static hardened_t* start(int level, uint32_t size_class) {
   mii_secure_seed(&rng);
   hardened_t* const page = mii_hardened_make(size_class, (segment_bounds_t){0, 0}, NULL, 42);
   CHECK(page != NULL);
-  hold = (hold_t){.page = page};
   mii_hardened_publish(page, (vault_t*)&rng, HOLDER);
   return page;
 }
@@ -33,8 +31,8 @@ static uint32_t index_of_block(const hardened_t* page, const void* p) {
 
 // Opens more only if nothing is free.
 static void* take_live(hardened_t* page) {
-  if (hold.count == 0) CHECK(mii_hardened_look(&hold, 0, &rng));
-  void* const p = mii_hardened_take(&hold);
+  if (page->count == 0) CHECK(mii_hardened_look(page, 0, &rng));
+  void* const p = mii_hardened_take(page);
   CHECK(mii_hardened_is_live(page, index_of_block(page, p)));
   return p;
 }
@@ -64,7 +62,7 @@ static void take_all_blocks(int level, uint32_t size_class) {
       CHECK_EQ(live_count(page), i);
       blocks[i] = take_live(page);
     }
-    CHECK(!mii_hardened_look(&hold, 0, &rng));
+    CHECK(!mii_hardened_look(page, 0, &rng));
     CHECK_EQ(live_count(page), count);
     CHECK(mii_hardened_is_valid(page));
     for (uint32_t i = 0; i < count; i++) give_as(i % 3 == round ? OTHER : HOLDER, page, blocks[i]);
@@ -120,7 +118,7 @@ TEST(a_block_is_not_taken_again_before_it_is_free) {
   hardened_t* const page = start(3, CLASS);
   void* const p = take_live(page);
   for (uint32_t i = 1; i < BLOCKS; i++) CHECK(take_live(page) != p);
-  CHECK(!mii_hardened_look(&hold, 0, &rng));
+  CHECK(!mii_hardened_look(page, 0, &rng));
   give(page, p);
   CHECK(take_live(page) == p);
 }
@@ -129,16 +127,16 @@ TEST(the_last_free_blocks_are_spared_if_they_were_freed_lately) {
   hardened_t* const page = start(3, CLASS);
   void* blocks[BLOCKS];
   for (uint32_t i = 0; i < BLOCKS; i++) {
-    CHECK(hold.count > hold.spared || mii_hardened_look(&hold, 5, &rng));
-    blocks[i] = mii_hardened_take(&hold);
+    CHECK(page->count > page->spared || mii_hardened_look(page, 5, &rng));
+    blocks[i] = mii_hardened_take(page);
   }
-  CHECK(!mii_hardened_look(&hold, 5, &rng));
+  CHECK(!mii_hardened_look(page, 5, &rng));
   for (uint32_t i = 0; i < 5; i++) give(page, blocks[i]);
-  CHECK(!mii_hardened_look(&hold, 5, &rng));
-  CHECK_EQ(hold.count, 5);
+  CHECK(!mii_hardened_look(page, 5, &rng));
+  CHECK_EQ(page->count, 5);
   give(page, blocks[5]);
-  CHECK(mii_hardened_look(&hold, 5, &rng));
-  CHECK_EQ(hold.spared, 5);
+  CHECK(mii_hardened_look(page, 5, &rng));
+  CHECK_EQ(page->spared, 5);
 }
 
 TEST(what_another_thread_frees_is_free_when_the_holder_looks) {
@@ -150,7 +148,7 @@ TEST(what_another_thread_frees_is_free_when_the_holder_looks) {
   CHECK(take_live(page) == p);
   give(page, p);
   CHECK(take_live(page) == p);
-  CHECK(!mii_hardened_look(&hold, 0, &rng));
+  CHECK(!mii_hardened_look(page, 0, &rng));
 }
 
 // Returns the number of the first block.
@@ -168,7 +166,8 @@ TEST(what_two_threads_free_at_the_same_moment_is_not_given_out_again) {
   CHECK_EQ(mii_hardened_end(page, index, HOLDER), END_DONE);
   CHECK(!mii_hardened_is_live(page, index));
   CHECK_EQ(mii_hardened_end(page, index, OTHER), END_NOT_LIVE);
-  CHECK(!mii_hardened_look(&hold, 0, &rng));
+  CHECK(!mii_hardened_look(page, 0, &rng) || mii_hardened_take(page) == NULL);
+  CHECK(!mii_hardened_look(page, 0, &rng));
 }
 
 // The holder has looked meanwhile: what he has chosen is looked at again.
@@ -176,11 +175,11 @@ TEST(what_another_thread_frees_too_late_is_not_given_out_again) {
   hardened_t* const page = start(3, CLASS);
   const uint32_t index = take_all(page);
   CHECK_EQ(mii_hardened_end(page, index, HOLDER), END_DONE);
-  CHECK(mii_hardened_look(&hold, 0, &rng));
-  CHECK_EQ(hold.count, 1);
+  CHECK(mii_hardened_look(page, 0, &rng));
+  CHECK_EQ(page->count, 1);
   CHECK_EQ(mii_hardened_end(page, index, OTHER), END_DONE);
-  CHECK(mii_hardened_take(&hold) == NULL);
-  CHECK(!mii_hardened_look(&hold, 0, &rng));
+  CHECK(mii_hardened_take(page) == NULL);
+  CHECK(!mii_hardened_look(page, 0, &rng));
 }
 
 // Three more frees, and then the last.
@@ -191,8 +190,9 @@ TEST(who_frees_a_block_of_a_page_that_nobody_holds_is_told_to_look) {
   page->needed = 3;
   page->holder = 0;
   for (uint32_t i = 0; i < 9; i++) {
-    const hardened_end_t expected = i == 2 || i == 8 ? END_LOOK : END_DONE;
-    CHECK_EQ(mii_hardened_end(page, index_of_block(page, blocks[i]), OTHER), expected);
+    const uint32_t index = index_of_block(page, blocks[i]);
+    CHECK_EQ(mii_hardened_end(page, index, OTHER), END_UNHELD);
+    CHECK_EQ(mii_hardened_is_due(page, index), i == 2 || i == 8);
   }
 }
 
@@ -210,22 +210,22 @@ TEST(the_order_is_random) {
 
 // Which of all the choices comes next, and which last.
 TEST(each_choice_is_as_likely_as_the_others) {
-  enum { ROUNDS = 6400 };
-  hardened_t* const page = start(3, 8);  // 128 bytes: 32 blocks in 4 KiB
+  enum { ROUNDS = 12800 };
+  hardened_t* const page = start(3, 4);  // 64 bytes: 64 blocks in 4 KiB
   uint32_t firsts[CHOICES_MAX] = {0};
   uint32_t lasts[CHOICES_MAX] = {0};
   for (int round = 0; round < ROUNDS; round++) {
     void* blocks[CHOICES_MAX];
-    hold.count = 0;
-    while (hold.count < CHOICES_MAX) CHECK(mii_hardened_look(&hold, 0, &rng));
-    for (uint32_t i = 0; i < CHOICES_MAX; i++) blocks[i] = mii_hardened_take(&hold);
+    page->count = 0;
+    while (page->count < CHOICES_MAX) CHECK(mii_hardened_look(page, 0, &rng));
+    for (uint32_t i = 0; i < CHOICES_MAX; i++) blocks[i] = mii_hardened_take(page);
     firsts[index_of_block(page, blocks[0]) % CHOICES_MAX]++;
     lasts[index_of_block(page, blocks[CHOICES_MAX - 1]) % CHOICES_MAX]++;
     for (uint32_t i = 0; i < CHOICES_MAX; i++) give(page, blocks[i]);
   }
   for (int i = 0; i < CHOICES_MAX; i++) {
-    CHECK(firsts[i] > ROUNDS / 64 && firsts[i] < ROUNDS / 16);
-    CHECK(lasts[i] > ROUNDS / 64 && lasts[i] < ROUNDS / 16);
+    CHECK(firsts[i] > ROUNDS / CHOICES_MAX / 2 && firsts[i] < ROUNDS / CHOICES_MAX * 2);
+    CHECK(lasts[i] > ROUNDS / CHOICES_MAX / 2 && lasts[i] < ROUNDS / CHOICES_MAX * 2);
   }
 }
 

@@ -2,6 +2,7 @@
 #include "support/unit_test.h"
 #include "base/size_class.h"
 #include "runtime/option.h"
+#include "runtime/secure.h"
 #include "space/hint.h"
 #include "space/huge.h"
 #include "space/large.h"
@@ -83,6 +84,27 @@ TEST(pages_that_have_hardly_begun_do_not_fill_a_segment) {
   CHECK_EQ(new_large_bytes(), SEGMENT_BYTES);
   pretend_pages(15, 0);
   pretend_pages(16, 0);
+  CHECK(fake_space_is_valid());
+}
+
+// Wherever its first page lies.
+TEST(at_level_1_segments_that_pages_begin_to_fill_are_large_too) {
+  start();
+  mii_option_set(mi_option_secure, 1);
+  mii_secure_fix();
+  fill(16);
+  CHECK_EQ(new_large_bytes(), 0);
+  uint32_t at_begin = 0;
+  for (uint32_t k = 0; k < 6; k++) {
+    const slice_t first = take(1);
+    CHECK_EQ(new_large_bytes(), SEGMENT_BYTES);
+    CHECK_EQ(mii_limit_charged(), (17 + k) * (size_t)SEGMENT_BYTES - SLICE_BYTES);
+    for (uint32_t i = 1; i < SEGMENT_SLICES; i++)
+      CHECK_EQ(take(1) / SEGMENT_SLICES, first / SEGMENT_SLICES);
+    CHECK_EQ(new_large_bytes(), 0);
+    at_begin += first % SEGMENT_SLICES == 0;
+  }
+  CHECK(at_begin < 6);
   CHECK(fake_space_is_valid());
 }
 
