@@ -216,10 +216,11 @@ static struct round_s {
   size_t freed;            // bytes since the round began
   purge_limit_t limit;     // of a step of this call
   uint64_t stepped_ms;     // the latest step
-  uint64_t until_ms;       // a purge waits, if the last one was in vain
+  bool is_in_vain;         // the latest purge
+  uint64_t until_ms;       // then the next one waits
   struct {
     size_t used;
-    size_t purged;  // bytes
+    size_t waited;
   } last;
 } round_now;
 
@@ -228,7 +229,8 @@ static void end_round(struct round_s* round, size_t found) {
   const size_t waits = found + round->freed;
   const size_t missing = waits < round->some ? round->some - waits : round->some;
   const size_t frees = PURGE_MUCH - mii_min(waits, PURGE_MUCH / 2);
-  mii_purge_look_after(mii_min(frees, mii_max(missing, SOME_BYTES)));
+  const size_t least = round->is_for_thread ? SOME_BYTES : PURGE_MUCH / 4;
+  mii_purge_look_after(mii_min(frees, mii_max(missing, least)));
   round->step = BEGIN;
 }
 
@@ -268,11 +270,11 @@ static void trim(struct round_s* round) {
 }
 
 // What went back is wanted again: the next purge waits for a delay for each PURGE_MUCH of it.
-static bool is_to_be_put_off(const struct round_s* round, uint64_t now) {
+static bool is_to_be_put_off(struct round_s* round, uint64_t now) {
   const size_t sampled = round->is_for_thread ? 0 : round->last.used / 4;  // `used` of a large heap
-  const size_t slack = mii_max(round->last.purged / 2, sampled);
-  const bool in_vain = round->used + round->survey.bytes > round->last.used + slack;
-  return in_vain && now < round->until_ms;
+  const size_t slack = mii_max(round->last.waited / 2, sampled);
+  if (round->used + round->survey.bytes > round->last.used + slack) round->is_in_vain = true;
+  return round->is_in_vain && now < round->until_ms;
 }
 
 // Not when the process has just begun: then it may be about to grow.
@@ -314,9 +316,11 @@ static void count(struct round_s* round, uint64_t now, uint64_t delay) {
 static void purge(struct round_s* round, uint64_t now, uint64_t delay) {
   if (mii_purge_step(&round->purge_from, round->purge_due, round->limit)) return;
   if (round->purge_due == UINT64_MAX) {
+    const size_t purged = (size_t)(mii_purge_count().bytes - round->purged_before);
+    round->until_ms = mii_later(round->until_ms, now) + delay * purged / PURGE_MUCH;
+    round->is_in_vain = false;
     round->last.used = round->used;
-    round->last.purged = (size_t)(mii_purge_count().bytes - round->purged_before);
-    round->until_ms = mii_later(round->until_ms, now) + delay * round->last.purged / PURGE_MUCH;
+    round->last.waited = round->survey.bytes;
     end_round(round, 0);
   } else {
     end_round(round, round->survey.bytes);
