@@ -205,6 +205,7 @@ static struct round_s {
   _Atomic(bool) is_busy;  // atomic: acquire, release; who has set it uses the rest
   round_step_t step;
   bool is_for_thread;
+  bool has_begun;
   uint32_t trims_left;
   size_t used;    // bytes, when the count began
   size_t enough;  // for our thread, or to be purged at once
@@ -228,9 +229,9 @@ static struct round_s {
 static void end_round(struct round_s* round, size_t found) {
   const size_t waits = found + round->freed;
   const size_t missing = waits < round->some ? round->some - waits : round->some;
-  const size_t frees = PURGE_MUCH - mii_min(waits, PURGE_MUCH / 2);
-  const size_t least = round->is_for_thread ? SOME_BYTES : PURGE_MUCH / 4;
-  mii_purge_look_after(mii_min(frees, mii_max(missing, least)));
+  size_t frees = PURGE_MUCH - mii_min(waits, PURGE_MUCH / 2);
+  if (round->is_for_thread) frees = mii_min(frees, mii_max(missing, SOME_BYTES));
+  mii_purge_look_after(frees);
   round->step = BEGIN;
 }
 
@@ -253,11 +254,14 @@ static void begin_round(struct round_s* round) {
   const uint32_t now = atomic_load(&state);
   round->is_for_thread = now == WAITING || (now == NO_THREAD && is_thread_wanted());
   round->freed = 0;
-  if (round->is_for_thread) {
+  if (!round->is_for_thread && !round->has_begun) {
+    mii_purge_look_after(PURGE_MUCH - PURGE_FIRST);  // the first look was one at threads
+  } else if (round->is_for_thread) {
     begin_count(round);
   } else {
     begin_trim(round);
   }
+  round->has_begun = true;
 }
 
 static bool is_trimmed(const struct round_s* round) {
