@@ -13,7 +13,7 @@
 //
 // Prints `QUESTION NAME=VALUE...`. base, full, freed, rest: MiB that are resident before, when all is there, right after the
 // frees, and after two seconds without any call. peak: MiB above base at the most. ms, faults: of the question's calls. maps:
-// the most mappings above those before. ns, large_ns: of a read in blocks, and in memory of large OS pages; huge: MiB of the
+// the most mappings above those before. ns, large: ns of a read in blocks, and in memory of large OS pages; huge: MiB of the
 // blocks in large OS pages.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -264,7 +264,7 @@ static void random_reads(const char* question) {
   const double large_ns = walk(blocks, COUNT);
   munmap(large, bytes);
   for (size_t i = 0; i < COUNT; i++) blocks[i] = written(SIZE);
-  printf("%s huge=%.1f large_ns=%.1f ns=%.1f\n", question, added_up("AnonHugePages:"), large_ns,
+  printf("%s huge=%.1f large=%.1f ns=%.1f\n", question, added_up("AnonHugePages:"), large_ns,
          walk(blocks, COUNT));
 }
 

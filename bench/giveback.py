@@ -40,7 +40,7 @@ QUESTIONS = {
     "maps": ("P5: ten seconds of blocks of 16 bytes to 2 MiB", [("mappings", lambda v: v["maps"]), TAKEN]),
     "random": ("P7: reads at random in 8 GiB of blocks of 1 KiB, and in 8 GiB of large OS pages", [
         ("MiB in large OS pages", lambda v: v["huge"]), ("ns per read", lambda v: v["ns"]),
-        ("of large OS pages", lambda v: v["large_ns"]), ("speed, %", lambda v: 100 * v["large_ns"] / v["ns"])]),
+        ("of large OS pages", lambda v: v["large"]), ("speed, %", lambda v: 100 * v["large"] / v["ns"])]),
 }
 QUIET_SECONDS = 5
 AFTER_QUIET = [("MiB after the load", lambda v: v["loaded"]),
