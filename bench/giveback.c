@@ -9,10 +9,12 @@
 //   grow     one block grows from 16 MiB to 2 GiB by half each time, all of it written (promise 13)
 //   calloc   1000 times a gigabyte that nobody touches (promise 14)
 //   maps     ten seconds of blocks of 16 bytes to 2 MiB that come and go at random (promise 5)
+//   random   reads at random in 8 GiB of blocks of 1 KiB, and in as much memory of large OS pages throughout (promise 7)
 //
 // Prints `QUESTION NAME=VALUE...`. base, full, freed, rest: MiB that are resident before, when all is there, right after the
 // frees, and after two seconds without any call. peak: MiB above base at the most. ms, faults: of the question's calls. maps:
-// the most mappings above those before.
+// the most mappings above those before. ns, large: ns of a read in blocks, and in memory of large OS pages; huge: MiB of the
+// blocks in large OS pages.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <malloc.h>
@@ -54,12 +56,14 @@ static size_t read_file(const char* name, char* text, size_t room) {
 }
 
 // MiB; the page tables are added up, so it is exact.
-static double resident(void) {
+static double added_up(const char* what) {
   char text[4096];
   read_file("/proc/self/smaps_rollup", text, sizeof text);
-  const char* const line = strstr(text, "Rss:");
-  return line != NULL ? (double)strtoul(line + 4, NULL, 10) / 1024 : 0;
+  const char* const line = strstr(text, what);
+  return line != NULL ? (double)strtoul(line + strlen(what), NULL, 10) / 1024 : 0;
 }
+
+static double resident(void) { return added_up("Rss:"); }
 
 static size_t mappings(void) {
   static char text[MIB];
@@ -81,12 +85,14 @@ static double now_ms(void) {
   return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static void** table(size_t count) {
-  void* const p = mmap(NULL, count * sizeof(void*), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+static void* mapped(size_t bytes, int flags) {
+  void* const p =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (p == MAP_FAILED) exit(2);
   return p;
 }
+
+static void** table(size_t count) { return mapped(count * sizeof(void*), MAP_POPULATE); }
 
 static void* written(size_t size) { return memset(must_malloc(size), 1, size); }
 
@@ -231,6 +237,37 @@ static void maps(const char* question) {
   printf("%s maps=%zu full=%.1f base=%.1f\n", question, most - before, resident(), base);
 }
 
+// ns per read: each block says where the next one is, in an order that is random.
+static double walk(void** blocks, size_t count) {
+  enum { READS = 20 * 1000 * 1000 };
+  rng_t rng = rng_seeded(0);
+  for (size_t i = count - 1; i > 0; i--) {
+    const size_t other = rng_below(&rng, i + 1);
+    void* const block = blocks[i];
+    blocks[i] = blocks[other];
+    blocks[other] = block;
+  }
+  for (size_t i = 0; i < count; i++) *(void**)blocks[i] = blocks[(i + 1) % count];
+  void** volatile block = blocks[0];
+  const double start = now_ms();
+  for (size_t i = 0; i < READS; i++) block = *block;
+  return (now_ms() - start) * 1e6 / READS;
+}
+
+static void random_reads(const char* question) {
+  enum { SIZE = 1024, COUNT = 8 * 1024 * 1024 };
+  const size_t bytes = (size_t)SIZE * COUNT;
+  void** const blocks = table(COUNT);
+  char* const large = mapped(bytes, 0);
+  madvise(large, bytes, MADV_HUGEPAGE);
+  for (size_t i = 0; i < COUNT; i++) blocks[i] = memset(large + i * SIZE, 1, SIZE);
+  const double large_ns = walk(blocks, COUNT);
+  munmap(large, bytes);
+  for (size_t i = 0; i < COUNT; i++) blocks[i] = written(SIZE);
+  printf("%s huge=%.1f large=%.1f ns=%.1f\n", question, added_up("AnonHugePages:"), large_ns,
+         walk(blocks, COUNT));
+}
+
 int main(int argc, char** argv) {
   const char* const question = argc == 2 ? argv[1] : "";
   if (strcmp(question, "quiet") == 0)
@@ -247,8 +284,10 @@ int main(int argc, char** argv) {
     huge_calloc(question);
   else if (strcmp(question, "maps") == 0)
     maps(question);
+  else if (strcmp(question, "random") == 0)
+    random_reads(question);
   else {
-    fputs("usage: giveback quiet|alone|sparse|trim|grow|calloc|maps\n", stderr);
+    fputs("usage: giveback quiet|alone|sparse|trim|grow|calloc|maps|random\n", stderr);
     return 2;
   }
   return 0;

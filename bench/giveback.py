@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does memory come back? The questions of giveback.c, asked of each allocator: promises 1, 2, 4, 5, 13 and 14.
+"""Does memory come back? The questions of giveback.c, asked of each allocator: promises 1, 2, 4, 5, 7, 13 and 14.
 
 usage: bench/giveback.py [--programs] [--peers NAME,...] [--ours PATH] [--only WORD] [--rounds N] [--add] [--json FILE]
                          [--document FILE]
@@ -38,6 +38,9 @@ QUESTIONS = {
         ("peak beyond the block, MiB", lambda v: v["peak"] - 2048), MS]),
     "calloc": ("P14: 1000 times calloc of a gigabyte", [("page faults", lambda v: v["faults"]), MS]),
     "maps": ("P5: ten seconds of blocks of 16 bytes to 2 MiB", [("mappings", lambda v: v["maps"]), TAKEN]),
+    "random": ("P7: reads at random in 8 GiB of blocks of 1 KiB, and in 8 GiB of large OS pages", [
+        ("MiB in large OS pages", lambda v: v["huge"]), ("ns per read", lambda v: v["ns"]),
+        ("of large OS pages", lambda v: v["large"]), ("speed, %", lambda v: 100 * v["large"] / v["ns"])]),
 }
 QUIET_SECONDS = 5
 AFTER_QUIET = [("MiB after the load", lambda v: v["loaded"]),

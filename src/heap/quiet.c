@@ -38,17 +38,21 @@ enum {
   BYTES_PER_STEP = 512 * 1024,  // of what a call has freed
   STEPS_PER_CALL = 4,           // at most
   PURGED_PER_FREED = 4,
+  SOME_BYTES =
+      512 * 1024,  // and an eighth of what is in use: so much waits where a heap has fallen
+  SOME_PART = 8,
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
-  PAUSE_MAX = 64,                  // purge delays that a pause grows to, of what was in vain
+  PAUSE_MAX = 64,                  // purge delays that a pause of tidying grows to
   PRESSURE_MS = 250,               // from one look at the pressure to the next
   PRESSURE_US = 10 * 1000,         // waited meanwhile for memory: it is short
 };
 
-static _Atomic(uint32_t) state;   // atomic: seq_cst; waited for
-static _Atomic(bool) is_allowed;  // atomic: relaxed; libc is ready
-static bool is_to_be_joined;      // const once allowed
-static _Atomic(bool) is_child;    // atomic: relaxed; of a fork
+static _Atomic(uint32_t) state;     // atomic: seq_cst; waited for
+static _Atomic(bool) is_allowed;    // atomic: relaxed; libc is ready
+static bool is_to_be_joined;        // const once allowed
+static _Atomic(bool) is_child;      // atomic: relaxed; of a fork
+static _Atomic(uint64_t) begun_ms;  // atomic: relaxed; the first tick
 
 static bool change_state(quiet_state_t from, quiet_state_t to) {
   uint32_t seen = from;
@@ -176,6 +180,7 @@ static bool start_thread_of_ours(void) {
   mii_purge_watch(true);
   if (mii_platform_thread_start(work_until_told_to_end, is_to_be_joined) == 0) return true;
   mii_purge_watch(false);
+  mii_purge_look_after(0);  // who has tried goes on
   atomic_store(&state, NO_THREAD);
   return false;
 }
@@ -189,17 +194,22 @@ static bool start_thread_of_ours(void) {
 //     BEGIN --no thread--> TRIM --> COUNT --enough--> PURGE --> BEGIN
 //       +-----thread----------------->+--enough--> our thread is woken
 //
-// If what the latest purge gave back was soon wanted again, the next one has to wait, longer and longer: then more is in
-// use, or waits to be purged, than was in use at that time. In a heap that shrinks what waits was in use then.
+// Where our thread is wanted but not worth it yet, nobody may call any more when a phase of the program is over. So a
+// heap that has fallen by an eighth (has_fallen) is purged here, too; or the thread is woken, if there is one.
+//
+// If what the latest purge gave back was soon wanted again, the next one has to wait, the longer the more it was: then more
+// is in use, or waits to be purged, than was in use at that time. In a heap that shrinks what waits was in use then.
 typedef enum round_step_e { BEGIN, TRIM, COUNT, PURGE } round_step_t;
 
 static struct round_s {
   _Atomic(bool) is_busy;  // atomic: acquire, release; who has set it uses the rest
   round_step_t step;
   bool is_for_thread;
+  bool has_begun;
   uint32_t trims_left;
-  size_t used;  // bytes, when the count began
-  size_t enough;
+  size_t used;    // bytes, when the count began
+  size_t enough;  // for our thread, or to be purged at once
+  size_t some;    // to be purged where no thread will
   purge_survey_t survey;
   uint32_t purge_from;
   uint64_t purge_due;      // UINT64_MAX: all
@@ -207,17 +217,21 @@ static struct round_s {
   size_t freed;            // bytes since the round began
   purge_limit_t limit;     // of a step of this call
   uint64_t stepped_ms;     // the latest step
-  uint64_t until_ms;
-  uint64_t pause_ms;
+  bool is_in_vain;         // the latest purge
+  uint64_t until_ms;       // then the next one waits
   struct {
-    uint64_t when_ms;
     size_t used;
-    size_t purged;  // bytes
+    size_t waited;
   } last;
 } round_now;
 
+// The next round begins when so much may wait that it is worth one, but not too soon.
 static void end_round(struct round_s* round, size_t found) {
-  mii_purge_found(found + round->freed);
+  const size_t waits = found + round->freed;
+  const size_t missing = waits < round->some ? round->some - waits : round->some;
+  size_t frees = PURGE_MUCH - mii_min(waits, PURGE_MUCH / 2);
+  if (round->is_for_thread) frees = mii_min(frees, mii_max(missing, SOME_BYTES));
+  mii_purge_look_after(frees);
   round->step = BEGIN;
 }
 
@@ -227,6 +241,7 @@ static void begin_count(struct round_s* round) {
   round->used = mii_segments_used_bytes();
   // While memory is freed piece by piece, each purge takes a third of what was there.
   round->enough = round->is_for_thread ? PURGE_MUCH : mii_max(PURGE_MUCH / 2, round->used / 2);
+  round->some = round->is_for_thread ? mii_max(SOME_BYTES, round->used / SOME_PART) : round->enough;
 }
 
 static void begin_trim(struct round_s* round) {
@@ -239,11 +254,14 @@ static void begin_round(struct round_s* round) {
   const uint32_t now = atomic_load(&state);
   round->is_for_thread = now == WAITING || (now == NO_THREAD && is_thread_wanted());
   round->freed = 0;
-  if (round->is_for_thread) {
+  if (!round->is_for_thread && !round->has_begun) {
+    mii_purge_look_after(PURGE_MUCH - PURGE_FIRST);  // the first look was one at threads
+  } else if (round->is_for_thread) {
     begin_count(round);
   } else {
     begin_trim(round);
   }
+  round->has_begun = true;
 }
 
 static bool is_trimmed(const struct round_s* round) {
@@ -255,18 +273,18 @@ static void trim(struct round_s* round) {
   mii_heap_trim_some(&mii_heap_main, 0);
 }
 
-static bool is_to_be_put_off(struct round_s* round, uint64_t now, uint64_t delay) {
-  const size_t slack = mii_max(round->last.purged / 2, round->last.used / 4);  // `used` is a sample
-  const bool in_vain = round->last.purged > 0 && now < round->last.when_ms + 2 * delay
-                       && round->used + round->survey.bytes > round->last.used + slack;
-  if (in_vain) {
-    round->pause_ms = mii_earlier(mii_later(2 * round->pause_ms, delay), PAUSE_MAX * delay);
-    round->until_ms = now + round->pause_ms;
-    round->last.purged = 0;
-  } else if (now > round->until_ms + round->pause_ms) {
-    round->pause_ms = 0;
-  }
-  return now < round->until_ms;
+// What went back is wanted again: the next purge waits for a delay for each PURGE_MUCH of it.
+static bool is_to_be_put_off(struct round_s* round, uint64_t now) {
+  const size_t sampled = round->is_for_thread ? 0 : round->last.used / 4;  // `used` of a large heap
+  const size_t slack = mii_max(round->last.waited / 2, sampled);
+  if (round->used + round->survey.bytes > round->last.used + slack) round->is_in_vain = true;
+  return round->is_in_vain && now < round->until_ms;
+}
+
+// Not when the process has just begun: then it may be about to grow.
+static bool has_fallen(const struct round_s* round, uint64_t now, uint64_t delay) {
+  const uint64_t begun = atomic_load_explicit(&begun_ms, memory_order_relaxed);
+  return round->survey.bytes >= round->some && now >= begun + delay / 4;
 }
 
 static bool wake_thread(void) {
@@ -286,24 +304,27 @@ static void count(struct round_s* round, uint64_t now, uint64_t delay) {
   const size_t others = round->is_for_thread ? mii_heap_claimable_bytes() : 0;
   if (!mii_purge_survey(&round->survey, round->enough - mii_min(others, round->enough))) return;
   const bool is_enough = round->survey.bytes + others >= round->enough;
-  if (!round->is_for_thread) {
-    begin_purge(round, is_enough && !is_to_be_put_off(round, now, delay) ? UINT64_MAX : now);
-  } else if (!is_enough) {
-    end_round(round, round->survey.bytes + others);
-  } else if (wake_thread()) {
+  const bool is_some = has_fallen(round, now, delay);
+  const bool is_worth = is_enough || (is_some && atomic_load(&state) == WAITING);
+  if (round->is_for_thread && is_worth && wake_thread()) {
     round->step = BEGIN;
+  } else if ((is_enough || is_some) && !is_to_be_put_off(round, now)) {
+    begin_purge(round, UINT64_MAX);
+  } else if (round->is_for_thread) {
+    end_round(round, round->survey.bytes + others);
   } else {
-    round->is_for_thread = false;
-    begin_trim(round);
+    begin_purge(round, now);
   }
 }
 
-static void purge(struct round_s* round, uint64_t now) {
+static void purge(struct round_s* round, uint64_t now, uint64_t delay) {
   if (mii_purge_step(&round->purge_from, round->purge_due, round->limit)) return;
   if (round->purge_due == UINT64_MAX) {
-    round->last.when_ms = now;
+    const size_t purged = (size_t)(mii_purge_count().bytes - round->purged_before);
+    round->until_ms = mii_later(round->until_ms, now) + delay * purged / PURGE_MUCH;
+    round->is_in_vain = false;
     round->last.used = round->used;
-    round->last.purged = (size_t)(mii_purge_count().bytes - round->purged_before);
+    round->last.waited = round->survey.bytes;
     end_round(round, 0);
   } else {
     end_round(round, round->survey.bytes);
@@ -315,14 +336,14 @@ static void take_step(struct round_s* round, uint64_t now, uint64_t delay) {
   switch (round->step) {
     case TRIM: is_trimmed(round) ? begin_count(round) : trim(round); break;
     case COUNT: count(round, now, delay); break;
-    case PURGE: purge(round, now); break;
+    case PURGE: purge(round, now, delay); break;
     case BEGIN: break;
   }
 }
 
 static void go_on(struct round_s* round, uint64_t now, uint64_t delay) {
   if (atomic_load(&state) == WORKING) {
-    mii_purge_found(0);
+    mii_purge_look_after(PURGE_MUCH);
     return;
   }
   if (now > round->stepped_ms + delay) round->step = BEGIN;  // what it has found is out of date
@@ -360,6 +381,8 @@ static bool is_thread_to_come(void) {
 }
 
 MI_COLD void mii_quiet_tick(uint64_t now) {
+  if (atomic_load_explicit(&begun_ms, memory_order_relaxed) == 0)
+    atomic_store_explicit(&begun_ms, now, memory_order_relaxed);
   if (!mii_purge_is_due(now) || atomic_load(&state) == WORKING) return;
   if (atomic_load(&state) == WAITING && !mii_lock_is_mine_by_fork()) {
     wake_thread();

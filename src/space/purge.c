@@ -167,17 +167,22 @@ bool mii_purge_step(uint32_t* from, uint64_t due, purge_limit_t limit) {
 
 // Much that is free --------------------------------------------------------------------------------
 
-_Alignas(64) _Atomic(size_t) mii_purge_freed;  // a line of its own: written at every page that ends
-static _Atomic(bool) is_watched;               // atomic: relaxed; a moment too late does not matter
+// A line of its own: written at every page that ends.
+_Alignas(64) _Atomic(size_t) mii_purge_freed = PURGE_MUCH - PURGE_FIRST;
+static _Atomic(bool) is_watched;  // atomic: relaxed; a moment too late does not matter
 
 void mii_purge_note_freed(size_t bytes) {
   if (!atomic_load_explicit(&is_watched, memory_order_relaxed))
     atomic_fetch_add_explicit(&mii_purge_freed, bytes, memory_order_relaxed);
 }
 
+void mii_purge_look_after(size_t bytes) {
+  atomic_store_explicit(&mii_purge_freed, PURGE_MUCH - bytes, memory_order_relaxed);
+}
+
 void mii_purge_watch(bool on) {
   atomic_store_explicit(&is_watched, on, memory_order_relaxed);
-  atomic_store_explicit(&mii_purge_freed, 0, memory_order_relaxed);
+  mii_purge_look_after(PURGE_MUCH / 2);
 }
 
 static size_t waiting_in(uint32_t index) {
@@ -209,10 +214,6 @@ size_t mii_purge_waiting(size_t enough) {
 size_t mii_purge_take_freed(void) {
   const size_t freed = atomic_exchange_explicit(&mii_purge_freed, PURGE_MUCH, memory_order_relaxed);
   return freed > PURGE_MUCH ? freed - PURGE_MUCH : 0;
-}
-
-void mii_purge_found(size_t bytes) {
-  atomic_store_explicit(&mii_purge_freed, mii_min(bytes, PURGE_MUCH / 2), memory_order_relaxed);
 }
 
 // Ticks --------------------------------------------------------------------------------------------

@@ -34,9 +34,11 @@ uint64_t mii_purge_due(uint64_t now);
 // if there is none. Its length is bounded. The delay does not adapt itself to it.
 bool mii_purge_step(uint32_t* from, uint64_t due, purge_limit_t limit);
 
-// Who frees much and then makes no call would keep it, so frees are counted. The count is at least what waits to
-// be purged, until somebody watches.
-enum { PURGE_MUCH = 16 * 1024 * 1024 };
+// Who frees much and then makes no call would keep it, so frees are counted, until somebody watches.
+enum {
+  PURGE_MUCH = 16 * 1024 * 1024,
+  PURGE_FIRST = 4 * 1024 * 1024,  // that is much the first time
+};
 extern _Atomic(size_t) mii_purge_freed;  // atomic: relaxed
 void mii_purge_note_freed(size_t bytes);
 static inline bool mii_purge_may_be_much(void) {
@@ -46,9 +48,8 @@ static inline bool mii_purge_may_be_much(void) {
 // The count goes on from PURGE_MUCH. Returns by how much it was larger.
 size_t mii_purge_take_freed(void);
 
-// So many bytes wait, as a survey has found, and the count goes on from there. At most half of PURGE_MUCH counts, so
-// that the next survey comes after some megabytes of frees.
-void mii_purge_found(size_t bytes);
+// Much may wait again after so many bytes of frees, at most PURGE_MUCH.
+void mii_purge_look_after(size_t bytes);
 
 // A survey of what waits, a few segments at a time. Begins zero-filled; is over when all have been looked at or
 // `enough` is found.

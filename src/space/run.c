@@ -421,11 +421,15 @@ static void retire_area(run_area_t* area, uint32_t segment) {
   area->longest = 0;
   rewrite_area_hints(area, segment);
   set_kinds(segment, SLICE_FREE);
-  mii_limit_charge_anyway((size_t)clean_units(area, 0, AREA_UNITS)
-                          * UNIT_BYTES);  // its slices are dirty
+  const uint32_t clean = clean_units(area, 0, AREA_UNITS);
+  mii_limit_charge_anyway((size_t)clean * UNIT_BYTES);  // its slices are dirty
   atomic_store_explicit(&mii_segment(segment)->runs, NULL, memory_order_relaxed);
   atomic_store_explicit(&area->segment, NO_SEGMENT, memory_order_relaxed);
-  mii_segment_give(segment * SEGMENT_SLICES, SEGMENT_SLICES);
+  if (clean == AREA_UNITS) {
+    mii_segment_give_zero(segment * SEGMENT_SLICES, SEGMENT_SLICES);
+  } else {
+    mii_segment_give(segment * SEGMENT_SLICES, SEGMENT_SLICES);
+  }
 }
 
 // Take, give, resize -------------------------------------------------------------------------------
@@ -667,13 +671,10 @@ MI_COLD bool mii_run_purge_some(uint32_t segment, uint32_t unit_max, uint32_t ca
   run_area_t* const area = try_lock_area(segment);
   if (area == NULL) return false;
   mii_purge_begin();
-  const bool retire = area->free_units == AREA_UNITS;
-  bool done = true;
-  if (retire) {
-    retire_area(area, segment);
-  } else {
-    done = purge_free_runs(area, segment, unit_max, call_max);
-  }
+  // First: what went back already would count as resident again.
+  const bool done = purge_free_runs(area, segment, unit_max, call_max);
+  const bool retire = done && area->free_units == AREA_UNITS;
+  if (retire) retire_area(area, segment);
   unlock(area);
   mii_purge_end();
   if (retire) mii_stack_push(&unused_areas, mii_meta_handle(area), area_link);

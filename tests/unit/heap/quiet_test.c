@@ -320,6 +320,64 @@ TEST(with_purge_delay_minus_1_sparse_pages_stay) {
   CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
 }
 
+// Too little for the thread --------------------------------------------------------------------------
+
+TEST(a_heap_that_falls_is_purged_where_the_thread_is_not_worth_it) {
+  start(1);
+  fake_have_threads(true);
+  take_megabytes(0, 12);
+  fake_advance_clock(DELAY);
+  free_megabytes(0, 12);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK(resident() < 4 * MiB);
+  CHECK(all_is_valid());
+}
+
+TEST(a_heap_that_has_just_begun_is_not) {
+  start(1);
+  fake_have_threads(true);
+  take_megabytes(0, 12);
+  fake_advance_clock(DELAY / 8);
+  free_megabytes(0, 12);
+  CHECK_EQ(fake_bytes(FAKE_PURGE), 0);
+}
+
+// As much as PURGE_MUCH per delay, and one at the end of a pause.
+TEST(a_heap_that_falls_and_grows_again_is_purged_rarely) {
+  enum { ROUNDS = 400, ROUND_MS = 50, DELAYS = ROUNDS * ROUND_MS / DELAY };
+  start(1);
+  fake_have_threads(true);
+  for (int i = 0; i < ROUNDS; i++) {
+    take_untouched(0, 10);
+    free_megabytes(0, 10);
+    fake_advance_clock(ROUND_MS);
+  }
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 0);
+  CHECK(fake_bytes(FAKE_PURGE) >= 10 * MiB);
+  CHECK(fake_bytes(FAKE_PURGE) <= (DELAYS + 1) * PURGE_MUCH);
+}
+
+// It waits for ever the second time.
+static void free_little_once(void* arg) {
+  (void)arg;
+  if (resident() > 9 * MiB || waits++ > 0) return;
+  free_megabytes(20, 28);
+  CHECK_EQ(fake_wakes(), 1);
+}
+
+TEST(the_thread_that_is_there_is_woken_for_it) {
+  start(2);
+  take_megabytes(0, 28);
+  free_megabytes(0, 20);
+  CHECK_EQ(fake_calls(FAKE_THREAD_START), 1);
+  theap_t* const mine = mii_theap_mine;
+  waits = 0;
+  fake_on_call(FAKE_WAIT, free_little_once, NULL);
+  fake_started_thread()();
+  run_as(mine);
+  CHECK(resident() < 2 * MiB);
+}
+
 // Fork and unload --------------------------------------------------------------------------------------
 
 TEST(the_child_of_a_fork_starts_its_own) {
@@ -572,8 +630,8 @@ TEST(what_a_round_has_found_is_forgotten_after_a_delay) {
   uint32_t count = 0;
   while (fake_bytes(FAKE_PURGE) == 0) free_megabytes(count, count + 1), count++;
   CHECK(count < MEGABYTES);
-  mii_purge_found(0);        // so that nobody goes on with the round while we take
-  take_untouched(0, count);  // nothing waits any more
+  mii_purge_look_after(PURGE_MUCH);  // so that nobody goes on with the round while we take
+  take_untouched(0, count);          // nothing waits any more
   fake_advance_clock(2 * DELAY);
   for (int i = 0; i < 10; i++) mii_purge_tick(BEGIN + 2 * DELAY);  // nor is anything due
   mii_purge_note_freed(PURGE_MUCH);

@@ -3,6 +3,7 @@
 #include "support/unit_test.h"
 #include "space/run.c"
 #include "runtime/option.h"
+#include "space/limit.h"
 #include "support/fake_platform.h"
 #include "support/fake_space.h"
 #include <pthread.h>
@@ -498,6 +499,23 @@ TEST(an_empty_area_is_retired_and_its_struct_used_again) {
   uint8_t* const q = take(10);
   CHECK(segment_of(q) != segment);
   CHECK_EQ(area_of(q), area);
+  CHECK(fake_space_is_valid());
+}
+
+// Else what went back already would count as committed once more.
+TEST(an_area_is_retired_when_all_of_it_went_back) {
+  start();
+  const size_t before = mii_limit_charged();
+  uint8_t* const p = take(100);
+  const uint32_t segment = segment_of(p);
+  mii_run_give(p);
+  CHECK(!mii_run_purge_some(segment, 64, 1));
+  CHECK(mii_segment(segment)->runs != NULL);
+  CHECK_EQ(mii_limit_charged(), before + 36 * UNIT_BYTES);
+  CHECK(mii_run_purge_some(segment, AREA_UNITS, 1));
+  CHECK_EQ(mii_segment(segment)->runs, NULL);
+  CHECK_EQ(mii_segment(segment)->dirty, 0);
+  CHECK_EQ(mii_limit_charged(), before);
   CHECK(fake_space_is_valid());
 }
 
