@@ -56,10 +56,11 @@ static MI_NOINLINE void wake_otherwise(page_t* page) {
 
 // The block comes along so that both arguments are where mi_free has them: no moves on its fast path. Not
 // static, because a compiler would see that it is not used.
-void mii_free_wake(const void* p, page_t* page) MI_NOINLINE;
-void mii_free_wake(const void* p, page_t* page) {
+void mii_free_wake(const void* p, page_hot_t* hot) MI_NOINLINE;
+void mii_free_wake(const void* p, page_hot_t* hot) {
   (void)p;
-  if (MI_UNLIKELY(!mii_theap_wake_at_once(mii_theap_mine, page))) wake_otherwise(page);
+  if (MI_UNLIKELY(!mii_theap_wake_at_once(mii_theap_mine, hot)))
+    wake_otherwise(mii_page_record(mii_hot_slice(hot)));
 }
 
 // The short way is that of runs which have no seal.
@@ -80,7 +81,7 @@ void mii_free_other(void* p, page_t* page) {
   } else if (kind == SLICE_HARDENED) {
     mii_vault_give(p, page);
   } else if (kind == SLICE_FOLLOW) {
-    mii_block_give_to(page + 1, p);  // the records grow downwards
+    mii_block_give_to(page - 1, p);
   } else if (kind == SLICE_RUN) {
     free_run(p);
   } else {
@@ -89,9 +90,11 @@ void mii_free_other(void* p, page_t* page) {
 }
 
 // True if the running thread owns the page: then the block is free.
-MI_INLINE bool free_own(void* p, page_t* page) {
-  if (MI_UNLIKELY(mii_page_owner(page) != mii_theap_tag(mii_theap_mine))) return false;
-  if (MI_UNLIKELY(mii_page_push_local(page, p))) mii_free_wake(p, page);
+MI_INLINE bool free_own(void* p, size_t slice) {
+  if (MI_UNLIKELY(mii_page_owner(mii_page_record(slice)) != mii_theap_tag(mii_theap_mine)))
+    return false;
+  page_hot_t* const hot = mii_hot_record(slice);
+  if (MI_UNLIKELY(mii_hot_push_local(hot, p))) mii_free_wake(p, hot);
   return true;
 }
 
@@ -100,8 +103,8 @@ void mi_free(void* p) {
   if (MI_CFG_CHECK_POINTERS && is_misplaced("free", p)) return;
   if (MI_CFG_FILL) mii_fill_freed(p);
   if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK) {
-    page_t* const page = mii_page_record(mii_slice_of(p));
-    if (!free_own(p, page)) mii_free_other(p, page);
+    const size_t slice = mii_slice_of(p);
+    if (!free_own(p, slice)) mii_free_other(p, mii_page_record(slice));
     return;
   }
   free_slow(p);
@@ -143,7 +146,7 @@ static bool is_aligned_block(const void* p, size_t alignment) {
 void mi_free_size(void* p, size_t size) {
   MI_ASSERT(mii_secure_has_vaults() || mii_block_claim_is_right(p, size));
   if (MI_LIKELY(mii_range_has(p)) && !MI_CFG_TRACK && !MI_CFG_CHECK_POINTERS) {
-    if (free_own(p, mii_page_record(mii_slice_of(p)))) return;
+    if (free_own(p, mii_slice_of(p))) return;
   }
   if (mii_secure_has_vaults() && !mii_block_claim_is_right(p, size))
     mii_block_report_claim(p, "free of a size");

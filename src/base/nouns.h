@@ -9,7 +9,8 @@
 
 typedef uint32_t slice_t;                // number of a 64 KiB slice of the range; 0 is none
 typedef struct block_s block_t;          // a free block: the link of a free list
-typedef struct page_s page_t;            // record of a page, hot part: what free() touches
+typedef struct page_s page_t;            // record of a page: what every free() reads
+typedef struct page_hot_s page_hot_t;    // and what only its owner touches
 typedef struct page_cold_s page_cold_t;  // record of a page, cold part: links, remote word
 typedef struct segment_s segment_t;      // 4 MiB of the range: 64 slices in a few bit words
 typedef struct run_area_s run_area_t;    // a segment shared by runs of 4 KiB units

@@ -69,13 +69,13 @@ page_t* mii_heap_claim(heap_t* heap, uint32_t size_class, uintptr_t owner) {
   uncount_claimable(page);
   mii_page_thaw(page);
   mii_page_claim(page, owner);
-  page->state = PAGE_NONE;
+  mii_page_hot(page)->state = PAGE_NONE;
   MI_ASSERT_VALID(mii_page_is_valid(page));
   return page;
 }
 
 bool mii_heap_try_release(page_t* page) {
-  if (page->out == 0 && !mii_page_is_queued(page)) {
+  if (mii_page_hot(page)->out == 0 && !mii_page_is_queued(page)) {
     mii_page_unmake(page);
     return true;
   }

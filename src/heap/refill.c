@@ -61,7 +61,8 @@ void mii_deferred_free_call(theap_t* theap, bool force) {
 static MI_NOINLINE void review_next(theap_t* theap, class_pages_t* pages) {
   page_t* const page = mii_page_record(pages->owned);
   pages->owned = mii_slice_cold(pages->owned)->next;
-  mii_theap_review(theap, page, page->state == PAGE_AWAKE ? mii_page_capacity(page) : 1);
+  mii_theap_review(theap, page,
+                   mii_page_hot(page)->state == PAGE_AWAKE ? mii_page_capacity(page) : 1);
 }
 
 static void review_some_pages(theap_t* theap, uint32_t looks) {

@@ -71,16 +71,16 @@ static class_pages_t* pages_of(theap_t* theap, const page_t* page) {
 static void let_go(theap_t* theap, page_t* page) {
   class_pages_t* const pages = pages_of(theap, page);
   const slice_t slice = mii_page_slice(page);
-  if (page->state == PAGE_AWAKE) mii_awake_remove(pages, slice);
+  if (mii_page_hot(page)->state == PAGE_AWAKE) mii_awake_remove(pages, slice);
   if (pages->growing == slice) pages->growing = 0;
   circle_remove(pages, slice);
   theap->slice_count = theap->slice_count - mii_class_slices(page->size_class);
-  page->state = PAGE_NONE;
+  mii_page_hot(page)->state = PAGE_NONE;
 }
 
 // The owner looks again after this many local frees. Never 0: an empty page has none to come.
 static void arm_for(page_t* page, uint32_t frees) {
-  mii_page_arm(page, (uint32_t)mii_max(1, mii_min(frees, page->out)));
+  mii_page_arm(page, (uint32_t)mii_max(1, mii_min(frees, mii_page_hot(page)->out)));
 }
 
 // T4. An empty page of a small class stays if it would be the only usable one.
@@ -92,9 +92,10 @@ static bool is_to_keep(const theap_t* theap, const page_t* page) {
 }
 
 static void hold_ready(theap_t* theap, page_t* page) {
-  if (page->state != PAGE_AWAKE) mii_awake_push(pages_of(theap, page), mii_page_slice(page));
-  page->state = PAGE_AWAKE;
-  arm_for(page, page->out);
+  if (mii_page_hot(page)->state != PAGE_AWAKE)
+    mii_awake_push(pages_of(theap, page), mii_page_slice(page));
+  mii_page_hot(page)->state = PAGE_AWAKE;
+  arm_for(page, mii_page_hot(page)->out);
 }
 
 static void end_page(theap_t* theap, page_t* page) {
@@ -104,7 +105,7 @@ static void end_page(theap_t* theap, page_t* page) {
 
 // A counted page of which enough is free.
 static void hold_ready_or_end(theap_t* theap, page_t* page) {
-  if (page->out == 0 && !mii_page_is_queued(page) && !is_to_keep(theap, page)) {
+  if (mii_page_hot(page)->out == 0 && !mii_page_is_queued(page) && !is_to_keep(theap, page)) {
     end_page(theap, page);
   } else {
     hold_ready(theap, page);
@@ -118,10 +119,10 @@ static void count_frees(page_t* page) {
 
 void mii_theap_review(theap_t* theap, page_t* page, uint32_t free_min) {
   count_frees(page);
-  if (page->out == 0 || mii_page_free_count(page) >= free_min) {
+  if (mii_page_hot(page)->out == 0 || mii_page_free_count(page) >= free_min) {
     hold_ready_or_end(theap, page);
-  } else if (page->state == PAGE_AWAKE) {
-    arm_for(page, page->out);  // what other threads freed is not awaited any more
+  } else if (mii_page_hot(page)->state == PAGE_AWAKE) {
+    arm_for(page, mii_page_hot(page)->out);  // what other threads freed is not awaited any more
   }
 }
 
@@ -143,16 +144,17 @@ static void arrive(theap_t* theap, page_t* page) {
 }
 
 static void fall_asleep(theap_t* theap, page_t* page) {
-  if (page->state == PAGE_NONE) arrive(theap, page);
-  if (page->state == PAGE_AWAKE) mii_awake_remove(pages_of(theap, page), mii_page_slice(page));
-  page->state = PAGE_ASLEEP;
+  if (mii_page_hot(page)->state == PAGE_NONE) arrive(theap, page);
+  if (mii_page_hot(page)->state == PAGE_AWAKE)
+    mii_awake_remove(pages_of(theap, page), mii_page_slice(page));
+  mii_page_hot(page)->state = PAGE_ASLEEP;
 }
 
 // All that is free in a page goes to the list, and more of it if nothing is.
 static bool use(theap_t* theap, page_t* page, uint32_t size_class) {
   mii_page_collect_remote(page);
-  block_t* first = page->local_free;
-  uint32_t count = mii_theap_empty_page(page, mii_class_wake_count(size_class));
+  block_t* first = mii_page_hot(page)->local_free;
+  uint32_t count = mii_theap_empty_page(page, mii_page_hot(page), mii_class_wake_count(size_class));
   if (count == 0) {
     count = grow(theap, page, &first);
     arm_for(page, mii_class_wake_count(size_class));
@@ -172,7 +174,7 @@ static slice_t best_awake(const class_pages_t* pages) {
   const slice_t first = pages->awake;
   const slice_t second = mii_slice_cold(first)->awake_next;
   if (second == 0) return first;
-  return mii_awake_is_fuller(mii_page_record(second), mii_page_record(first)) ? second : first;
+  return mii_awake_is_fuller(mii_hot_record(second), mii_hot_record(first)) ? second : first;
 }
 
 // The only page of a class stays awake when it is used. If not enough has been freed since, it falls asleep now.
@@ -193,7 +195,7 @@ bool mii_theap_use_awake(theap_t* theap, uint32_t size_class) {
   page_t* const page = mii_page_record(slice);
   if (mii_slice_cold(slice)->next == slice && lull(theap, page)) return false;
   mii_awake_remove(pages, slice);
-  page->state = PAGE_ASLEEP;
+  mii_page_hot(page)->state = PAGE_ASLEEP;
   return use(theap, page, size_class);
 }
 
@@ -246,7 +248,9 @@ static bool punch_if_sparse(theap_t* theap, slice_t slice) {
     return false;
   mii_page_count_local(page);
   const bool is_punched = 2 * mii_page_free_count(page) < mii_class_blocks(page->size_class);
-  if (page->out == 0 || page->out > mii_sparse_max(page->size_class) || is_punched) return false;
+  if (mii_page_hot(page)->out == 0 || mii_page_hot(page)->out > mii_sparse_max(page->size_class)
+      || is_punched)
+    return false;
   mii_page_punch(page);
   return true;
 }
@@ -264,21 +268,21 @@ static void punch_some(theap_t* theap) {
 
 static MI_COLD void note_sparse(theap_t* theap, page_t* page) {
   mii_page_count_local(page);
-  arm_for(page, page->out);
+  arm_for(page, mii_page_hot(page)->out);
   theap->sparse = theap->sparse + 1;
   if (theap->sparse < mii_max(SPARSE_MUCH, theap->slice_count / SPARSE_PART)) return;
   if (mii_thread_is_alone() && mii_option_get(mi_option_purge_delay) >= 0) punch_some(theap);
 }
 
 static bool is_sparse_now(const page_t* page) {
-  return page->state == PAGE_AWAKE && mii_page_used(page) > 0;
+  return mii_page_hot(page)->state == PAGE_AWAKE && mii_page_used(page) > 0;
 }
 
 static void hold_until_sparse(theap_t* theap, page_t* page) {
   const uint32_t few = mii_sparse_max(page->size_class);
-  if (page->out > few) {
+  if (mii_page_hot(page)->out > few) {
     hold_ready(theap, page);
-    arm_for(page, page->out - few);
+    arm_for(page, mii_page_hot(page)->out - few);
   } else {
     hold_ready_or_end(theap, page);
   }
@@ -287,7 +291,7 @@ static void hold_until_sparse(theap_t* theap, page_t* page) {
 // A thread that frees each block before it takes the next one would never refill, and its heart not beat: once
 // in 256 times the list goes back.
 void mii_theap_wake(theap_t* theap, page_t* page) {
-  if (mii_theap_wake_at_once(theap, page)) return;
+  if (mii_theap_wake_at_once(theap, mii_page_hot(page))) return;
   const uint32_t size_class = page->size_class;
   if (is_sparse_now(page)) {
     note_sparse(theap, page);
@@ -409,7 +413,7 @@ static void collect_page(theap_t* theap, page_t* page) { mii_theap_review(theap,
 
 static void give_if_empty(theap_t* theap, page_t* page) {
   count_frees(page);
-  if (page->out == 0 && !mii_page_is_queued(page)) end_page(theap, page);
+  if (mii_page_hot(page)->out == 0 && !mii_page_is_queued(page)) end_page(theap, page);
 }
 
 MI_COLD void mii_theap_give_kept(theap_t* theap) {
@@ -431,7 +435,7 @@ MI_COLD void mii_theap_collect(theap_t* theap) {
 
 static void punch_page(theap_t* theap, page_t* page) {
   (void)theap;
-  if (page->out > 0) mii_page_punch(page);
+  if (mii_page_hot(page)->out > 0) mii_page_punch(page);
 }
 
 MI_COLD void mii_theap_punch(theap_t* theap) {
@@ -518,9 +522,10 @@ static bool list_is_good(const block_t* block, uint32_t size_class) {
 // The blocks from `first` to `last` lie in the page, unless it is ours: nobody thaws it, so they stay in use.
 static void salvage(page_t* page, block_t* first, block_t* last, uint32_t count) {
   if (mii_theap_is_mine((theap_t*)mii_page_owner(page))) return;
-  last->next = page->local_free;
-  page->local_free = first;
-  page->out = (uint16_t)(page->out - count);  // whether the page is published depends on it
+  last->next = mii_page_hot(page)->local_free;
+  mii_page_hot(page)->local_free = first;
+  mii_page_hot(page)->out =
+      (uint16_t)(mii_page_hot(page)->out - count);  // whether the page is published depends on it
 }
 
 // Blocks are in the page's list twice if the thread was caught in between: thawing finds them. All of a list
@@ -562,7 +567,8 @@ static bool page_belongs(theap_t* theap, slice_t slice, uint32_t size_class) {
   page_t* const page = mii_page_record(slice);
   return MI_HOLDS(mii_page_owner(page) == mii_theap_tag(theap))
          && MI_HOLDS(page->size_class == size_class)
-         && MI_HOLDS(page->state == PAGE_ASLEEP || page->state == PAGE_AWAKE)
+         && MI_HOLDS(mii_page_hot(page)->state == PAGE_ASLEEP
+                     || mii_page_hot(page)->state == PAGE_AWAKE)
          && mii_page_is_valid(page);
 }
 
@@ -574,7 +580,7 @@ static bool owned_is_valid(theap_t* theap, uint32_t size_class, uint32_t* awake)
     if (!page_belongs(theap, slice, size_class)) return false;
     if (!MI_HOLDS(next != 0 && mii_slice_cold(next)->prev == slice)) return false;
     if (!MI_HOLDS(++steps <= mii_slice_count())) return false;
-    if (mii_page_record(slice)->state == PAGE_AWAKE) ++*awake;
+    if (mii_page_hot(mii_page_record(slice))->state == PAGE_AWAKE) ++*awake;
     slice = next != first ? next : 0;
   }
   return true;
@@ -586,7 +592,8 @@ static bool awake_is_valid(theap_t* theap, uint32_t size_class, uint32_t count) 
   for (slice_t slice = theap->pages[size_class].awake; slice != 0;) {
     const page_cold_t* const cold = mii_slice_cold(slice);
     if (!MI_HOLDS(mii_page_owner(mii_page_record(slice)) == mii_theap_tag(theap))) return false;
-    if (!MI_HOLDS(mii_page_record(slice)->state == PAGE_AWAKE && count-- > 0)) return false;
+    if (!MI_HOLDS(mii_page_hot(mii_page_record(slice))->state == PAGE_AWAKE && count-- > 0))
+      return false;
     if (!MI_HOLDS(before == 0 || cold->awake_prev == before)) return false;
     before = slice;
     slice = cold->awake_next;

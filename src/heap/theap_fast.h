@@ -59,29 +59,31 @@ MI_INLINE void mii_theap_hand_out(theap_t* theap, uint32_t size_class, block_t* 
 
 // All that is free in a page goes to the (empty) list, and the page waits for `needed` more. Returns how many blocks that
 // are.
-MI_INLINE uint32_t mii_theap_empty_page(page_t* page, size_t needed) {
+MI_INLINE uint32_t mii_theap_empty_page(const page_t* page, page_hot_t* hot, size_t needed) {
   const uint32_t capacity = mii_page_capacity(page);
-  const uint32_t count = capacity - mii_page_used(page);
-  page->local_free = NULL;
-  page->out = (uint16_t)capacity;
-  mii_page_arm(page, (uint32_t)mii_min(needed, capacity));
+  const uint32_t count = capacity - mii_hot_used(hot);
+  hot->local_free = NULL;
+  hot->out = (uint16_t)capacity;
+  mii_hot_arm(hot, (uint32_t)mii_min(needed, capacity));
   return count;
 }
 
-MI_INLINE bool mii_awake_is_fuller(const page_t* page, const page_t* than) {
-  return mii_page_used(page) > mii_page_used(than);
+MI_INLINE bool mii_awake_is_fuller(const page_hot_t* page, const page_hot_t* than) {
+  return mii_hot_used(page) > mii_hot_used(than);
 }
 
 // Is something free in the page, and have others freed nothing?
-MI_INLINE bool mii_page_has_own_frees(const page_t* page) {
-  return page->local_free != NULL && mii_page_remote_count(page) == 0;
+MI_INLINE bool mii_page_has_own_frees(const page_hot_t* hot, const page_cold_t* cold) {
+  return hot->local_free != NULL && mii_cold_remote_count(cold) == 0;
 }
 
 // Its first block; the page sleeps until enough has been freed again.
-MI_INLINE void* mii_theap_take_from(theap_t* theap, page_t* page, uint32_t size_class) {
-  block_t* const block = page->local_free;
-  page->state = PAGE_ASLEEP;
-  const uint32_t count = mii_theap_empty_page(page, mii_class_wake_count(size_class));
+MI_INLINE void* mii_theap_take_from(theap_t* theap, slice_t slice, page_hot_t* hot,
+                                    uint32_t size_class) {
+  block_t* const block = hot->local_free;
+  hot->state = PAGE_ASLEEP;
+  const page_t* const page = mii_page_record(slice);
+  const uint32_t count = mii_theap_empty_page(page, hot, mii_class_wake_count(size_class));
   mii_theap_hand_out(theap, size_class, block->next, count);
   return block;
 }
@@ -89,16 +91,17 @@ MI_INLINE void* mii_theap_take_from(theap_t* theap, page_t* page, uint32_t size_
 // The same of the only page of its class, which stays awake: nobody has to be told that enough is free again, because the
 // next refill looks. NULL if it is not. It counts as a wake if enough of it are frees of our own: what others have freed a
 // look may have taken in meanwhile.
-MI_INLINE void* mii_theap_take_from_only(theap_t* theap, page_t* page, uint32_t size_class) {
-  block_t* const block = page->local_free;
-  const uint32_t capacity = mii_page_capacity(page);
-  const uint32_t count = capacity - mii_page_used(page);
+MI_INLINE void* mii_theap_take_from_only(theap_t* theap, slice_t slice, page_hot_t* hot,
+                                         uint32_t size_class) {
+  block_t* const block = hot->local_free;
+  const uint32_t capacity = mii_page_capacity(mii_page_record(slice));
+  const uint32_t count = capacity - mii_hot_used(hot);
   const uint32_t enough = (uint32_t)mii_class_wake_count(size_class);
   if (count < enough) return NULL;
-  if ((uint32_t)page->armed - page->needed >= enough) mii_theap_note_wake(theap, false);
-  page->local_free = NULL;
-  page->out = (uint16_t)capacity;
-  mii_page_arm(page, capacity);
+  if (mii_hot_frees(hot) >= enough) mii_theap_note_wake(theap, false);
+  hot->local_free = NULL;
+  hot->out = (uint16_t)capacity;
+  mii_hot_arm(hot, capacity);
   mii_theap_hand_out(theap, size_class, block->next, count);
   return block;
 }
@@ -109,21 +112,23 @@ MI_INLINE void* mii_theap_take_from_only(theap_t* theap, page_t* page, uint32_t 
 MI_INLINE void* mii_theap_take_awake(theap_t* theap, uint32_t size_class) {
   class_pages_t* const pages = &theap->pages[size_class];
   const slice_t first = pages->awake;
-  page_t* const page = mii_page_record(first);
+  page_hot_t* const page = mii_hot_record(first);
   page_cold_t* const cold = mii_slice_cold(first);
   const slice_t second = cold->awake_next;
-  page_t* const other = mii_page_record(second);
+  page_hot_t* const other = mii_hot_record(second);
   if (second != 0 && mii_awake_is_fuller(other, page)) {
-    if (MI_UNLIKELY(!mii_page_has_own_frees(other))) return NULL;
-    const slice_t third = mii_slice_cold(second)->awake_next;
+    const page_cold_t* const other_cold = mii_slice_cold(second);
+    if (MI_UNLIKELY(!mii_page_has_own_frees(other, other_cold))) return NULL;
+    const slice_t third = other_cold->awake_next;
     cold->awake_next = third;
     if (third != 0) mii_slice_cold(third)->awake_prev = first;
-    return mii_theap_take_from(theap, other, size_class);
+    return mii_theap_take_from(theap, second, other, size_class);
   }
-  if (MI_UNLIKELY(!mii_page_has_own_frees(page))) return NULL;
-  if (second == 0 && cold->next == first) return mii_theap_take_from_only(theap, page, size_class);
+  if (MI_UNLIKELY(!mii_page_has_own_frees(page, cold))) return NULL;
+  if (second == 0 && cold->next == first)
+    return mii_theap_take_from_only(theap, first, page, size_class);
   pages->awake = second;
-  return mii_theap_take_from(theap, page, size_class);
+  return mii_theap_take_from(theap, first, page, size_class);
 }
 
 enum {
@@ -145,35 +150,35 @@ MI_INLINE bool mii_list_is_shorter(const block_t* list, uint32_t length) {
 
 // A page of few blocks would wake for each of them. True if the block just freed is loose now: not if the list
 // is long enough without it.
-MI_INLINE bool mii_theap_loosen(theap_t* theap, page_t* page, uint32_t size_class) {
+MI_INLINE bool mii_theap_loosen(theap_t* theap, page_hot_t* hot, uint32_t size_class) {
   if (theap->keeps_nothing
       || !mii_list_is_shorter(theap->list[size_class], mii_class_loose_count(size_class)))
     return false;
-  block_t* const block = page->local_free;
-  page->local_free = block->next;
-  page->needed = 1;
+  block_t* const block = hot->local_free;
+  hot->local_free = block->next;
+  hot->needed = 1;
   theap->loosened++;
   mii_theap_add_loose(theap, size_class, block);
   return true;
 }
 
 // What mii_theap_wake does, if the page sleeps and goes on. Who is asked something answers at the other wakes.
-MI_INLINE bool mii_theap_wake_at_once(theap_t* theap, page_t* page) {
-  if (page->state != PAGE_ASLEEP) return false;
-  const uint32_t size_class = page->size_class;
+MI_INLINE bool mii_theap_wake_at_once(theap_t* theap, page_hot_t* hot) {
+  if (hot->state != PAGE_ASLEEP) return false;
+  const uint32_t size_class = hot->size_class;
   if (mii_class_wake_count(size_class) == 1) {
     if (MI_UNLIKELY(theap->loosened == UINT8_MAX)) return false;
-    if (mii_theap_loosen(theap, page, size_class)) return true;
+    if (mii_theap_loosen(theap, hot, size_class)) return true;
   }
-  const uint32_t used = mii_page_used(page);
+  const uint32_t used = mii_hot_used(hot);
   if (MI_UNLIKELY(used == 0 || mii_ask_is_open(theap->home) || mii_purge_may_be_much()))
     return false;
   mii_theap_note_wake(theap, false);
-  mii_awake_push(&theap->pages[size_class], mii_page_slice(page));
-  page->state = PAGE_AWAKE;
-  page->out = (uint16_t)used;
+  mii_awake_push(&theap->pages[size_class], mii_hot_slice(hot));
+  hot->state = PAGE_AWAKE;
+  hot->out = (uint16_t)used;
   const uint32_t few = mii_sparse_max(size_class);
-  mii_page_arm(page, used > few ? used - few : used);
+  mii_hot_arm(hot, used > few ? used - few : used);
   return true;
 }
 

@@ -85,7 +85,7 @@ MI_NO_TSAN static void mark_theap(const marks_t* marks, const theap_t* theap) {
 }
 
 MI_NO_TSAN static void mark_page(const marks_t* marks, const page_t* page) {
-  mark_list(marks, page->local_free);
+  mark_list(marks, mii_page_hot(page)->local_free);
   mark_list(marks, mii_page_peek_remote(page));
 }
 

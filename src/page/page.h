@@ -75,26 +75,36 @@ static inline void mii_page_set_capacity(page_t* page, uint32_t capacity) {
   mii_page_set_threaded(page, capacity, 0);
 }
 
+// Local frees since the last look.
+static inline uint32_t mii_hot_frees(const page_hot_t* hot) {
+  return (uint32_t)hot->armed - hot->needed;
+}
+
 // What `out` would be after counting.
+static inline uint32_t mii_hot_used(const page_hot_t* hot) { return hot->out - mii_hot_frees(hot); }
 static inline uint32_t mii_page_used(const page_t* page) {
-  return page->out - (page->armed - page->needed);
+  return mii_hot_used(mii_page_hot(page));
 }
 
 // Take the local frees since the last look off `out`. Owner only.
 static inline void mii_page_count_local(page_t* page) {
-  page->out = (uint16_t)mii_page_used(page);
-  page->armed = (uint16_t)page->needed;
+  page_hot_t* const hot = mii_page_hot(page);
+  hot->out = (uint16_t)mii_hot_used(hot);
+  hot->armed = hot->needed;
 }
 
 // Look again after `needed` local frees (at least 1). Owner only, after counting.
+static inline void mii_hot_arm(page_hot_t* hot, uint32_t needed) {
+  hot->needed = (uint16_t)needed;
+  hot->armed = (uint16_t)needed;
+}
 static inline void mii_page_arm(page_t* page, uint32_t needed) {
-  page->needed = needed;
-  page->armed = (uint16_t)needed;
+  mii_hot_arm(mii_page_hot(page), needed);
 }
 
 // Blocks in local_free, after counting.
 static inline uint32_t mii_page_free_count(const page_t* page) {
-  return mii_page_capacity(page) - page->out;
+  return mii_page_capacity(page) - mii_page_hot(page)->out;
 }
 
 static inline bool mii_page_is_complete(const page_t* page) {

@@ -4,7 +4,7 @@
 #define MI_PAGE_FAST_H
 
 #include "base/compiler.h"
-#include "space/record.h"
+#include "space/range.h"
 
 // Take the first block off a list; NULL if it is empty.
 MI_INLINE void* mii_list_pop(block_t** list) {
@@ -15,10 +15,13 @@ MI_INLINE void* mii_list_pop(block_t** list) {
 }
 
 // Owner only. True when the owner has to look at the page: mii_theap_wake.
-MI_INLINE bool mii_page_push_local(page_t* page, block_t* block) {
-  block->next = page->local_free;
-  page->local_free = block;
-  return --page->needed == 0;
+MI_INLINE bool mii_hot_push_local(page_hot_t* hot, block_t* block) {
+  block->next = hot->local_free;
+  hot->local_free = block;
+  return --hot->needed == 0;
+}
+static inline bool mii_page_push_local(page_t* page, block_t* block) {
+  return mii_hot_push_local(mii_page_hot(page), block);
 }
 
 #endif

@@ -37,12 +37,12 @@ static part_blocks_t blocks_in(const page_t* page, uint32_t part) {
 // Below half it costs more than it brings.
 static bool is_sparse(const page_t* page) {
   const bool was_complete = mii_page_is_complete(page) || mii_page_holes(page) != 0;
-  return was_complete && 2 * page->out <= mii_class_blocks(page->size_class);
+  return was_complete && 2 * mii_page_hot(page)->out <= mii_class_blocks(page->size_class);
 }
 
 // False if the list is not what it should be.
 static bool meet_free(tally_t* tally, const page_t* page) {
-  for (const block_t* block = page->local_free; block != NULL; block = block->next) {
+  for (const block_t* block = mii_page_hot(page)->local_free; block != NULL; block = block->next) {
     if (!mii_tally_meet(tally, page, block)) return false;
   }
   return true;
@@ -59,7 +59,7 @@ static bool is_part_free(const tally_t* tally, const page_t* page, uint32_t part
 // Take the blocks that lie in the holes off the list. Returns how many.
 static uint32_t unlink_blocks(page_t* page, uint32_t holes) {
   uint32_t count = 0;
-  for (block_t** link = &page->local_free; *link != NULL;) {
+  for (block_t** link = &mii_page_hot(page)->local_free; *link != NULL;) {
     const size_t offset = (size_t)((uint8_t*)*link - mii_page_start(page));
     const uint32_t index = (uint32_t)(offset / mii_page_block_bytes(page));
     if (mii_page_is_in_holes(page, index, holes)) {
@@ -121,7 +121,7 @@ uint32_t mii_page_fill_hole(page_t* page, block_t** first) {
     holes = rest;
   }
   mii_page_set_threaded(page, mii_page_capacity(page) + count, holes);
-  page->out = (uint16_t)(page->out + count);
+  mii_page_hot(page)->out = (uint16_t)(mii_page_hot(page)->out + count);
   mii_limit_charge_anyway(before - mii_page_hole_bytes(page));
   return count;
 }

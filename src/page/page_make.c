@@ -29,11 +29,11 @@ page_t* mii_page_make_in(uint32_t size_class, const page_home_t* home, uintptr_t
   if (slice == 0) return NULL;
 
   page_t* const page = mii_page_record(slice);
-  page->local_free = NULL;
+  mii_page_hot(page)->local_free = NULL;
   mii_page_set_capacity(page, 0);
-  page->out = 0;
-  page->size_class = (uint8_t)size_class;
-  page->state = PAGE_NONE;
+  mii_page_hot(page)->out = 0;
+  page->size_class = mii_page_hot(page)->size_class = (uint8_t)size_class;
+  mii_page_hot(page)->state = PAGE_NONE;
   mii_page_arm(page, 1);
   mii_page_set_heap(page, home->heap, home->is_apart);
   if (zero) mii_slice_cold(slice)->touched = 0;
@@ -49,7 +49,7 @@ page_t* mii_page_make(uint32_t size_class, heap_t* heap, uintptr_t owner) {
 }
 
 void mii_page_unmake(page_t* page) {
-  MI_ASSERT(page->out == 0);
+  MI_ASSERT(mii_page_hot(page)->out == 0);
   const slice_t slice = mii_page_slice(page);
   const uint32_t slices = mii_class_slices(page->size_class);
   page_cold_t* const cold = mii_slice_cold(slice);
@@ -57,15 +57,15 @@ void mii_page_unmake(page_t* page) {
   if (MI_UNLIKELY(mii_page_holes(page) != 0)) mii_limit_charge_anyway(mii_page_hole_bytes(page));
   mii_page_retire_word(page);
   atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
-  page->local_free = NULL;
-  page->state = PAGE_NONE;
+  mii_page_hot(page)->local_free = NULL;
+  mii_page_hot(page)->state = PAGE_NONE;
   for (uint32_t i = 0; i < slices; i++) mii_slice_set_kind(slice + i, SLICE_FREE);
   mii_segment_give(slice, slices);
 }
 
 void mii_page_discard(page_t* page) {
   mii_page_detach_remote(page);
-  page->out = 0;
+  mii_page_hot(page)->out = 0;
   mii_page_unmake(page);
 }
 
@@ -145,6 +145,6 @@ uint32_t mii_page_extend(page_t* page, block_t** first, rng_t* rng) {
     *first = link_shuffled(mii_page_start(page) + (size_t)index * bytes, bytes, count, rng);
   }
   mii_page_set_capacity(page, mii_page_capacity(page) + count);
-  page->out = (uint16_t)(page->out + count);
+  mii_page_hot(page)->out = (uint16_t)(mii_page_hot(page)->out + count);
   return count;
 }

@@ -20,7 +20,7 @@
 //   W2  only who took the page off the list it was queued on clears queued
 //   W3  a queued page keeps its owner and is not unmade: so the pusher may read `owner` after its push
 //   W4  owned is cleared by the owner, and set by who took the page off the published ones
-//   W5  a block in the word counts in page->out, so the page cannot go away under it
+//   W5  a block in the word counts in mii_page_hot(page)->out, so the page cannot go away under it
 //   W6  a page that is disowned unpublished has more than 7/8 of its blocks out (those not threaded yet
 //       count as free), so pushes alone reach its mark
 //   W7  epoch changes when the page ends; a push for another epoch than the page has now does nothing
@@ -121,10 +121,10 @@ push_event_t mii_page_push_remote(page_t* page, block_t* head, block_t* tail, ui
 static void take_list(page_t* page, uint64_t word) {
   const uint32_t count = word_count(word);
   if (count == 0) return;
-  MI_ASSERT(count <= page->out);
-  word_tail(page, word)->next = page->local_free;
-  page->local_free = word_head(page, word);
-  page->out = (uint16_t)(page->out - count);
+  MI_ASSERT(count <= mii_page_hot(page)->out);
+  word_tail(page, word)->next = mii_page_hot(page)->local_free;
+  mii_page_hot(page)->local_free = word_head(page, word);
+  mii_page_hot(page)->out = (uint16_t)(mii_page_hot(page)->out - count);
 }
 
 void mii_page_take_remote(page_t* page) {
@@ -157,16 +157,16 @@ bool mii_page_is_queued(page_t* page) {
 
 // W6: what is free or was never threaded.
 static uint32_t room_of(const page_t* page) {
-  return mii_class_blocks(page->size_class) - page->out;
+  return mii_class_blocks(page->size_class) - mii_page_hot(page)->out;
 }
 
 // Queued first, by us: from then on no push signals, so nobody reads `owner` while we clear it (W3).
 bool mii_page_try_disown(page_t* page, bool* publish) {
-  MI_ASSERT(page->armed == page->needed);
+  MI_ASSERT(mii_page_hot(page)->armed == mii_page_hot(page)->needed);
   _Atomic(uint64_t)* const remote = remote_of(page);
   if ((atomic_fetch_or_explicit(remote, QUEUED, memory_order_relaxed) & QUEUED) != 0) return false;
   atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
-  page->state = PAGE_DISOWNED;
+  mii_page_hot(page)->state = PAGE_DISOWNED;
   for (;;) {
     mii_page_collect_remote(page);
     uint64_t seen = atomic_load_explicit(remote, memory_order_relaxed);
@@ -194,7 +194,7 @@ void mii_page_claim(page_t* page, uintptr_t owner) {
 bool mii_page_is_empty_unowned(page_t* page) {
   const uint64_t word = atomic_load_explicit(remote_of(page), memory_order_relaxed);
   MI_ASSERT((word & QUEUED) != 0 && (word & OWNED) == 0);
-  return word_count(word) == page->out;
+  return word_count(word) == mii_page_hot(page)->out;
 }
 
 void mii_page_forget_queued(page_t* page) {
@@ -208,7 +208,7 @@ bool mii_page_freeze(page_t* page) {
   const uint32_t used = mii_page_used(page) - word_count(word);  // wraps around if it was caught
   const bool publish = used <= blocks - claim_count(page) || used > blocks;
   atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
-  page->state = PAGE_FROZEN;
+  mii_page_hot(page)->state = PAGE_FROZEN;
   atomic_store_explicit(remote_of(page), (word & ~(OWNED | QUEUED)) | (publish ? QUEUED : 0),
                         memory_order_relaxed);
   return publish;
@@ -219,7 +219,7 @@ void mii_page_recover(page_t* page, uintptr_t owner) {
   atomic_fetch_or_explicit(remote_of(page), QUEUED, memory_order_relaxed);
   mii_page_thaw(page);
   mii_page_claim(page, owner);
-  page->state = PAGE_NONE;
+  mii_page_hot(page)->state = PAGE_NONE;
 }
 
 void mii_page_own_new(page_t* page) {

@@ -33,17 +33,20 @@ static inline void mii_page_collect_remote(page_t* page) {
 }
 
 // How many blocks others have freed that the owner has not taken yet. Any thread.
-static inline uint32_t mii_page_remote_count(const page_t* page) {
-  const _Atomic(uint64_t)* const remote = &mii_slice_cold(mii_page_slice(page))->remote;
-  const uint64_t word = atomic_load_explicit(remote, memory_order_relaxed);
+static inline uint32_t mii_cold_remote_count(const page_cold_t* cold) {
+  const uint64_t word = atomic_load_explicit(&cold->remote, memory_order_relaxed);
   return (uint32_t)((word & MI_REMOTE_COUNT) / (MI_REMOTE_COUNT & (0 - MI_REMOTE_COUNT)));
+}
+static inline uint32_t mii_page_remote_count(const page_t* page) {
+  return mii_cold_remote_count(mii_slice_cold(mii_page_slice(page)));
 }
 
 // How many blocks of the page are neither free nor freed by others, as far as is known. Those that a theap
 // holds in a list count. Any thread.
 MI_NO_TSAN static inline uint32_t mii_page_live_count(const page_t* page) {
-  const uint32_t back = (uint32_t)page->armed - page->needed + mii_page_remote_count(page);
-  const uint32_t out = page->out;
+  const page_hot_t* const hot = mii_page_hot(page);
+  const uint32_t back = mii_hot_frees(hot) + mii_page_remote_count(page);
+  const uint32_t out = hot->out;
   return out >= back && out <= mii_page_capacity(page) ? out - back : 0;
 }
 

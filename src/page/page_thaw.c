@@ -24,11 +24,11 @@ static block_t* keep_good(tally_t* tally, const page_t* page, block_t* list, blo
 }
 
 void mii_page_thaw(page_t* page) {
-  if (page->state != PAGE_FROZEN) return;
+  if (mii_page_hot(page)->state != PAGE_FROZEN) return;
   tally_t tally = {0};
-  block_t* const own = keep_good(&tally, page, page->local_free, NULL);
-  page->local_free = keep_good(&tally, page, mii_page_detach_remote(page), own);
-  page->out = (uint16_t)(mii_page_capacity(page) - tally.count);
+  block_t* const own = keep_good(&tally, page, mii_page_hot(page)->local_free, NULL);
+  mii_page_hot(page)->local_free = keep_good(&tally, page, mii_page_detach_remote(page), own);
+  mii_page_hot(page)->out = (uint16_t)(mii_page_capacity(page) - tally.count);
   mii_page_arm(page, 1);
-  page->state = PAGE_DISOWNED;
+  mii_page_hot(page)->state = PAGE_DISOWNED;
 }

@@ -40,12 +40,14 @@ static uint32_t list_length(const page_t* page, const block_t* block) {
 
 MI_COLD bool mii_page_is_valid(page_t* page) {
   const slice_t slice = mii_page_slice(page);
-  const uint32_t seen_frees = page->armed - page->needed;
+  const uint32_t seen_frees = mii_hot_frees(mii_page_hot(page));
   return MI_HOLDS(mii_slice_kind(slice) == SLICE_PAGE) && MI_HOLDS(page->size_class < CLASS_COUNT)
          && MI_HOLDS(mii_page_capacity(page) <= mii_class_blocks(page->size_class))
-         && MI_HOLDS(holes_are_right(page))                            // P4
-         && MI_HOLDS(page->needed > 0 && page->needed <= page->armed)  // P3
-         && MI_HOLDS(page->out <= mii_page_capacity(page)) && MI_HOLDS(seen_frees <= page->out)
-         && MI_HOLDS(list_length(page, page->local_free)
+         && MI_HOLDS(holes_are_right(page))  // P4
+         && MI_HOLDS(mii_page_hot(page)->needed > 0
+                     && mii_page_hot(page)->needed <= mii_page_hot(page)->armed)  // P3
+         && MI_HOLDS(mii_page_hot(page)->out <= mii_page_capacity(page))
+         && MI_HOLDS(seen_frees <= mii_page_hot(page)->out)
+         && MI_HOLDS(list_length(page, mii_page_hot(page)->local_free)
                      == mii_page_free_count(page) + seen_frees);  // P2
 }

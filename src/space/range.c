@@ -5,7 +5,7 @@
 // large ones in steps of an eighth of what is open, at most 64 MiB. A refused step is halved down to
 // what the caller needs. The arrays are opened ahead of the slices they describe.
 //
-//   G1  slices below mii_range.slice_count have an open page record, an open segment, and, if that is not
+//   G1  slices below mii_range.slice_count have open page records, an open segment, and, if that is not
 //       foreign, open memory
 //   G2  the counts below only grow, under `growth`
 //   G3  a foreign segment has no free slice; it can become ours, not the other way round
@@ -23,10 +23,11 @@
 
 enum {
   GUARD_BYTES = SLICE_BYTES,
-  RANGE_SEGMENTS_MIN = 1,     // 4 MiB: small programs run under small limits
-  SCARCE_SEGMENTS = 16,       // 64 MiB: at the start, where addresses are scarce
-  STEP_SEGMENTS_MAX = 16,     // 64 MiB
-  PAGE_STEP = 64 * 1024,      // bytes of page records opened at a time: 128 MiB of slices
+  RANGE_SEGMENTS_MIN = 1,  // 4 MiB: small programs run under small limits
+  SCARCE_SEGMENTS = 16,    // 64 MiB: at the start, where addresses are scarce
+  STEP_SEGMENTS_MAX = 16,  // 64 MiB
+  PAGE_STEP =
+      32 * 1024,  // bytes of page records, and of hot ones, opened at a time: 128 MiB of slices
   SEGMENT_STEP = 512 * 1024,  // bytes of segments opened at a time
   META_STEP = 1024 * 1024,
   META_PER_SEGMENT = 8 * 1024,  // address space only: a run area and its share of the rest
@@ -56,6 +57,7 @@ static uintptr_t scarce_end;       // const after start: platform.h; 0 also unde
 static part_t meta_part;           // lock(growth)
 static part_t segment_part;        // lock(growth)
 static part_t page_part;           // lock(growth)
+static part_t hot_part;            // lock(growth)
 static _Atomic(size_t) meta_used;  // atomic: relaxed; lock(growth) to write
 static _Atomic(size_t) claimed;    // atomic: relaxed; bytes of segments reserved after the start
 static _Atomic(bool) claims_end;   // atomic: relaxed; no addresses were left for the latest
@@ -89,6 +91,7 @@ static bool part_open(part_t* part, size_t wanted) {
 typedef struct layout_s {
   size_t meta;
   size_t segments;
+  size_t hots;
   size_t pages;
   size_t slices;
   size_t total;
@@ -99,9 +102,11 @@ static layout_t layout_of(size_t segment_max, size_t reserved) {
   l.meta = mii_align_up(segment_max * META_PER_SEGMENT + META_STEP, SLICE_BYTES);
   l.segments = mii_align_up(segment_max * sizeof(segment_t), SLICE_BYTES);
   l.pages = mii_align_up(segment_max * SEGMENT_SLICES * sizeof(page_t), SLICE_BYTES);
+  l.hots = mii_align_up(segment_max * SEGMENT_SLICES * sizeof(page_hot_t), SLICE_BYTES);
   l.slices = reserved * SEGMENT_BYTES;
   // The last summand is room to align the base.
-  l.total = l.meta + l.segments + GUARD_BYTES + l.pages + l.slices + GUARD_BYTES + SEGMENT_BYTES;
+  l.total =
+      l.meta + l.segments + GUARD_BYTES + l.hots + l.pages + l.slices + GUARD_BYTES + SEGMENT_BYTES;
   return l;
 }
 
@@ -155,21 +160,24 @@ static bool reserve(const platform_facts_t* facts) {
 static void place_parts(void) {
   const layout_t l = layout_of(mii_range.segment_max, mii_range.slice_reserved / SEGMENT_SLICES);
   const uintptr_t lowest =
-      (uintptr_t)reservation + GUARD_BYTES + l.meta + l.segments + GUARD_BYTES + l.pages;
+      (uintptr_t)reservation + GUARD_BYTES + l.meta + l.segments + GUARD_BYTES + l.hots + l.pages;
   mii_range.base = mii_align_up(lowest, SEGMENT_BYTES);
-  const uintptr_t middle = mii_range.base - l.pages - GUARD_BYTES - l.segments;
-  page_part = (part_t){mii_range.base, l.pages, 0, PAGE_STEP, true};
+  const uintptr_t pages = mii_range.base - l.pages;
+  const uintptr_t hots = pages - l.hots;
+  const uintptr_t middle = hots - GUARD_BYTES - l.segments;
+  mii_range.pages = (page_t*)pages;
+  mii_range.hots = (page_hot_t*)hots;
+  mii_range.hot_distance = hots - pages;
+  hot_part = (part_t){hots, l.hots, 0, PAGE_STEP, false};
+  page_part = (part_t){pages, l.pages, 0, PAGE_STEP, false};
   segment_part = (part_t){middle, l.segments, 0, SEGMENT_STEP, false};
   meta_part = (part_t){middle, l.meta, 0, META_STEP, true};
   mii_range.segments = (segment_t*)middle;
   atomic_store_explicit(&meta_used, 0, memory_order_relaxed);
 }
 
-// Record 0 lies at the base itself, in the slice that guards the others.
 static bool show_page_records(void) {
-  return mii_platform_show((void*)(page_part.start - page_part.size),
-                           page_part.size + mii_range.os_page_size)
-         == 0;
+  return mii_platform_show((void*)page_part.start, page_part.size) == 0;
 }
 
 MI_COLD bool mii_range_start(const platform_facts_t* facts) {
@@ -200,7 +208,7 @@ MI_COLD void mii_range_stop(void) {
   if (reservation != NULL) mii_platform_release(reservation, reservation_bytes);
   reservation = NULL;
   reservation_bytes = 0;
-  meta_part = segment_part = page_part = (part_t){0};
+  meta_part = segment_part = hot_part = page_part = (part_t){0};
   mii_limit_set_charged(0);
   mii_range = (range_t)MI_RANGE_NONE;
 }
@@ -210,6 +218,7 @@ MI_COLD void mii_range_stop(void) {
 // Open the records of the segments below `end`.
 static bool open_records(size_t end) {
   return part_open(&segment_part, end * sizeof(segment_t))
+         && part_open(&hot_part, end * SEGMENT_SLICES * sizeof(page_hot_t))
          && part_open(&page_part, end * SEGMENT_SLICES * sizeof(page_t));
 }
 
@@ -465,10 +474,13 @@ size_t mii_range_reserved_bytes(void) {
 
 MI_COLD size_t mii_meta_used_bytes(void) {
   return atomic_load_explicit(&meta_used, memory_order_relaxed)
-         + mii_segment_count() * (sizeof(segment_t) + SEGMENT_SLICES * sizeof(page_t));
+         + mii_segment_count()
+               * (sizeof(segment_t) + SEGMENT_SLICES * (sizeof(page_t) + sizeof(page_hot_t)));
 }
 
-size_t mii_meta_open_bytes(void) { return meta_part.open + segment_part.open + page_part.open; }
+size_t mii_meta_open_bytes(void) {
+  return meta_part.open + segment_part.open + hot_part.open + page_part.open;
+}
 
 size_t mii_range_room(void) {
   if (atomic_load_explicit(&claims_end, memory_order_relaxed)) return 0;
@@ -482,7 +494,7 @@ static size_t resident_bytes_of(const part_t* part) {
 
 size_t mii_meta_resident_bytes(void) {
   return resident_bytes_of(&meta_part) + resident_bytes_of(&segment_part)
-         + resident_bytes_of(&page_part);
+         + resident_bytes_of(&hot_part) + resident_bytes_of(&page_part);
 }
 
 void mii_range_lock(void) { mii_lock_enter(&growth); }
@@ -512,6 +524,7 @@ MI_COLD bool mii_range_is_valid(void) {
       && MI_HOLDS(segments <= mii_range.segment_max)
       && MI_HOLDS(segments * sizeof(segment_t) <= segment_part.open)
       && MI_HOLDS(slices * sizeof(page_t) <= page_part.open)
+      && MI_HOLDS(slices * sizeof(page_hot_t) <= hot_part.open)
       && MI_HOLDS(foreign_segments_are_empty())  // G3
       && MI_HOLDS(meta_used <= meta_part.open) && MI_HOLDS(meta_part.open <= meta_part.size);
   mii_lock_leave(&growth);

@@ -3,13 +3,13 @@
 //
 //   reserved in one piece, without access:
 //
-//   | guard | meta  <- grows | segments  grows -> | guard | pages  <- grows | slice 0 | slice 1 ..  grows ->
-//                            ^                                             ^
-//                         segments                                       base
+//   | guard | meta  <- grows | segments  grows -> | guard | hots  -> | pages  -> | slice 0 | slice 1 ..  grows ->
+//                            ^                            ^          ^           ^
+//                         segments                      hots       pages       base
 //
 // Each growing part is opened from its fixed end on, by one call of the system for many megabytes, so
 // the process has a handful of mappings however large the heap is. Slice 0 is never opened: it guards
-// the page records against a block that is written at a negative index. The page records of the whole
+// the records against a block that is written at a negative index. The page records of the whole
 // range can be read from the start, so any pointer into the range may be looked up.
 //
 // With 32 bits addresses are scarce, and others need them, too. Only the first segments are reserved at
@@ -25,8 +25,11 @@
 
 typedef struct range_s {
   // Read by every free().
-  uintptr_t base;    // const after start: address of slice 0; 4 MiB aligned
-  size_t slice_max;  // const after start: slices that have a page record; 0 before
+  uintptr_t base;          // const after start: address of slice 0; 4 MiB aligned
+  size_t slice_max;        // const after start: slices that have a page record; 0 before
+  page_t* pages;           // const after start: the records of all slices
+  page_hot_t* hots;        // const after start: what only the owners of pages touch
+  uintptr_t hot_distance;  // const after start: from the one to the other, the same for all
   // Read by slow paths.
   _Atomic(size_t) slice_count;  // atomic: opened slices; grows, release
   segment_t* segments;          // const after start
@@ -120,10 +123,20 @@ static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)(mii_range.base + ((uintptr_t)slice << SLICE_SHIFT));
 }
 
-MI_INLINE page_t* mii_page_record(size_t slice) { return (page_t*)(mii_range.base - (slice << 5)); }
+MI_INLINE page_t* mii_page_record(size_t slice) { return &mii_range.pages[slice]; }
 
 static inline slice_t mii_page_slice(const page_t* page) {
-  return (slice_t)((mii_range.base - (uintptr_t)page) >> 5);
+  return (slice_t)(((uintptr_t)page - (uintptr_t)mii_range.pages) / sizeof *page);
+}
+
+MI_INLINE page_hot_t* mii_hot_record(size_t slice) { return &mii_range.hots[slice]; }
+
+MI_INLINE page_hot_t* mii_page_hot(const page_t* page) {
+  return (page_hot_t*)((uintptr_t)page + mii_range.hot_distance);
+}
+
+MI_INLINE slice_t mii_hot_slice(const page_hot_t* hot) {
+  return (slice_t)(((uintptr_t)hot - (uintptr_t)mii_range.hots) / sizeof *hot);
 }
 
 static inline segment_t* mii_segment(uint32_t index) { return &mii_range.segments[index]; }

@@ -22,27 +22,36 @@ typedef enum slice_kind_e {
   SLICE_GUARDED,   // the first slice of a block between guard pages
 } slice_kind_t;
 
-// The hot part: 32 bytes, all that free() reads and writes. Lies in an array below the range that
-// grows downwards, so that its address is the range's base minus a multiple of the slice number.
+// What every free() reads of a slice: 16 bytes, in an array. It changes only when pages come, go, grow or move, so
+// the threads that free each other's blocks all have it in their caches.
 struct page_s {
-  _Alignas(32) _Atomic(uintptr_t)
+  _Alignas(16) _Atomic(uintptr_t)
       owner;  // atomic: the address of the owning theap, or 0. Only the owner sets and
               // clears its own, so a relaxed load is never wrong about `me`. Of a hardened
               // page that of its record (page/hardened.h), which is no theap's
-  block_t* local_free;  // owner: blocks freed by the owner, not yet handed out again
-  uint32_t needed;      // owner: local frees until the owner looks; never 0 between calls
-  uint16_t armed;       // owner: what `needed` was when the frees were last counted
-  uint16_t out;         // owner: blocks with the user, in the theap's list, or in the remote word
   _Atomic(uint32_t) capacity;  // atomic: relaxed; blocks threaded so far, in the lower half; in the
                                // upper one bit i: part i is a hole (page_hole.c). The owner writes
   uint8_t size_class;          // const
-  uint8_t state;               // owner: a page_state_t
   _Atomic(uint8_t) kind;       // atomic: relaxed, a slice_kind_t
   _Atomic(bool) is_apart;      // atomic: relaxed; its heap is not the main one (heap/apart.h)
 };
-static_assert(sizeof(page_t) == 32, "two records to a cache line; mii_page_record() counts on it");
+static_assert(sizeof(page_t) == 16, "mii_page_record() counts on it");
 
-// The cold part: 64 bytes, so that the word that other threads write shares no line with the hot part.
+// The hot part of a page: what its owner reads and writes, in an array of its own. If it lay in the record, each free
+// by another thread would take the line away from the owner, who writes to it with every free.
+struct page_hot_s {
+  _Alignas(16) block_t* local_free;  // owner: blocks freed by the owner, not yet handed out again
+  uint16_t needed;  // owner: local frees until the owner looks; never 0 between calls
+  uint16_t out;     // owner: blocks with the user, in the theap's list, or in the remote word
+  uint16_t
+      armed;  // owner: what `needed` was when the frees were last counted; not its neighbour, because compilers
+              // would store both as one vector
+  uint8_t state;       // owner: a page_state_t
+  uint8_t size_class;  // const: the same as in the record
+};
+static_assert(sizeof(page_hot_t) == 16, "mii_page_hot() counts on it");
+
+// The cold part: 64 bytes, so that the word that other threads write shares no line with the others.
 struct page_cold_s {
   _Alignas(64) _Atomic(uint64_t) remote;  // atomic: page_remote.c
   _Atomic(uint32_t) stack_link;   // atomic: the next page of a wake list or of the claimable pages

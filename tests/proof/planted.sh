@@ -47,13 +47,13 @@ plant "disown never publishes" page/page_remote.c 's/\*publish = room_of.*/*publ
 plant "claim: unqueue before the owner moves in" page/page_remote.c \
   '/^void mii_page_claim/,/^}/{/atomic_store_explicit\(&page->owner/{h;d};/mii_page_unqueue/{G}}'
 plant "claim: a page stays queued" page/page_remote.c 's/~\(LIST_MASK \| QUEUED\), memory_order_acq_rel/~LIST_MASK, memory_order_acq_rel/'
-plant "end a queued page" heap/theap.c 's/page->out == 0 && !mii_page_is_queued\(page\) && !is_to_keep/page->out == 0 \&\& !is_to_keep/'
-plant "trim ends pages that are not empty" page/page_remote.c 's/return word_count\(word\) == page->out;/return word_count(word) > 0;/'
+plant "end a queued page" heap/theap.c 's/out == 0 && !mii_page_is_queued\(page\) && !is_to_keep/out == 0 \&\& !is_to_keep/'
+plant "trim ends pages that are not empty" page/page_remote.c 's/return word_count\(word\) == mii_page_hot\(page\)->out;/return word_count(word) > 0;/'
 plant "push: linked to the list of the first look" page/page_remote.c \
   '/tail->next = word_count\(seen\)/d;s/^(  uint64_t want;)$/\1 tail->next = word_count(seen) > 0 ? word_head(page, seen) : NULL;/'
 plant "push: the tail of the new list" page/page_remote.c 's/word_count\(seen\) > 0 \? seen >> TAIL_SHIFT & OFFSET_MASK : offset_of\(page, tail\)/offset_of(page, tail)/'
 plant "push: the count of the list is forgotten" page/page_remote.c 's/\(word_count\(seen\) \+ count\)/count/'
-plant "take: blocks still count as out" page/page_remote.c '/page->out = \(uint16_t\)\(page->out - count\);/d'
+plant "take: blocks still count as out" page/page_remote.c '/->out = \(uint16_t\)\(.*->out - count\);/d'
 plant "epoch: late batches are taken" page/page_remote.c '/seen >> EPOCH_SHIFT != epoch/d'
 plant "stack: no tag" base/handle_stack.h 's/\(\(\(seen >> 32\) \+ 1\) << 32\) \| handle/handle/'
 plant "stack: a pop loses the rest" base/handle_stack.h \
@@ -65,7 +65,7 @@ plant "dissolve drops the list" heap/theap.c '/bool mii_theap_dissolve_some\(/,/
 plant "fork: queued pages of our own stay queued" heap/fork.c 's/mii_page_forget_queued\(page\);//'
 plant "fork: claimable pages stay linked" heap/heap.c 's/mii_stack_clear\(&heap->claimable\[c\]\);//'
 plant "fork: the pool stays linked" heap/thread.c '/^bool mii_thread_forget_others/,/^}/{/mii_stack_clear/d}'
-plant "fork: frozen pages are believed" page/page_thaw.c 's/if \(page->state != PAGE_FROZEN\) return;/return;/'
+plant "fork: frozen pages are believed" page/page_thaw.c 's/if \(mii_page_hot\(page\)->state != PAGE_FROZEN\) return;/return;/'
 plant "fork: a page of others keeps its owner" page/page_remote.c '/^bool mii_page_freeze/,/^}/{/atomic_store_explicit\(&page->owner/d}'
 
 # Not a bug of the sources, but one that the end of a heap would have.

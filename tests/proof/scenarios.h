@@ -131,7 +131,7 @@ static void destroy_owned(theap_t* theap) {
   let_go(theap, page);
   const uint64_t next = ((word >> EPOCH_SHIFT) + 1) << EPOCH_SHIFT | OWNED;
   atomic_exchange_explicit(remote, next, memory_order_acquire);
-  page->out = 0;
+  mii_page_hot(page)->out = 0;
   mii_page_arm(page, 1);
   mii_page_unmake(page);
 }

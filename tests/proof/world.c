@@ -204,7 +204,7 @@ static void check_word(page_t* page) {
     PROOF_CHECK(mark_list(page, word_head(page, word), count, &seen) == count);
     PROOF_CHECK(word_tail(page, word)->next == NULL);
   }
-  PROOF_CHECK(count <= page->out);  // W5
+  PROOF_CHECK(count <= mii_page_hot(page)->out);  // W5
   const uint32_t mark = (word & OWNED) != 0 ? proof_wake : (uint32_t)mii_max(1, proof_blocks / 8);
   PROOF_CHECK((word & QUEUED) != 0 || count < mark);                   // W1
   if ((word & QUEUED) == 0 && live_blocks(mii_page_slice(page)) != 0)  // W3
@@ -228,8 +228,8 @@ static void forget_links(slice_t slice) {
   const page_t* const page = mii_page_record(slice);
   page_cold_t* const cold = mii_slice_cold(slice);
   cold->arrival = 0;
-  if (page->state == PAGE_NONE) cold->next = cold->prev = 0;
-  if (page->state != PAGE_AWAKE) cold->awake_next = cold->awake_prev = 0;
+  if (mii_page_hot(page)->state == PAGE_NONE) cold->next = cold->prev = 0;
+  if (mii_page_hot(page)->state != PAGE_AWAKE) cold->awake_next = cold->awake_prev = 0;
 }
 
 // A tag tells the top of a stack from those that threads in the middle of a push or pop have seen. One that nobody
@@ -333,10 +333,10 @@ static void check_blocks(page_t* page) {
   mark_parcels(page, &seen);
   const uint32_t out = mii_count_bits(seen) + word_count(word);
   if (word_count(word) > 0) mark_list(page, word_head(page, word), SLICE_BLOCKS, &seen);
-  mark_list(page, page->local_free, SLICE_BLOCKS, &seen);
+  mark_list(page, mii_page_hot(page)->local_free, SLICE_BLOCKS, &seen);
   PROOF_CHECK(seen == threaded_blocks(page));
   PROOF_CHECK(out == mii_page_used(page));  // P1
-  if (mii_page_owner(page) == 0) PROOF_CHECK(page->state == PAGE_DISOWNED);
+  if (mii_page_owner(page) == 0) PROOF_CHECK(mii_page_hot(page)->state == PAGE_DISOWNED);
 }
 
 static void check_at_rest(void) {
@@ -406,7 +406,7 @@ static void check_recovered(page_t* page) {
   mii_page_thaw(page);
   PROOF_CHECK(mii_page_is_valid(page));
   uint32_t seen = live_blocks(mii_page_slice(page));
-  mark_list(page, page->local_free, SLICE_BLOCKS, &seen);
+  mark_list(page, mii_page_hot(page)->local_free, SLICE_BLOCKS, &seen);
 }
 
 static uint32_t count_theaps(const handle_stack_t* stack) {

@@ -650,12 +650,12 @@ TEST(a_free_by_the_owner_is_local_and_by_others_remote) {
     have_no_room(theap);
     page_t* const page = page_of(p[0]);
     give(p[0]);
-    CHECK(page->local_free == p[0]);
+    CHECK(mii_page_hot(page)->local_free == p[0]);
     give_remotely(&p[1], 1);
-    CHECK(page->local_free == p[0]);
+    CHECK(mii_page_hot(page)->local_free == p[0]);
     mii_page_count_local(page);
     mii_page_collect_remote(page);
-    CHECK(page->local_free == p[1]);
+    CHECK(mii_page_hot(page)->local_free == p[1]);
     mii_page_arm(page, 1);
   }
   CHECK(mii_theap_is_valid(theap));

@@ -109,8 +109,8 @@ TEST(a_loose_block_of_our_own_page_in_the_list_of_a_thread_that_is_gone_stays_in
   give_many(blocks, 2);
   run_as(mine);
   recover();
-  CHECK_EQ(page_of(blocks[0])->out, PER_PAGE);
-  CHECK(page_of(blocks[0])->local_free == NULL);
+  CHECK_EQ(mii_page_hot(page_of(blocks[0]))->out, PER_PAGE);
+  CHECK(mii_page_hot(page_of(blocks[0]))->local_free == NULL);
 }
 
 TEST(a_list_with_a_bad_link_stays_in_use) {

@@ -33,8 +33,8 @@ TEST(a_published_page_can_be_claimed_once) {
   page_t* const page = claim();
   CHECK(page == record_of(0));
   CHECK_EQ(mii_page_owner(page), ME);
-  CHECK_EQ(page->state, PAGE_NONE);
-  CHECK_EQ(page->out, 20);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_NONE);
+  CHECK_EQ(mii_page_hot(page)->out, 20);
   CHECK(!mii_page_is_queued(page));
   CHECK(mii_page_is_valid(page));
   CHECK(claim() == NULL);
@@ -52,7 +52,7 @@ TEST(claiming_counts_what_was_freed_since_the_page_was_published) {
   leave_pages(1, 30);
   give_many(of_page(0) + PER_PAGE - 30, 25);
   page_t* const page = claim();
-  CHECK_EQ(page->out, 5);
+  CHECK_EQ(mii_page_hot(page)->out, 5);
   CHECK_EQ(mii_page_free_count(page), PER_PAGE - 5);
   CHECK(mii_page_is_valid(page));
 }
@@ -102,12 +102,12 @@ static page_t* loose_page(uint32_t out) {
   mii_page_arm(page, PER_PAGE);
   for (uint32_t i = out; i < PER_PAGE; i++) {
     block_t* const block = blocks[i];
-    block->next = page->local_free;
-    page->local_free = block;
-    page->needed--;
+    block->next = mii_page_hot(page)->local_free;
+    mii_page_hot(page)->local_free = block;
+    mii_page_hot(page)->needed--;
   }
   mii_page_count_local(page);
-  if (page->needed == 0) mii_page_arm(page, 1);
+  if (mii_page_hot(page)->needed == 0) mii_page_arm(page, 1);
   return page;
 }
 
@@ -148,7 +148,7 @@ TEST(a_queued_page_cannot_be_released) {  // W3
   CHECK_EQ(mii_page_owner(page), ME);
   for (uint32_t i = CLAIM; i < PER_PAGE; i++) begin_push(blocks[i]);
   mii_page_collect_remote(page);
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
   CHECK(!mii_heap_try_release(page));  // nor when it is empty
   mii_page_unqueue(page);
   CHECK(mii_heap_try_release(page));

@@ -102,7 +102,9 @@ MAYBE_UNUSED static void take_pages(theap_t* theap, void** blocks, uint32_t page
   }
 }
 
-MAYBE_UNUSED static page_state_t state_of(const void* p) { return (page_state_t)page_of(p)->state; }
+MAYBE_UNUSED static page_state_t state_of(const void* p) {
+  return (page_state_t)mii_page_hot(page_of(p))->state;
+}
 
 // Is the slice no page any more?
 MAYBE_UNUSED static bool is_gone(const void* p) {

@@ -32,7 +32,7 @@ TEST(a_block_waits_in_the_outbox) {
   give_many(blocks, 3);
   CHECK_EQ(waiting(page_of(blocks[0])), 0);
   CHECK_EQ(parcel_count(sender), 1);
-  CHECK_EQ(page_of(blocks[0])->out, 64);  // O1
+  CHECK_EQ(mii_page_hot(page_of(blocks[0]))->out, 64);  // O1
   CHECK(all_is_valid());
 }
 
@@ -70,9 +70,9 @@ TEST(what_arrives_is_what_was_sent) {
   mii_outbox_send(sender);
   run_as(owner);
   mii_theap_collect(owner);
-  CHECK_EQ(page->out, 64 - 10);
+  CHECK_EQ(mii_page_hot(page)->out, 64 - 10);
   CHECK(mii_page_is_valid(page));
-  const block_t* block = page->local_free;
+  const block_t* block = mii_page_hot(page)->local_free;
   for (uint32_t i = 10; i-- > 0; block = block->next) CHECK(block == blocks[i]);
   CHECK(block == NULL);
 }
@@ -231,7 +231,7 @@ TEST(a_parcel_for_a_page_that_has_ended_is_dropped) {
   run_as(owner);
   owner->list[page->size_class] = NULL;
   mii_page_count_local(page);
-  page->out = 0;
+  mii_page_hot(page)->out = 0;
   mii_theap_review(owner, page, 1);
   mii_theap_give_kept(owner);
   CHECK(is_gone(blocks[0]));

@@ -64,7 +64,7 @@ TEST(a_page_of_nobody_comes_before_a_new_one) {
   const uint32_t pages = page_count();
   CHECK(next_page(theap) == claimable);
   CHECK_EQ(mii_page_owner(claimable), mii_theap_tag(theap));
-  CHECK_EQ(claimable->state, PAGE_ASLEEP);
+  CHECK_EQ(mii_page_hot(claimable)->state, PAGE_ASLEEP);
   CHECK_EQ(list_length_of(theap, CLASS), PER_PAGE - 2);
   CHECK_EQ(page_count(), pages);
   CHECK(all_is_valid());
@@ -117,7 +117,8 @@ TEST(other_classes_are_left_alone) {
   const uint32_t pages = page_count();
   take(theap, SIZE + 1);
   CHECK_EQ(page_count(), pages + 1);
-  CHECK_EQ(page_of(of_page(0)[50])->out, PER_PAGE - WAKE);  // the others are not counted yet
+  CHECK_EQ(mii_page_hot(page_of(of_page(0)[50]))->out,
+           PER_PAGE - WAKE);  // the others are not counted yet
   CHECK(all_is_valid());
 }
 
@@ -154,7 +155,7 @@ TEST(a_page_with_too_little_free_is_no_candidate) {
   give_many(blocks, WAKE - 1);
   page_t* const page = record_of(0);
   give(take(theap, SIZE));  // a sleeper is looked at before a new page is made
-  CHECK_EQ(page->state, PAGE_ASLEEP);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_ASLEEP);
   CHECK_EQ(page_count(), 1);
 }
 
@@ -193,8 +194,8 @@ TEST(a_refill_hands_out_all_that_is_free_in_the_page) {
   page_t* const page = next_page(theap);
   CHECK(page == record_of(0));
   CHECK_EQ(list_length_of(theap, CLASS), 39);
-  CHECK_EQ(page->out, PER_PAGE);
-  CHECK(page->local_free == NULL);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE);
+  CHECK(mii_page_hot(page)->local_free == NULL);
   CHECK_EQ(theap->blocks_handed, 2 * PER_PAGE + 40);
   CHECK(all_is_valid());
 }

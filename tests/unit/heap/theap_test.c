@@ -26,7 +26,7 @@ TEST(the_first_list_is_the_first_4_KiB_of_a_page) {
   void* const p = take(theap, SIZE);
   CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 1);
   CHECK_EQ(state_of(p), PAGE_ASLEEP);
-  CHECK_EQ(page_of(p)->out, PER_STEP);
+  CHECK_EQ(mii_page_hot(page_of(p))->out, PER_STEP);
   CHECK_EQ(theap->pages[CLASS].owned, mii_page_slice(page_of(p)));
   CHECK_EQ(theap->pages[CLASS].growing, mii_page_slice(page_of(p)));
   CHECK_EQ(theap->blocks_handed, PER_STEP);
@@ -85,7 +85,7 @@ TEST(a_sleeper_of_any_class_wakes_up_when_enough_is_free) {
     take_many(theap, mii_class_bytes(c), all, count + 1);
     have_no_room(theap);
     // One less if the first blocks that were threaded, when it was set, were so few.
-    const uint32_t wake = page_of(all[0])->needed;
+    const uint32_t wake = mii_page_hot(page_of(all[0]))->needed;
     CHECK(wake == mii_class_wake_count(c) || wake + 1 == mii_class_wake_count(c));
     CHECK_EQ(state_of(all[0]), PAGE_ASLEEP);
     CHECK(page_of(all[count]) != page_of(all[0]));
@@ -139,7 +139,7 @@ TEST(the_only_page_of_a_class_stays_awake_while_enough_is_freed) {
     take_many(theap, SIZE, blocks, WAKE);
     CHECK(theap->list[CLASS] == NULL);
     CHECK_EQ(state_of(blocks[0]), PAGE_AWAKE);
-    CHECK_EQ(page_of(blocks[0])->out, PER_PAGE);
+    CHECK_EQ(mii_page_hot(page_of(blocks[0]))->out, PER_PAGE);
     give_many(blocks, WAKE);
     CHECK(all_is_valid());
   }
@@ -195,7 +195,7 @@ TEST(one_empty_page_of_a_small_class_is_kept) {
   take_pages(theap, blocks, 4);
   give_many(of_page(0), PER_PAGE);
   CHECK_EQ(state_of(of_page(0)[0]), PAGE_AWAKE);
-  CHECK_EQ(page_of(of_page(0)[0])->out, 0);
+  CHECK_EQ(mii_page_hot(page_of(of_page(0)[0]))->out, 0);
   for (uint32_t i = 1; i < 4; i++) {
     give_many(of_page(i), PER_PAGE);
     CHECK(is_gone(of_page(i)[0]));
@@ -229,7 +229,7 @@ TEST(an_empty_page_of_a_mid_class_goes_at_once) {
 TEST(a_page_of_which_little_is_threaded_is_looked_at_when_that_is_free) {
   theap_t* const theap = start_heap();
   void* const p = take(theap, MID_SIZE);  // one block of 12
-  CHECK_EQ(page_of(p)->out, 1);
+  CHECK_EQ(mii_page_hot(page_of(p))->out, 1);
   have_no_room(theap);
   give(p);
   CHECK(is_gone(p));
@@ -338,7 +338,7 @@ TEST(collecting_leaves_lists_alone) {
   give(p);
   mii_theap_collect(theap);
   CHECK(theap->list[CLASS] == next);
-  CHECK_EQ(page_of(next)->out, PER_STEP - 1);
+  CHECK_EQ(mii_page_hot(page_of(next))->out, PER_STEP - 1);
   CHECK(take(theap, SIZE) == next);
   CHECK(all_is_valid());
 }
@@ -364,16 +364,16 @@ TEST(a_review_counts_frees_and_looks_at_the_minimum) {
   give_remotely(of_page(0) + 3, 2);
   mii_theap_review(theap, page, 6);
   CHECK_EQ(mii_page_free_count(page), 5);
-  CHECK_EQ(page->state, PAGE_ASLEEP);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_ASLEEP);
   mii_theap_review(theap, page, 5);
-  CHECK_EQ(page->state, PAGE_AWAKE);
-  CHECK_EQ(page->needed, PER_PAGE - 5);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_AWAKE);
+  CHECK_EQ(mii_page_hot(page)->needed, PER_PAGE - 5);
   give_remotely(of_page(0) + 5, 1);
   mii_theap_review(theap, page, PER_PAGE);
-  CHECK_EQ(page->state, PAGE_AWAKE);
-  CHECK_EQ(page->needed, PER_PAGE - 6);  // or the last local free would wake nobody
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_AWAKE);
+  CHECK_EQ(mii_page_hot(page)->needed, PER_PAGE - 6);  // or the last local free would wake nobody
   give_many(of_page(0) + 6, PER_PAGE - 6);
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
   CHECK(all_is_valid());
 }
 
@@ -446,7 +446,7 @@ TEST(an_empty_page_that_is_queued_stays_until_it_is_drained) {  // W3
   mii_theap_collect(theap);
   mii_theap_give_kept(theap);
   CHECK_EQ(state_of(of_page(0)[0]), PAGE_AWAKE);
-  CHECK_EQ(page_of(of_page(0)[0])->out, 0);
+  CHECK_EQ(mii_page_hot(page_of(of_page(0)[0]))->out, 0);
   CHECK(is_gone(of_page(1)[0]));
   finish_push(of_page(0)[teller], event);
   mii_theap_drain(theap);
@@ -506,10 +506,10 @@ TEST(dissolving_returns_lists_to_their_pages_and_to_the_account) {
   void* const p = take(theap, SIZE);
   run_as_stranger();
   CHECK(mii_theap_dissolve(theap));
-  CHECK_EQ(page_of(p)->out, 1);
+  CHECK_EQ(mii_page_hot(page_of(p))->out, 1);
   CHECK_EQ(theap->blocks_handed, 1);
   CHECK_EQ(theap->bytes_handed, SIZE);
-  CHECK_EQ(page_of(p)->state, PAGE_DISOWNED);
+  CHECK_EQ(mii_page_hot(page_of(p))->state, PAGE_DISOWNED);
   CHECK_EQ(mii_page_owner(page_of(p)), 0);
 }
 
@@ -604,11 +604,11 @@ TEST(the_validator_sees_a_page_of_another_owner) {
 
 TEST(the_validator_sees_a_page_in_a_wrong_state) {
   theap_t* const theap = start_lively_heap();
-  page_of(of_page(0)[40])->state = PAGE_ASLEEP;
+  mii_page_hot(page_of(of_page(0)[40]))->state = PAGE_ASLEEP;
   CHECK(is_noticed(theap));
-  page_of(of_page(0)[40])->state = PAGE_AWAKE;
+  mii_page_hot(page_of(of_page(0)[40]))->state = PAGE_AWAKE;
   CHECK(!is_noticed(theap));
-  page_of(of_page(2)[0])->state = PAGE_AWAKE;
+  mii_page_hot(page_of(of_page(2)[0]))->state = PAGE_AWAKE;
   CHECK(is_noticed(theap));
 }
 
@@ -693,7 +693,7 @@ TEST(the_validator_sees_a_list_of_another_class) {
 
 TEST(the_validator_sees_a_broken_page) {
   theap_t* const theap = start_lively_heap();
-  page_of(of_page(2)[0])->out--;
+  mii_page_hot(page_of(of_page(2)[0]))->out--;
   CHECK(is_noticed(theap));
 }
 
@@ -718,7 +718,7 @@ TEST(blocks_of_others_go_straight_onto_the_list_while_there_is_room) {
   CHECK_EQ(list_length_of(theap, CLASS), PER_STEP - 1 + ROOM);
   CHECK(theap->list[CLASS] == blocks[ROOM - 1]);
   CHECK(theap->parcels != 0);  // the last one
-  CHECK_EQ(page->out, PER_PAGE);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE);
   CHECK(all_is_valid());
   for (uint32_t i = ROOM; i > 0; i--) CHECK(take(theap, SIZE) == blocks[i - 1]);
 }
@@ -762,11 +762,11 @@ TEST(a_block_of_an_own_page_of_few_blocks_is_the_next_that_is_taken) {
   theap_t* const theap = start_heap();
   take_many(theap, MID_SIZE, blocks, 5);
   page_t* const page = page_of(blocks[2]);
-  const uint16_t out = page->out;
+  const uint16_t out = mii_page_hot(page)->out;
   give(blocks[2]);
-  CHECK_EQ(page->out, out);
-  CHECK_EQ(page->needed, 1);
-  CHECK(page->local_free == NULL);
+  CHECK_EQ(mii_page_hot(page)->out, out);
+  CHECK_EQ(mii_page_hot(page)->needed, 1);
+  CHECK(mii_page_hot(page)->local_free == NULL);
   CHECK_EQ(state_of(blocks[2]), PAGE_ASLEEP);
   CHECK(mii_theap_is_valid(theap));
   CHECK(take(theap, MID_SIZE) == blocks[2]);
@@ -798,7 +798,7 @@ TEST(a_page_of_few_blocks_that_is_awake_collects_its_own) {
   CHECK_EQ(state_of(blocks[0]), PAGE_AWAKE);
   page_t* const page = page_of(blocks[0]);
   CHECK_EQ(list_length_of(theap, mii_size_class(MID_SIZE)), room);
-  CHECK(page->local_free == blocks[room]);
+  CHECK(mii_page_hot(page)->local_free == blocks[room]);
   CHECK(mii_theap_is_valid(theap));
 }
 

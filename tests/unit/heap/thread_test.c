@@ -108,7 +108,7 @@ TEST(the_next_thread_gets_the_theap_with_its_pages) {
   CHECK(page_of(take(theap, SIZE)) == page_of(of_page(0)[40]));
   CHECK_EQ(page_count(), pages);
   give(p);  // of the thread before: a local free
-  CHECK_EQ(page_of(p)->local_free, p);
+  CHECK_EQ(mii_page_hot(page_of(p))->local_free, p);
   CHECK(all_is_valid());
 }
 
@@ -287,7 +287,7 @@ TEST(a_thread_past_its_end_borrows_a_theap) {
   CHECK(mii_theap_mine == &mii_theap_done);
   CHECK_EQ(mii_thread_started_count(), 1);
   give(p);  // not as the owner
-  CHECK(page_of(p)->local_free == NULL);
+  CHECK(mii_page_hot(page_of(p))->local_free == NULL);
   CHECK(new_thread() == theap);  // it was put back
 }
 

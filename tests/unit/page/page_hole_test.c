@@ -45,9 +45,9 @@ static uint32_t take_rest(page_t* page) {
   static bool met[BLOCKS_MAX];
   uint32_t count = 0;
   memset(met, 0, sizeof met);
-  for (block_t* b = page->local_free; b != NULL; b = b->next) again[count++] = b;
-  page->out = (uint16_t)(page->out + count);
-  page->local_free = NULL;
+  for (block_t* b = mii_page_hot(page)->local_free; b != NULL; b = b->next) again[count++] = b;
+  mii_page_hot(page)->out = (uint16_t)(mii_page_hot(page)->out + count);
+  mii_page_hot(page)->local_free = NULL;
   count += take_all(page, again + count);
   for (uint32_t i = 0; i < count; i++) {
     const size_t offset = (size_t)((uint8_t*)again[i] - mii_page_start(page));
@@ -65,7 +65,7 @@ TEST(os_pages_without_a_live_block_go_back) {
   mii_page_punch(page);
   CHECK_EQ(mii_page_holes(page), 0xAAAA);
   CHECK_EQ(mii_page_capacity(page), 32);
-  CHECK_EQ(length_of(page->local_free), 24);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 24);
   CHECK_EQ(touched(page), 8 * UNIT_BYTES);
   CHECK(mii_page_is_valid(page));
   check_live(page);
@@ -85,15 +85,15 @@ TEST(all_blocks_come_back_by_extension) {
   CHECK_EQ(take_rest(page), 56);
   CHECK(mii_page_is_complete(page));
   CHECK_EQ(mii_page_holes(page), 0);
-  CHECK_EQ(page->out, 64);
+  CHECK_EQ(mii_page_hot(page)->out, 64);
   check_live(page);
 }
 
 TEST(a_hole_is_filled_at_a_time) {
   page_t* const page = sparse_page(class_of(1024), 8);
   mii_page_punch(page);
-  page->local_free = NULL;
-  page->out = (uint16_t)(page->out + 24);
+  mii_page_hot(page)->local_free = NULL;
+  mii_page_hot(page)->out = (uint16_t)(mii_page_hot(page)->out + 24);
   block_t* taken[BLOCKS_MAX];
   CHECK_EQ(take_next(page, taken), 4);
   CHECK_EQ(mii_page_holes(page), 0xAAA8);
@@ -106,7 +106,7 @@ TEST(every_class_keeps_its_blocks) {
   for (uint32_t c = 0; c < CLASS_COUNT; c++) {
     for (uint32_t stride = 2; stride < 400; stride = stride * 2 + 1) {
       page_t* const page = sparse_page(c, stride);
-      const uint32_t out = page->out;
+      const uint32_t out = mii_page_hot(page)->out;
       const size_t before = touched(page);
       mii_page_punch(page);
       CHECK(mii_page_is_valid(page));
@@ -117,7 +117,7 @@ TEST(every_class_keeps_its_blocks) {
       CHECK_EQ(take_rest(page), mii_class_blocks(c) - out);
       CHECK(mii_page_is_complete(page) && mii_page_is_valid(page));
       check_live(page);
-      page->out = 0;
+      mii_page_hot(page)->out = 0;
       mii_page_arm(page, 1);
       mii_page_unmake(page);
     }
@@ -127,9 +127,10 @@ TEST(every_class_keeps_its_blocks) {
 TEST(what_is_freed_later_can_go_back_too) {
   page_t* const page = sparse_page(class_of(1024), 8);
   mii_page_punch(page);
-  mii_page_arm(page, page->out);
+  mii_page_arm(page, mii_page_hot(page)->out);
   for (uint32_t i = 0; i < 64; i++) {
-    if (blocks[i] != NULL && page->out - (page->armed - page->needed) > 1)
+    if (blocks[i] != NULL
+        && mii_page_hot(page)->out - (mii_page_hot(page)->armed - mii_page_hot(page)->needed) > 1)
       mii_page_push_local(page, blocks[i]), blocks[i] = NULL;
   }
   mii_page_count_local(page);
@@ -164,9 +165,9 @@ TEST(where_the_order_is_secret_no_page_has_holes) {
 
 TEST(a_list_that_is_broken_is_left_alone) {
   page_t* const page = sparse_page(class_of(1024), 8);
-  block_t* last = page->local_free;
+  block_t* last = mii_page_hot(page)->local_free;
   while (last->next != NULL) last = last->next;
-  last->next = page->local_free;
+  last->next = mii_page_hot(page)->local_free;
   mii_page_punch(page);
   CHECK_EQ(mii_page_holes(page), 0);
 }
@@ -187,7 +188,7 @@ TEST(a_frozen_page_with_holes_thaws) {
   mii_page_freeze(page);
   mii_page_thaw(page);
   CHECK(mii_page_is_valid(page));
-  CHECK_EQ(page->out, 8);
+  CHECK_EQ(mii_page_hot(page)->out, 8);
   CHECK_EQ(take_rest(page), 56);
 }
 

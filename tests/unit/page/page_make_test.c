@@ -19,10 +19,10 @@ TEST(a_new_page_is_owned_and_has_no_block) {
     CHECK(page != NULL);
     CHECK_EQ(mii_page_owner(page), ME);
     CHECK_EQ(page->size_class, c);
-    CHECK_EQ(page->state, PAGE_NONE);
+    CHECK_EQ(mii_page_hot(page)->state, PAGE_NONE);
     CHECK_EQ(mii_page_capacity(page), 0);
-    CHECK_EQ(page->out, 0);
-    CHECK(page->local_free == NULL);
+    CHECK_EQ(mii_page_hot(page)->out, 0);
+    CHECK(mii_page_hot(page)->local_free == NULL);
     CHECK(mii_slice_cold(mii_page_slice(page))->heap == heap);
     CHECK(is_owned(page));
     CHECK(!mii_page_is_queued(page));
@@ -122,8 +122,8 @@ TEST(memory_that_an_earlier_page_has_touched_is_threaded_faster) {
   static block_t* blocks[BLOCKS_MAX];
   page_t* const first = new_page(mii_size_class(64));
   for (int i = 0; i < 5; i++) CHECK_EQ(take_next(first, blocks), 64);
-  first->local_free = NULL;
-  first->out = 0;
+  mii_page_hot(first)->local_free = NULL;
+  mii_page_hot(first)->out = 0;
   mii_page_unmake(first);
   page_t* const second = new_page(mii_size_class(64));
   CHECK(second == first);
@@ -156,11 +156,11 @@ TEST(extending_counts_the_blocks_as_out) {
   page_t* const page = new_page(mii_size_class(64));
   block_t* first;
   CHECK_EQ(mii_page_extend(page, &first, NULL), 64);
-  CHECK_EQ(page->out, 64);
+  CHECK_EQ(mii_page_hot(page)->out, 64);
   CHECK_EQ(mii_page_free_count(page), 0);
   CHECK_EQ(mii_page_extend(page, &first, NULL), 64);
-  CHECK_EQ(page->out, 128);
-  CHECK(page->local_free == NULL);
+  CHECK_EQ(mii_page_hot(page)->out, 128);
+  CHECK(mii_page_hot(page)->local_free == NULL);
   CHECK(mii_page_is_valid(page));
 }
 
@@ -173,7 +173,7 @@ TEST(extending_leaves_local_frees_alone) {
   CHECK(!mii_page_push_local(page, blocks[0]));
   CHECK(!mii_page_push_local(page, blocks[1]));
   CHECK(take_next(page, blocks + count) > 0);
-  CHECK(page->local_free == blocks[1] && blocks[1]->next == blocks[0]);
+  CHECK(mii_page_hot(page)->local_free == blocks[1] && blocks[1]->next == blocks[0]);
   CHECK(mii_page_is_valid(page));
 }
 
@@ -185,28 +185,28 @@ TEST(a_push_tells_when_the_owner_has_to_look) {
   mii_page_arm(page, 3);
   CHECK(!mii_page_push_local(page, blocks[0]));
   CHECK(!mii_page_push_local(page, blocks[1]));
-  CHECK_EQ(page->out, 64);  // until counted
+  CHECK_EQ(mii_page_hot(page)->out, 64);  // until counted
   CHECK(mii_page_push_local(page, blocks[2]));
   mii_page_count_local(page);
-  CHECK_EQ(page->out, 61);
+  CHECK_EQ(mii_page_hot(page)->out, 61);
   CHECK_EQ(mii_page_free_count(page), 3);
-  CHECK_EQ(length_of(page->local_free), 3);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 3);
 }
 
 TEST(counting_twice_counts_once) {
   fake_space_start();
   static block_t* blocks[BLOCKS_MAX];
   page_t* const page = full_page(mii_size_class(48), blocks);
-  const uint32_t all = page->out;
+  const uint32_t all = mii_page_hot(page)->out;
   for (uint32_t i = 0; i < 5; i++) mii_page_push_local(page, blocks[i]);
   mii_page_count_local(page);
   mii_page_count_local(page);
-  CHECK_EQ(page->out, all - 5);
-  CHECK_EQ(page->needed, all - 5);
+  CHECK_EQ(mii_page_hot(page)->out, all - 5);
+  CHECK_EQ(mii_page_hot(page)->needed, all - 5);
   CHECK(mii_page_is_valid(page));
   mii_page_push_local(page, blocks[5]);
   mii_page_count_local(page);
-  CHECK_EQ(page->out, all - 6);
+  CHECK_EQ(mii_page_hot(page)->out, all - 6);
 }
 
 TEST(popping_a_list_takes_its_blocks_in_order) {
@@ -225,7 +225,7 @@ TEST(popping_a_list_takes_its_blocks_in_order) {
 static void empty_page(page_t* page, block_t** blocks) {
   for (uint32_t i = 0; i < page->capacity; i++) mii_page_push_local(page, blocks[i]);
   mii_page_count_local(page);
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
 }
 
 TEST(unmaking_gives_the_slices_back) {
@@ -241,7 +241,7 @@ TEST(unmaking_gives_the_slices_back) {
       CHECK_EQ(mii_slice_kind(slice + i), SLICE_FREE);
     }
     CHECK_EQ(mii_page_owner(page), 0);
-    CHECK_EQ(page->state, PAGE_NONE);
+    CHECK_EQ(mii_page_hot(page)->state, PAGE_NONE);
     CHECK(!is_owned(page));
     CHECK(fake_space_is_valid());
     CHECK_EQ(mii_page_slice(new_page(c)), slice);  // the same slices again
@@ -267,8 +267,8 @@ TEST(a_page_in_used_slices_is_like_a_new_one) {
   page_t* const page = new_page(mii_size_class(1024));
   CHECK(page == before);
   CHECK_EQ(mii_page_capacity(page), 0);
-  CHECK_EQ(page->out, 0);
-  CHECK(page->local_free == NULL);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
+  CHECK(mii_page_hot(page)->local_free == NULL);
   CHECK_EQ(take_all(page, blocks), 64);
   CHECK(mii_page_is_valid(page));
 }
@@ -290,7 +290,7 @@ TEST(unmaking_a_queued_page_is_a_bug) {
   page_t* const page = full_page(c, blocks);
   for (uint32_t i = 0; i < mii_class_blocks(c); i++) push_one(page, blocks[i]);
   mii_page_collect_remote(page);
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
   CHECK(mii_page_is_queued(page));
   CHECK(stops_the_process((void (*)(void*))mii_page_unmake, page));
   mii_page_unqueue(page);

@@ -40,7 +40,7 @@ TEST(a_push_to_an_owned_page_leaves_it_to_its_owner) {
   CHECK(!mii_page_is_queued(page));
   CHECK_EQ(remote_count(page), 1);
   CHECK_EQ(mii_page_owner(page), ME);
-  CHECK(page->local_free == NULL);
+  CHECK(mii_page_hot(page)->local_free == NULL);
 }
 
 TEST(the_push_that_reaches_the_wake_count_queues_an_owned_page) {
@@ -57,8 +57,8 @@ TEST(collecting_takes_the_list_of_an_owned_page) {
   push_blocks(page, 0, 5);
   mii_page_collect_remote(page);
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 59);
-  CHECK_EQ(length_of(page->local_free), 5);
+  CHECK_EQ(mii_page_hot(page)->out, 59);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 5);
   CHECK(is_owned(page));
   mii_page_count_local(page), mii_page_arm(page, 1);
   CHECK(mii_page_is_valid(page));
@@ -69,15 +69,15 @@ TEST(collecting_nothing_changes_nothing) {
   const uint64_t before = word_of_page(page);
   mii_page_collect_remote(page);
   CHECK_EQ(word_of_page(page), before);
-  CHECK_EQ(page->out, 64);
-  CHECK(page->local_free == NULL);
+  CHECK_EQ(mii_page_hot(page)->out, 64);
+  CHECK(mii_page_hot(page)->local_free == NULL);
 }
 
 TEST(a_full_page_is_disowned_unpublished) {
   page_t* const page = start_page();
   CHECK(!disown(page));
   CHECK_EQ(mii_page_owner(page), 0);
-  CHECK_EQ(page->state, PAGE_DISOWNED);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_DISOWNED);
 }
 
 TEST(a_page_with_enough_free_blocks_is_published_when_disowned) {
@@ -85,7 +85,7 @@ TEST(a_page_with_enough_free_blocks_is_published_when_disowned) {
   for (uint32_t i = 0; i < 16; i++) mii_page_push_local(page, blocks[i]);
   CHECK(disown(page));
   CHECK_EQ(mii_page_owner(page), 0);
-  CHECK_EQ(length_of(page->local_free), 16);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 16);
 }
 
 TEST(disowning_collects_what_waits) {
@@ -94,8 +94,8 @@ TEST(disowning_collects_what_waits) {
   for (uint32_t i = 40; i < 40 + CLAIM - WAKE + 1; i++) mii_page_push_local(page, blocks[i]);
   CHECK(disown(page));  // together an eighth
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 64 - CLAIM);
-  CHECK_EQ(length_of(page->local_free), CLAIM);
+  CHECK_EQ(mii_page_hot(page)->out, 64 - CLAIM);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), CLAIM);
 }
 
 TEST(blocks_that_were_never_threaded_count_as_free_when_disowning) {
@@ -142,7 +142,7 @@ TEST(collecting_leaves_a_page_queued) {  // W2
   page_t* const page = start_queued_page();
   mii_page_collect_remote(page);
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 64 - WAKE);
+  CHECK_EQ(mii_page_hot(page)->out, 64 - WAKE);
   CHECK(mii_page_is_queued(page));
   for (uint32_t i = WAKE; i < 2 * WAKE + 1; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
 }
@@ -156,7 +156,7 @@ TEST(disowning_fails_while_a_page_is_queued) {  // W2, W3
   CHECK(!publish);
   CHECK_EQ(word_of_page(page), before);
   CHECK_EQ(mii_page_owner(page), ME);
-  CHECK_EQ(page->out, 64);
+  CHECK_EQ(mii_page_hot(page)->out, 64);
   mii_page_collect_remote(page);
   mii_page_count_local(page);
   CHECK(!mii_page_try_disown(page, &publish));
@@ -171,8 +171,8 @@ TEST(unqueueing_takes_the_list_and_lets_pushes_queue_again) {
   CHECK(!mii_page_is_queued(page));
   CHECK(is_owned(page));
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 64 - WAKE - 3);
-  CHECK_EQ(length_of(page->local_free), WAKE + 3);
+  CHECK_EQ(mii_page_hot(page)->out, 64 - WAKE - 3);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), WAKE + 3);
   uint32_t i = WAKE + 3;
   for (; i < 2 * WAKE + 2; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
   CHECK_EQ(push_one(page, blocks[i]), PUSH_WAKE_OWNER);
@@ -193,7 +193,7 @@ TEST(the_push_that_frees_an_eighth_publishes_a_page_of_nobody) {
   CHECK_EQ(push_one(page, blocks[CLAIM - 1]), PUSH_PUBLISH);
   CHECK(mii_page_is_queued(page));
   CHECK(!is_owned(page));
-  CHECK_EQ(page->out, 64);
+  CHECK_EQ(mii_page_hot(page)->out, 64);
 }
 
 TEST(claiming_what_was_not_published_is_a_bug) {
@@ -225,8 +225,8 @@ TEST(claiming_makes_a_published_page_ours_with_its_list) {
   CHECK(is_owned(page));
   CHECK(!mii_page_is_queued(page));
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(page->out, 44);
-  CHECK_EQ(length_of(page->local_free), 20);
+  CHECK_EQ(mii_page_hot(page)->out, 44);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 20);
   CHECK(mii_page_is_valid(page));
 }
 
@@ -246,7 +246,7 @@ TEST(a_page_of_nobody_is_empty_when_all_its_blocks_are_back) {
   }
   CHECK(mii_page_is_empty_unowned(page));
   mii_page_claim(page, OTHER);
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
   mii_page_unmake(page);
   CHECK(fake_space_is_valid());
 }
@@ -257,7 +257,7 @@ TEST(a_page_that_was_empty_when_disowned_is_empty) {
   mii_page_count_local(page);
   push_one(page, blocks[63]);
   CHECK(disown(page));
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
   CHECK(mii_page_is_empty_unowned(page));
 }
 
@@ -270,7 +270,7 @@ TEST(the_list_comes_back_last_in_first_out_before_the_local_frees) {
   push_blocks(page, 2, 5);
   mii_page_collect_remote(page);
   static const int order[] = {4, 3, 2, 1, 0};
-  const block_t* block = page->local_free;
+  const block_t* block = mii_page_hot(page)->local_free;
   for (size_t i = 0; i < COUNT_OF(order); i++, block = block->next)
     CHECK(block == blocks[order[i]]);
   CHECK(block == NULL);
@@ -285,11 +285,11 @@ TEST(a_batch_goes_in_front_as_a_whole) {
   CHECK_EQ(remote_count(page), 5);
   mii_page_collect_remote(page);
   static const int order[] = {0, 1, 2, 3, 9};
-  const block_t* block = page->local_free;
+  const block_t* block = mii_page_hot(page)->local_free;
   for (size_t i = 0; i < COUNT_OF(order); i++, block = block->next)
     CHECK(block == blocks[order[i]]);
   CHECK(block == NULL);
-  CHECK_EQ(page->out, 59);
+  CHECK_EQ(mii_page_hot(page)->out, 59);
 }
 
 TEST(a_batch_onto_an_empty_word_ends_with_its_tail) {
@@ -298,9 +298,9 @@ TEST(a_batch_onto_an_empty_word_ends_with_its_tail) {
   link_blocks(blocks, 0, 3);
   push_list(page, blocks[0], blocks[2], 3);
   mii_page_collect_remote(page);
-  CHECK(page->local_free == blocks[0]);
+  CHECK(mii_page_hot(page)->local_free == blocks[0]);
   CHECK(blocks[2]->next == blocks[20]);
-  CHECK_EQ(length_of(page->local_free), 4);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 4);
 }
 
 TEST(every_block_of_every_class_fits_the_word) {
@@ -311,8 +311,8 @@ TEST(every_block_of_every_class_fits_the_word) {
     for (uint32_t i = 0; i < count; i++) push_one(page, blocks[i]);
     CHECK_EQ(remote_count(page), count);
     mii_page_collect_remote(page);
-    CHECK_EQ(page->out, 0);
-    const block_t* block = page->local_free;
+    CHECK_EQ(mii_page_hot(page)->out, 0);
+    const block_t* block = mii_page_hot(page)->local_free;
     for (uint32_t i = count; i > 0; i--, block = block->next) CHECK(block == blocks[i - 1]);
     CHECK(block == NULL);
     CHECK_EQ(remote_count(page), 0);
@@ -352,10 +352,10 @@ TEST(blocks_in_the_word_count_as_out) {  // W5
   page_t* const page = start_page();
   for (uint32_t i = 0; i < 64; i++) {
     push_one(page, blocks[i]);
-    CHECK_EQ(page->out, 64);
+    CHECK_EQ(mii_page_hot(page)->out, 64);
   }
   mii_page_unqueue(page);
-  CHECK_EQ(page->out, 0);
+  CHECK_EQ(mii_page_hot(page)->out, 0);
 }
 
 // A complete page of the class, disowned, with blocks 0 .. out - 1 out.
@@ -517,12 +517,13 @@ TEST(no_block_is_lost_while_the_owner_collects) {
     race_t race;
     race_prepare(&race, page, 0);
     race_begin();
-    for (uint32_t i = 0; i < 2000 && page->out > 0; i++) mii_page_collect_remote(page);
+    for (uint32_t i = 0; i < 2000 && mii_page_hot(page)->out > 0; i++)
+      mii_page_collect_remote(page);
     uint32_t publishes;
     const uint32_t wakes = race_end(&race, &publishes);
     mii_page_collect_remote(page);
-    CHECK_EQ(page->out, 0);
-    CHECK_EQ(length_of(page->local_free), mii_page_capacity(page));
+    CHECK_EQ(mii_page_hot(page)->out, 0);
+    CHECK_EQ(length_of(mii_page_hot(page)->local_free), mii_page_capacity(page));
     CHECK(wakes <= 1);  // W2: nobody unqueued it
     CHECK_EQ(wakes, mii_page_is_queued(page));
     CHECK_EQ(publishes, 0);
@@ -562,7 +563,7 @@ TEST(exactly_one_publishes_a_page_that_is_disowned_during_pushes) {
       CHECK_EQ(mii_page_owner(page), ME);
       mii_page_unqueue(page);
     }
-    CHECK_EQ(page->out, 0);
+    CHECK_EQ(mii_page_hot(page)->out, 0);
     mii_page_unmake(page);
     disowned += done;
   }
@@ -587,8 +588,8 @@ TEST(no_block_is_lost_while_a_page_is_claimed) {
     CHECK_EQ(wakes, mii_page_is_queued(page));
     if (wakes > 0) mii_page_unqueue(page);
     mii_page_collect_remote(page);
-    CHECK_EQ(page->out, 0);
-    CHECK_EQ(length_of(page->local_free), mii_page_capacity(page));
+    CHECK_EQ(mii_page_hot(page)->out, 0);
+    CHECK_EQ(length_of(mii_page_hot(page)->local_free), mii_page_capacity(page));
     mii_page_unmake(page);
   }
 }
@@ -603,7 +604,7 @@ TEST(no_block_is_lost_while_a_page_changes_hands) {
     race_t race;
     race_prepare(&race, page, 0);
     race_begin();
-    while (page->out > 0) {
+    while (mii_page_hot(page)->out > 0) {
       bool publish;
       mii_page_count_local(page);
       if (!mii_page_try_disown(page, &publish)) {
@@ -617,7 +618,7 @@ TEST(no_block_is_lost_while_a_page_changes_hands) {
     uint32_t publishes;
     race_end(&race, &publishes);
     CHECK_EQ(remote_count(page), 0);
-    CHECK_EQ(length_of(page->local_free), mii_page_capacity(page));
+    CHECK_EQ(length_of(mii_page_hot(page)->local_free), mii_page_capacity(page));
     if (mii_page_is_queued(page)) mii_page_unqueue(page);
     mii_page_unmake(page);
   }

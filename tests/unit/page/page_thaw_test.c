@@ -29,9 +29,9 @@ static void push_blocks(page_t* page, uint32_t from, uint32_t to) {
 static void freeze_and_thaw(page_t* page) {
   mii_page_freeze(page);
   CHECK_EQ(mii_page_owner(page), 0);
-  CHECK_EQ(page->state, PAGE_FROZEN);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_FROZEN);
   mii_page_thaw(page);
-  CHECK_EQ(page->state, PAGE_DISOWNED);
+  CHECK_EQ(mii_page_hot(page)->state, PAGE_DISOWNED);
   CHECK(mii_page_is_valid(page));
 }
 
@@ -40,17 +40,17 @@ TEST(a_page_at_rest_keeps_its_blocks) {
   free_locally(page, 0, 20);
   push_blocks(page, 20, 23);
   freeze_and_thaw(page);
-  CHECK_EQ(page->out, PER_PAGE - 23);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE - 23);
   CHECK_EQ(remote_count(page), 0);
-  CHECK_EQ(length_of(page->local_free), 23);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 23);
 }
 
 TEST(a_page_that_is_not_frozen_is_not_counted) {
   page_t* const page = start_page();
   free_locally(page, 0, 20);
-  page->out = 7;
+  mii_page_hot(page)->out = 7;
   mii_page_thaw(page);
-  CHECK_EQ(page->out, 7);
+  CHECK_EQ(mii_page_hot(page)->out, 7);
 }
 
 TEST(a_page_worth_claiming_is_to_be_published) {
@@ -67,9 +67,9 @@ TEST(a_page_worth_claiming_is_to_be_published) {
 
 TEST(a_page_whose_numbers_make_no_sense_is_to_be_published) {
   page_t* const page = start_page();
-  page->armed = 60;  // caught between the two stores of arming
-  page->needed = 1;
-  page->out = 3;
+  mii_page_hot(page)->armed = 60;  // caught between the two stores of arming
+  mii_page_hot(page)->needed = 1;
+  mii_page_hot(page)->out = 3;
   CHECK(mii_page_freeze(page));
 }
 
@@ -79,7 +79,7 @@ TEST(a_frozen_page_is_published_by_the_push_that_reaches_the_mark) {
   for (uint32_t i = 0; i < CLAIM - 1; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
   CHECK_EQ(push_one(page, blocks[CLAIM - 1]), PUSH_PUBLISH);
   mii_page_thaw(page);
-  CHECK_EQ(page->out, PER_PAGE - CLAIM);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE - CLAIM);
   mii_page_claim(page, 0x1000);
   CHECK(mii_page_is_valid(page));
 }
@@ -87,10 +87,10 @@ TEST(a_frozen_page_is_published_by_the_push_that_reaches_the_mark) {
 TEST(a_count_that_was_not_taken_yet_is_found_by_the_walk) {
   page_t* const page = start_page();
   free_locally(page, 0, 5);
-  page->local_free = blocks[9];  // freed, but neither counted nor armed for
+  mii_page_hot(page)->local_free = blocks[9];  // freed, but neither counted nor armed for
   blocks[9]->next = blocks[4];
   freeze_and_thaw(page);
-  CHECK_EQ(page->out, PER_PAGE - 6);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE - 6);
 }
 
 TEST(a_list_ends_at_a_link_that_leads_out_of_the_page) {
@@ -98,13 +98,13 @@ TEST(a_list_ends_at_a_link_that_leads_out_of_the_page) {
   free_locally(page, 0, 10);
   blocks[4]->next = (block_t*)((uint8_t*)blocks[4] + 8);  // in the page, but no block
   freeze_and_thaw(page);
-  CHECK_EQ(length_of(page->local_free), 6);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 6);
   page_t* const other = start_page();
   free_locally(other, 0, 10);
-  other->local_free = (block_t*)(uintptr_t)0x5a5a5a5a5a5a5a5aull;
+  mii_page_hot(other)->local_free = (block_t*)(uintptr_t)0x5a5a5a5a5a5a5a5aull;
   freeze_and_thaw(other);
-  CHECK(other->local_free == NULL);
-  CHECK_EQ(other->out, PER_PAGE);
+  CHECK(mii_page_hot(other)->local_free == NULL);
+  CHECK_EQ(mii_page_hot(other)->out, PER_PAGE);
 }
 
 TEST(a_list_that_goes_round_ends) {
@@ -112,7 +112,7 @@ TEST(a_list_that_goes_round_ends) {
   free_locally(page, 0, 10);
   blocks[0]->next = blocks[9];
   freeze_and_thaw(page);
-  CHECK_EQ(length_of(page->local_free), 10);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 10);
 }
 
 TEST(a_block_that_is_on_both_lists_is_free_once) {
@@ -121,8 +121,8 @@ TEST(a_block_that_is_on_both_lists_is_free_once) {
   push_blocks(page, 20, 25);
   blocks[20]->next = blocks[9];  // the tail of the remote list
   freeze_and_thaw(page);
-  CHECK_EQ(length_of(page->local_free), 15);
-  CHECK_EQ(page->out, PER_PAGE - 15);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 15);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE - 15);
 }
 
 TEST(a_page_caught_between_two_owners_is_nobodys) {
@@ -131,7 +131,7 @@ TEST(a_page_caught_between_two_owners_is_nobodys) {
   CHECK(mii_page_try_disown(page, &publish));
   push_blocks(page, 0, CLAIM);  // published, but nobody has linked it yet
   freeze_and_thaw(page);
-  CHECK_EQ(page->out, PER_PAGE - CLAIM);
+  CHECK_EQ(mii_page_hot(page)->out, PER_PAGE - CLAIM);
   CHECK(mii_page_is_queued(page));
 }
 
@@ -141,7 +141,7 @@ TEST(the_running_threads_own_page_forgets_that_it_is_queued) {
   CHECK(mii_page_is_queued(page));
   mii_page_forget_queued(page);
   CHECK(!mii_page_is_queued(page));
-  CHECK_EQ(length_of(page->local_free), 4);
+  CHECK_EQ(length_of(mii_page_hot(page)->local_free), 4);
   for (uint32_t i = 4; i < 7; i++) CHECK_EQ(push_one(page, blocks[i]), PUSH_QUIET);
   CHECK_EQ(push_one(page, blocks[7]), PUSH_WAKE_OWNER);
 }

@@ -89,50 +89,50 @@ TEST(the_validator_sees_more_blocks_than_fit) {
 
 TEST(the_validator_sees_that_nobody_would_look_again) {
   page_t* const page = lively_page();
-  page->needed = 0;
-  expect_broken(page, "page->needed > 0");
+  mii_page_hot(page)->needed = 0;
+  expect_broken(page, "mii_page_hot(page)->needed > 0");
 }
 
 TEST(the_validator_sees_more_needed_than_armed) {
   page_t* const page = lively_page();
-  page->needed = page->armed + 1u;
-  expect_broken(page, "page->needed <= page->armed");
+  mii_page_hot(page)->needed = mii_page_hot(page)->armed + 1u;
+  expect_broken(page, "mii_page_hot(page)->needed <= mii_page_hot(page)->armed");
 }
 
 TEST(the_validator_sees_more_blocks_out_than_there_are) {
   page_t* const page = lively_page();
-  page->out = (uint16_t)(page->capacity + 1);
-  expect_broken(page, "page->out <= mii_page_capacity(page)");
+  mii_page_hot(page)->out = (uint16_t)(page->capacity + 1);
+  expect_broken(page, "mii_page_hot(page)->out <= mii_page_capacity(page)");
 }
 
 TEST(the_validator_sees_more_frees_than_blocks_out) {
   page_t* const page = lively_page();
-  page->out = 1;  // two were freed since the last look
-  expect_broken(page, "seen_frees <= page->out");
+  mii_page_hot(page)->out = 1;  // two were freed since the last look
+  expect_broken(page, "seen_frees <= mii_page_hot(page)->out");
 }
 
 TEST(the_validator_sees_a_lost_block) {
   page_t* const page = lively_page();
-  page->local_free = page->local_free->next;
+  mii_page_hot(page)->local_free = mii_page_hot(page)->local_free->next;
   expect_broken(page, "list_length(");
 }
 
 TEST(the_validator_sees_a_block_too_many) {
   page_t* const page = lively_page();
-  blocks[20]->next = page->local_free;
-  page->local_free = blocks[20];
+  blocks[20]->next = mii_page_hot(page)->local_free;
+  mii_page_hot(page)->local_free = blocks[20];
   expect_broken(page, "list_length(");
 }
 
 TEST(the_validator_sees_a_wrong_count) {
   page_t* const page = lively_page();
-  page->out--;
+  mii_page_hot(page)->out--;
   expect_broken(page, "list_length(");
 }
 
 TEST(the_validator_sees_a_list_without_end) {
   page_t* const page = lively_page();
-  blocks[0]->next = page->local_free;
+  blocks[0]->next = mii_page_hot(page)->local_free;
   expect_broken(page, "list_length(");
 }
 
@@ -141,20 +141,20 @@ TEST(the_validator_sees_a_list_that_leaves_the_page) {
   static block_t elsewhere;
   blocks[0]->next = &elsewhere;
   expect_broken(page, "list_length(");
-  page->local_free->next = (block_t*)(mii_page_start(page) + SLICE_BYTES);
+  mii_page_hot(page)->local_free->next = (block_t*)(mii_page_start(page) + SLICE_BYTES);
   expect_broken(page, "list_length(");
 }
 
 TEST(the_validator_sees_a_link_into_a_block) {
   page_t* const page = lively_page();
-  page->local_free = (block_t*)((uint8_t*)page->local_free + 8);
+  mii_page_hot(page)->local_free = (block_t*)((uint8_t*)mii_page_hot(page)->local_free + 8);
   expect_broken(page, "list_length(");
 }
 
 TEST(the_validator_sees_a_link_to_a_block_that_is_not_threaded_yet) {
   page_t* const page = lively_page();
   CHECK(!mii_page_is_complete(page));
-  page->local_free = (block_t*)(mii_page_start(page) + page->capacity * 64u);
+  mii_page_hot(page)->local_free = (block_t*)(mii_page_start(page) + page->capacity * 64u);
   expect_broken(page, "list_length(");
 }
 

@@ -47,7 +47,7 @@ MAYBE_UNUSED static uint32_t take_all(page_t* page, block_t** blocks) {
 MAYBE_UNUSED static page_t* full_page(uint32_t size_class, block_t** blocks) {
   page_t* const page = new_page(size_class);
   CHECK_EQ(take_all(page, blocks), mii_class_blocks(size_class));
-  mii_page_arm(page, page->out);
+  mii_page_arm(page, mii_page_hot(page)->out);
   return page;
 }
 

@@ -30,6 +30,11 @@ static uint32_t open_segments_after_growing_by(uint32_t count) {
   return mii_segment_count() - before;
 }
 
+static void touch_records(slice_t slice) {
+  mii_page_record(slice)->size_class++;
+  mii_hot_record(slice)->needed++;
+}
+
 // Everything that is described must be there: touch the first and last of each.
 static void touch_what_is_open(void) {
   for (uint32_t i = 0; i < mii_segment_count(); i++) {
@@ -37,7 +42,7 @@ static void touch_what_is_open(void) {
     mii_segment(i)->cold[SEGMENT_SLICES - 1].slice_count++;
   }
   for (slice_t s = 1; s < mii_slice_count(); s++) {
-    mii_page_record(s)->needed++;
+    touch_records(s);
     *mii_slice_start(s) = 1;
     mii_slice_start(s)[SLICE_BYTES - 1] = 1;
   }
@@ -71,8 +76,9 @@ static void check_layout(void) {
   const uintptr_t begin = (uintptr_t)fake_latest(FAKE_RESERVE).address;
   const uintptr_t end = begin + mii_range_reserved_bytes();
   CHECK_EQ(mii_range.base % SEGMENT, 0);
-  CHECK_EQ(page_part.start, mii_range.base);
-  CHECK(page_part.start - page_part.size - segment_part.start - segment_part.size >= GUARD_BYTES);
+  CHECK_EQ(page_part.start + page_part.size, mii_range.base);
+  CHECK_EQ(hot_part.start + hot_part.size, page_part.start);
+  CHECK(hot_part.start - segment_part.start - segment_part.size >= GUARD_BYTES);
   CHECK_EQ(meta_part.start, segment_part.start);
   CHECK(meta_part.start - meta_part.size - begin >= GUARD_BYTES);
   CHECK(mii_range.base + mii_range.segment_max * SEGMENT <= end);
@@ -121,12 +127,9 @@ TEST(guards_are_never_opened) {
     CHECK(fake_is_all(begin, GUARD_BYTES, FAKE_RESERVED));
     CHECK(fake_is_all(begin, (size_t)((uint8_t*)(meta_part.start - meta_part.size) - begin),
                       FAKE_RESERVED));
-    uint8_t* const below_pages = base - page_part.size - GUARD_BYTES;
-    CHECK(fake_is_all(below_pages, GUARD_BYTES, FAKE_RESERVED));
-    // Record 0 can be read, not written.
-    CHECK(fake_is_all(base, fake_facts.os_page_size, FAKE_SHOWN));
-    const size_t rest = SLICE_BYTES - fake_facts.os_page_size;
-    if (rest > 0) CHECK(fake_is_all(base + fake_facts.os_page_size, rest, FAKE_RESERVED));
+    uint8_t* const below_records = (uint8_t*)hot_part.start - GUARD_BYTES;
+    CHECK(fake_is_all(below_records, GUARD_BYTES, FAKE_RESERVED));
+    CHECK(fake_is_all(base, SLICE_BYTES, FAKE_RESERVED));
     uint8_t* const behind = mii_slice_start((slice_t)mii_range.slice_max);
     CHECK(fake_state_of(behind) != FAKE_OPENED);
     CHECK_EQ(fake_state_of(behind - 1), FAKE_OPENED);
@@ -134,7 +137,8 @@ TEST(guards_are_never_opened) {
   }
 }
 
-static void write_record(void* slice) { mii_page_record(*(slice_t*)slice)->needed = 1; }
+static void write_record(void* slice) { mii_page_record(*(slice_t*)slice)->size_class = 1; }
+static void write_hot_record(void* slice) { mii_hot_record(*(slice_t*)slice)->needed = 1; }
 
 TEST(all_page_records_can_be_read_from_the_start_but_not_written) {
   start_with(64);
@@ -143,10 +147,10 @@ TEST(all_page_records_can_be_read_from_the_start_but_not_written) {
   CHECK(stops_the_process(write_record, &slice));
   grow_to(2);
   CHECK(!stops_the_process(write_record, &slice));
+  CHECK(!stops_the_process(write_hot_record, &slice));
   slice = (slice_t)mii_range.slice_max - 1;
   CHECK(stops_the_process(write_record, &slice));
-  slice = 0;
-  CHECK(stops_the_process(write_record, &slice));
+  CHECK(stops_the_process(write_hot_record, &slice));
 }
 
 // Limits -----------------------------------------------------------------------------------------
@@ -331,6 +335,7 @@ TEST(records_are_opened_in_small_pieces_when_the_system_is_tight) {
   CHECK(!mii_range_grow(1));  // the records could be opened, the slices not
   CHECK_EQ(segment_part.open, mii_align_up(sizeof(segment_t), 4 * KiB));
   CHECK_EQ(page_part.open, 4 * KiB);
+  CHECK_EQ(hot_part.open, 4 * KiB);
   CHECK(mii_meta_take(16 * KiB) != NULL);
   CHECK(mii_meta_take(16 * KiB + 1) == NULL);
   CHECK_EQ(meta_part.open, 16 * KiB);
@@ -401,7 +406,7 @@ static void check_segments(void) {
     if (!foreign) CHECK(fake_is_all(p, SEGMENT, FAKE_OPENED));
     if (foreign) CHECK_EQ(fake_state_of(p + SEGMENT - 2), FAKE_FREE);
     CHECK_EQ(mii_slice_kind(i * SEGMENT_SLICES), SLICE_FREE);
-    mii_page_record(i * SEGMENT_SLICES + 63)->needed++;
+    touch_records(i * SEGMENT_SLICES + 63);
     if (!foreign) *p = p[SEGMENT - 1] = 1;
   }
 }
@@ -717,6 +722,7 @@ TEST(the_validator_sees_what_is_broken) {
   CHECK_BROKEN(mii_range.base, mii_range.base + SLICE_BYTES);
   CHECK_BROKEN(segment_part.open, 4 * sizeof(segment_t) - 1);
   CHECK_BROKEN(page_part.open, 4 * SEGMENT_SLICES * sizeof(page_t) - 1);
+  CHECK_BROKEN(hot_part.open, 4 * SEGMENT_SLICES * sizeof(page_hot_t) - 1);
   CHECK_BROKEN(meta_part.open, meta_used - 1);
   CHECK_BROKEN(meta_part.open, meta_part.size + 1);
   CHECK_BROKEN(mii_segment(1)->is_foreign, true);  // and has free slices

@@ -9,7 +9,8 @@
 enum { SLICE_MAX = 4 };  // slice 0 is none, so up to three pages
 
 typedef struct fake_space_s {
-  page_t hot[SLICE_MAX];
+  page_t pages[SLICE_MAX];
+  page_hot_t hots[SLICE_MAX];
   page_cold_t cold[SLICE_MAX];
   block_t memory[SLICE_MAX][SLICE_BLOCKS];
   _Atomic(uint64_t) free;  // atomic: world.c; bit i: slice i is nobody's
@@ -31,19 +32,26 @@ static inline bool mii_range_has(const void* p) { return mii_slice_of(p) < SLICE
 static inline uint8_t* mii_slice_start(slice_t slice) {
   return (uint8_t*)proof_space.memory[slice];
 }
-static inline page_t* mii_page_record(size_t slice) { return &proof_space.hot[slice]; }
+static inline page_t* mii_page_record(size_t slice) { return &proof_space.pages[slice]; }
 static inline slice_t mii_page_slice(const page_t* page) {
-  return (slice_t)(page - proof_space.hot);
+  return (slice_t)(page - proof_space.pages);
+}
+static inline page_hot_t* mii_hot_record(size_t slice) { return &proof_space.hots[slice]; }
+static inline page_hot_t* mii_page_hot(const page_t* page) {
+  return mii_hot_record(mii_page_slice(page));
+}
+static inline slice_t mii_hot_slice(const page_hot_t* hot) {
+  return (slice_t)(hot - proof_space.hots);
 }
 static inline page_cold_t* mii_slice_cold(slice_t slice) { return &proof_space.cold[slice]; }
 static inline slice_kind_t mii_record_kind(const page_t* record) {
   return (slice_kind_t)atomic_load_explicit(&record->kind, memory_order_relaxed);
 }
 static inline slice_kind_t mii_slice_kind(size_t slice) {
-  return mii_record_kind(&proof_space.hot[slice]);
+  return mii_record_kind(&proof_space.pages[slice]);
 }
 static inline void mii_slice_set_kind(slice_t slice, slice_kind_t kind) {
-  atomic_store_explicit(&proof_space.hot[slice].kind, (uint8_t)kind, memory_order_relaxed);
+  atomic_store_explicit(&proof_space.pages[slice].kind, (uint8_t)kind, memory_order_relaxed);
 }
 
 #endif
