@@ -346,16 +346,26 @@ static void warn_of_unknown(const char* entry) {
   mii_warn("environment option mimalloc_%s is not known\n", shown);
 }
 
+// Most processes have none; then there is nothing to ask for name by name.
+static bool any_variable_is_ours(void) {
+  const char* entry;
+  for (size_t i = 0; (entry = mii_platform_environment_entry(i)) != NULL; i++) {
+    if (mii_match_name(entry, "MIMALLOC_") != NULL) return true;
+  }
+  return false;
+}
+
 static bool is_read;  // lock: the caller's, only start.c calls
 
 void mii_option_start(bool is_privileged) {
   if (is_privileged || is_read || !mii_platform_has_environment()) return;
   is_read = true;
+  if (!any_variable_is_ours()) return;
   for (size_t i = 0; i < OPTION_COUNT; i++) read_option((mi_option_t)i);
 }
 
 MI_COLD void mii_option_warn(void) {
-  if (!is_read) return;
+  if (!is_read || !any_variable_is_ours()) return;
   for (size_t i = 0; i < OPTION_COUNT; i++) warn_of_option((mi_option_t)i);
   for (size_t i = 0; i < OLD_NAME_COUNT; i++) warn_of_old_name(&old_names[i]);
   const char* entry;

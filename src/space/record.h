@@ -45,7 +45,7 @@ struct page_hot_s {
   uint16_t out;     // owner: blocks with the user, in the theap's list, or in the remote word
   uint16_t
       armed;  // owner: what `needed` was when the frees were last counted; not its neighbour, because compilers
-      // would store both as one vector
+              // would store both as one vector
   uint8_t state;       // owner: a page_state_t
   uint8_t size_class;  // const: the same as in the record
 };
