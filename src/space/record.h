@@ -39,13 +39,12 @@ static_assert(sizeof(page_t) == 16, "mii_page_record() counts on it");
 
 // The hot part of a page: what its owner reads and writes, in an array of its own. If it lay in the record, each free
 // by another thread would take the line away from the owner, who writes to it with every free.
+// `needed` and `armed` are not neighbours: compilers would store them as one vector.
 struct page_hot_s {
   _Alignas(16) block_t* local_free;  // owner: blocks freed by the owner, not yet handed out again
-  uint16_t needed;  // owner: local frees until the owner looks; never 0 between calls
-  uint16_t out;     // owner: blocks with the user, in the theap's list, or in the remote word
-  uint16_t
-      armed;  // owner: what `needed` was when the frees were last counted; not its neighbour, because compilers
-              // would store both as one vector
+  uint16_t needed;     // owner: local frees until the owner looks; never 0 between calls
+  uint16_t out;        // owner: blocks with the user, in the theap's list, or in the remote word
+  uint16_t armed;      // owner: what `needed` was when the frees were last counted
   uint8_t state;       // owner: a page_state_t
   uint8_t size_class;  // const: the same as in the record
 };
