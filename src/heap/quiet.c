@@ -38,8 +38,7 @@ enum {
   BYTES_PER_STEP = 512 * 1024,  // of what a call has freed
   STEPS_PER_CALL = 4,           // at most
   PURGED_PER_FREED = 4,
-  SOME_BYTES =
-      512 * 1024,  // and an eighth of what is in use: so much waits where a heap has fallen
+  SOME_BYTES = 512 * 1024,  // and this part of what is in use waits where a heap has fallen
   SOME_PART = 8,
   UNTIDY_BYTES = 4 * 1024 * 1024,  // pages of nobody that are worth another look
   ROUNDS_PER_DELAY = 8,            // at most
