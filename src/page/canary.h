@@ -42,7 +42,7 @@ typedef struct canary_s {
 } canary_t;
 
 MI_INLINE canary_t mii_canary_of(uint64_t key) {
-  return (canary_t){key, (key >> 56 | 1) * UINT64_C(0x0101010101010101)};
+  return (canary_t){key, ((key >> 56) % 255 + 1) * UINT64_C(0x0101010101010101)};
 }
 
 // The block at p has `bytes` bytes, at least size + CANARY_BYTES. Returns p. The seal is written last: the filling may

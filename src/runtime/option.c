@@ -204,6 +204,7 @@ static bool is_name(const char* text, const char* name) {
   return end != NULL && *end == '\0';
 }
 
+// The first four say no.
 static bool parse_word(const char* text, long* value) {
   static const char* const words[] = {"0", "false", "no", "off", "", "1", "true", "yes", "on"};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
